@@ -1,0 +1,60 @@
+"""Finding the configs that ship with the library."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+
+from mmengine.config import Config
+
+_PACKAGE = Path(__file__).parent
+
+
+def config_root() -> Path:
+    """Return the folder of the shipped configs.
+
+    An installed package carries them in ``glip/.mim/configs`` (where OpenMMLab's ``mim`` looks
+    too); in a clone they are beside the package.
+    """
+    installed = _PACKAGE / ".mim" / "configs"
+    return installed if installed.is_dir() else _PACKAGE.parent / "configs"
+
+
+def list_configs() -> list[str]:
+    """Return the names :func:`get_config` knows, for example ``glip_atss_swin-t_a_…_obj365``."""
+    root = config_root()
+    files = sorted(root.rglob("*.py"))
+    return [file.stem for file in files if "_base_" not in file.relative_to(root).parts]
+
+
+def find_config(name: str) -> Path:
+    """Return the file of a shipped config.
+
+    Args:
+        name: a config's name, with or without ``.py`` or its folder.
+
+    Raises:
+        FileNotFoundError: no shipped config has this name; the message lists close ones.
+    """
+    stem = Path(name).stem if name.endswith(".py") else Path(name).name
+    for file in config_root().rglob("*.py"):
+        if file.stem == stem and "_base_" not in file.parts:
+            return file
+    known = list_configs()
+    near = get_close_matches(stem, known, n=5, cutoff=0.4) or known
+    raise FileNotFoundError(
+        f"no shipped config is called {name!r}. Close names: {', '.join(near)}. "
+        "glip.list_configs() lists them all."
+    )
+
+
+def get_config(name: str) -> Config:
+    """Load a config that ships with the library.
+
+    Args:
+        name: its name, for example ``'glip_atss_swin-t_a_fpn_dyhead_pretrain_obj365'``.
+
+    Raises:
+        FileNotFoundError: no shipped config has this name; the message lists close ones.
+    """
+    return Config.fromfile(find_config(name))

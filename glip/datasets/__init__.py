@@ -1,0 +1,1 @@
+"""Data sets and the transforms that prepare them."""

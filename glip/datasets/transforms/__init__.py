@@ -1,0 +1,31 @@
+"""The steps of a data pipeline, registered in :data:`glip.registry.TRANSFORMS`.
+
+A pipeline for a test image, in a config::
+
+    [
+        dict(type="LoadImageFromFile"),
+        dict(type="FixScaleResize", scale=(800, 1333)),
+        dict(type="PackDetInputs"),
+    ]
+"""
+
+from .annotations import FilterAnnotations, GTBoxSubOne
+from .flipping import RandomFlip, RandomFlipInclusive
+from .loading import LoadAnnotations, LoadImageFromFile, LoadImageFromNDArray
+from .packing import PackDetInputs
+from .resizing import FixScaleResize, RandomChoiceResize, Resize, official_size
+
+__all__ = [
+    "FilterAnnotations",
+    "FixScaleResize",
+    "GTBoxSubOne",
+    "LoadAnnotations",
+    "LoadImageFromFile",
+    "LoadImageFromNDArray",
+    "PackDetInputs",
+    "RandomChoiceResize",
+    "RandomFlip",
+    "RandomFlipInclusive",
+    "Resize",
+    "official_size",
+]

@@ -1,0 +1,195 @@
+"""Resizing images and their boxes, with the official rule for the size.
+
+Sizes and scales are (width, height) as in mmcv; ``img_shape`` is (height, width). Annotated boxes
+are scaled as plain numbers: whether they include their last pixel
+(:class:`~glip.datasets.transforms.GTBoxSubOne`) makes no difference here, as in the official code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import mmcv
+import numpy as np
+from mmcv.transforms import RandomChoiceResize as MMCVRandomChoiceResize
+from mmcv.transforms import Resize as MMCVResize
+
+from ...registry import TRANSFORMS
+
+
+def official_size(width: int, height: int, short: int, long: int) -> tuple[int, int]:
+    """Return the size to which the official GLIP resizes an image.
+
+    The short side becomes ``short``. If that would make the other side longer than ``long``, the
+    short side becomes ``round(long * short side / long side)`` instead. The other side follows,
+    truncated: 640 x 427 becomes 1199 x 800. Because of the rounding it can pass ``long`` by a
+    little; a short side that would round to nothing stays one pixel, with ``long`` beside it.
+
+    Args:
+        width: width of the image in pixels.
+        height: height of the image in pixels.
+        short: wanted length of the short side.
+        long: largest length of the long side.
+
+    Returns:
+        The new width and height.
+    """
+    low, high = min(width, height), max(width, height)
+    target = short
+    if high / low * short > long:
+        target = round(long * low / high)
+    if target < 1:
+        return (1, long) if width < height else (long, 1)
+    other = int(target * high / low)
+    return (target, other) if width < height else (other, target)
+
+
+@TRANSFORMS.register_module()
+class Resize(MMCVResize):
+    """Resize the image by mmcv's rule, and its boxes with it.
+
+    Reads ``img`` (H, W, 3) and, where present, ``gt_bboxes`` (G, 4). Writes both, ``img_shape``,
+    ``scale_factor`` (new width / width, new height / height), ``scale`` and ``keep_ratio``.
+
+    With ``keep_ratio`` the image becomes as large as fits in ``scale``: its long side at most the
+    larger, its short side at most the smaller of the two numbers, both rounded. Without, it becomes
+    exactly ``scale``. No side ever gets shorter than one pixel.
+
+    Args:
+        scale: (width, height), or one number for both.
+        scale_factor: multiplies width and height, where ``scale`` is not given.
+        keep_ratio: keep the aspect ratio.
+        clip_object_border: clip the boxes to the new image, [0, width] x [0, height].
+        backend: ``'cv2'``, or ``'pillow'``, which averages over the pixels it drops (antialiasing)
+            and takes uint8 images only.
+        interpolation: ``'bilinear'`` or another name of :func:`mmcv.imresize`.
+    """
+
+    def __init__(
+        self,
+        scale: int | tuple[int, int] | None = None,
+        scale_factor: float | tuple[float, float] | None = None,
+        keep_ratio: bool = False,
+        clip_object_border: bool = True,
+        backend: str = "cv2",
+        interpolation: str = "bilinear",
+    ) -> None:
+        super().__init__(
+            scale=None if scale is None else _pair(scale),
+            scale_factor=scale_factor,
+            keep_ratio=keep_ratio,
+            clip_object_border=clip_object_border,
+            backend=backend,
+            interpolation=interpolation,
+        )
+
+    def _fitted_size(self, size: tuple[int, int], scale: tuple[int, int]) -> tuple[int, int]:
+        """Return the new (width, height) of an image whose aspect ratio is kept."""
+        return mmcv.rescale_size(size, scale)
+
+    def _resize_img(self, results: dict) -> None:
+        """Resize ``img`` to fit ``results['scale']``."""
+        image = results["img"]
+        if self.backend == "pillow" and image.dtype != np.uint8:
+            raise TypeError(
+                f"the 'pillow' backend resizes uint8 images, but img is {image.dtype}; "
+                "load it with to_float32=False, or resize with backend='cv2'."
+            )
+        height, width = image.shape[:2]
+        scale = _pair(results["scale"])
+        if self.keep_ratio:
+            scale = self._fitted_size((width, height), scale)
+        new_width, new_height = max(scale[0], 1), max(scale[1], 1)
+        results["img"] = mmcv.imresize(
+            image,
+            (new_width, new_height),
+            interpolation=self.interpolation,
+            backend=self.backend,
+        )
+        results["img_shape"] = (new_height, new_width)
+        results["scale_factor"] = (new_width / width, new_height / height)
+        results["keep_ratio"] = self.keep_ratio
+
+    def _resize_bboxes(self, results: dict) -> None:
+        """Scale ``gt_bboxes`` (G, 4), which stay float32."""
+        if results.get("gt_bboxes") is None:
+            return
+        factors = np.array(results["scale_factor"] * 2, dtype=np.float32)
+        boxes = np.asarray(results["gt_bboxes"], dtype=np.float32) * factors
+        if self.clip_object_border:
+            height, width = results["img_shape"]
+            boxes = boxes.clip(0, np.array([width, height] * 2, dtype=np.float32))
+        results["gt_bboxes"] = boxes
+
+
+@TRANSFORMS.register_module()
+class FixScaleResize(Resize):
+    """Resize the image by the official rule, :func:`official_size`, and its boxes with it.
+
+    Reads and writes what :class:`Resize` does. Pillow's bilinear resizing is antialiased; together
+    with this size it gives the pixels of the official code.
+
+    Args:
+        scale: the wanted short side and the largest long side, in either order.
+        keep_ratio: keep the aspect ratio; if False, the image becomes exactly ``scale``.
+        clip_object_border: clip the boxes to the new image, [0, width] x [0, height].
+        backend: ``'pillow'`` (official) or ``'cv2'``.
+        interpolation: ``'bilinear'`` or another name of :func:`mmcv.imresize`.
+    """
+
+    def __init__(
+        self,
+        scale: int | tuple[int, int],
+        keep_ratio: bool = True,
+        clip_object_border: bool = True,
+        backend: str = "pillow",
+        interpolation: str = "bilinear",
+    ) -> None:
+        super().__init__(
+            scale=scale,
+            keep_ratio=keep_ratio,
+            clip_object_border=clip_object_border,
+            backend=backend,
+            interpolation=interpolation,
+        )
+
+    def _fitted_size(self, size: tuple[int, int], scale: tuple[int, int]) -> tuple[int, int]:
+        """Return the new (width, height) of an image whose aspect ratio is kept."""
+        return official_size(*size, short=min(scale), long=max(scale))
+
+
+@TRANSFORMS.register_module()
+class RandomChoiceResize(MMCVRandomChoiceResize):
+    """Resize to a scale drawn from a list, for each image anew.
+
+    Reads and writes what the chosen resize transform does, and writes ``scale_idx``. The name of
+    that transform is looked up among GLIP's transforms first, whatever the default scope.
+
+    Args:
+        scales: the scales to draw from, each as the resize transform takes it.
+        resize_type: the resize transform, for example ``'FixScaleResize'``.
+        **resize_kwargs: its other arguments, for example ``keep_ratio`` and ``backend``.
+    """
+
+    def __init__(
+        self,
+        scales: Sequence[int | tuple[int, int]],
+        resize_type: str = "Resize",
+        **resize_kwargs: Any,
+    ) -> None:
+        super().__init__(
+            [_pair(scale) for scale in scales],
+            resize_type,
+            _scope_=TRANSFORMS.scope,
+            **resize_kwargs,
+        )
+
+
+def _pair(scale: int | Sequence[int]) -> tuple[int, int]:
+    """Return a scale as (width, height); one number stands for both."""
+    if isinstance(scale, int):
+        return scale, scale
+    if len(scale) != 2:
+        raise ValueError(f"a scale is one number or (width, height), but got {tuple(scale)}.")
+    return scale[0], scale[1]

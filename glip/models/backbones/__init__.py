@@ -1,0 +1,5 @@
+"""Image backbones."""
+
+from .swin import SwinTransformer
+
+__all__ = ["SwinTransformer"]

@@ -1,0 +1,322 @@
+"""Swin Transformer as used for detection (Liu et al., ICCV 2021, section 3 and appendix A2.2).
+
+The layers are timm's; the block is not, because timm shifts the windows before it pads the map.
+Detection Swin pads first, which gives other numbers wherever a side does not divide by the window.
+
+Shapes: B images, H x W the map of a stage, C its channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from timm.layers import DropPath, Mlp, PatchEmbed
+from timm.models.swin_transformer import WindowAttention, window_partition, window_reverse
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from glip.registry import MODELS
+
+#: What a query scores against a key that the cyclic shift brought from across the border.
+SHIFT_MASK = -100.0
+
+
+class PatchMerging(nn.Module):
+    """Halve the resolution and double the channels: four neighbours become one.
+
+    The neighbours are concatenated in the official order: (even row, even column), (odd, even),
+    (even, odd), (odd, odd).
+
+    Args:
+        dim: channels that come in, C.
+    """
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(4 * dim)
+        self.reduction = nn.Linear(4 * dim, 2 * dim, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, H, W, C) -> (B, ceil(H / 2), ceil(W / 2), 2C)."""
+        height, width = x.shape[1:3]
+        x = F.pad(x, (0, 0, 0, width % 2, 0, height % 2))
+        neighbours = [x[:, row::2, col::2] for col in (0, 1) for row in (0, 1)]
+        return self.reduction(self.norm(torch.cat(neighbours, dim=-1)))
+
+
+class SwinBlock(nn.Module):
+    """Window attention and a feed-forward network, each after a LayerNorm and with a residual.
+
+    Args:
+        dim: channels, C.
+        num_heads: attention heads.
+        window_size: side of a window in positions.
+        shift: how far the windows are shifted, 0 or half a window.
+        mlp_ratio: hidden width of the feed-forward network over C.
+        qkv_bias: whether queries, keys and values have a bias.
+        qk_scale: scale of the attention logits; ``None`` for 1 / sqrt(C / heads).
+        drop: dropout of the projections.
+        attn_drop: dropout of the attention weights.
+        drop_path: probability of leaving out a residual branch (stochastic depth).
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        *,
+        window_size: int,
+        shift: int,
+        mlp_ratio: float,
+        qkv_bias: bool,
+        qk_scale: float | None,
+        drop: float,
+        attn_drop: float,
+        drop_path: float,
+    ):
+        super().__init__()
+        self.window_size = window_size
+        self.shift = shift
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn = WindowAttention(
+            dim,
+            num_heads,
+            window_size=window_size,
+            qkv_bias=qkv_bias,
+            attn_drop=attn_drop,
+            proj_drop=drop,
+        )
+        if qk_scale is not None:
+            self.attn.scale = qk_scale
+        self.drop_path = DropPath(drop_path)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = Mlp(dim, int(dim * mlp_ratio), drop=drop)
+
+    def forward(self, x: Tensor, shift_mask: Tensor) -> Tensor:
+        """(B, H, W, C) -> (B, H, W, C); ``shift_mask`` is that of :func:`make_shift_mask`."""
+        x = x + self.drop_path(self._attend(self.norm1(x), shift_mask))
+        return x + self.drop_path(self.mlp(self.norm2(x)))
+
+    def _attend(self, x: Tensor, shift_mask: Tensor) -> Tensor:
+        batch, height, width, channels = x.shape
+        window = (self.window_size, self.window_size)
+        # Padded after the norm, so padding is zeros; it takes part in attention, unmasked.
+        x = F.pad(x, (0, 0, 0, -width % self.window_size, 0, -height % self.window_size))
+        padded = x.shape[1:3]
+        if self.shift:
+            x = torch.roll(x, (-self.shift, -self.shift), dims=(1, 2))
+        windows = window_partition(x, window).view(-1, self.window_size**2, channels)
+        windows = self.attn(windows, mask=shift_mask if self.shift else None)
+        windows = windows.view(-1, *window, channels)
+        x = window_reverse(windows, window, *padded).view(batch, *padded, channels)
+        if self.shift:
+            x = torch.roll(x, (self.shift, self.shift), dims=(1, 2))
+        return x[:, :height, :width]
+
+
+def make_shift_mask(height: int, width: int, window_size: int, device: torch.device) -> Tensor:
+    """Build the attention mask of shifted windows for an H x W map.
+
+    After the cyclic shift some windows hold pieces of opposite borders; the mask keeps the pieces
+    from seeing each other.
+
+    Returns:
+        (windows, M, M) with M = ``window_size`` squared: 0 within a piece, -100 across.
+    """
+    shift = window_size // 2
+    height += -height % window_size
+    width += -width % window_size
+    bands = (slice(0, -window_size), slice(-window_size, -shift), slice(-shift, None))
+    pieces = torch.zeros(1, height, width, 1, device=device)
+    for index, (rows, cols) in enumerate((r, c) for r in bands for c in bands):
+        pieces[:, rows, cols] = index
+    pieces = window_partition(pieces, (window_size, window_size)).view(-1, window_size**2)
+    return (pieces[:, None] != pieces[:, :, None]).float() * SHIFT_MASK
+
+
+class SwinStage(nn.Module):
+    """Blocks of one resolution, every odd one with shifted windows, then the merging of patches.
+
+    Args:
+        dim: channels, C.
+        num_heads: attention heads.
+        drop_paths: stochastic depth rate of each block; its length is the number of blocks.
+        downsample: whether another stage follows at half the resolution.
+        window_size, mlp_ratio, qkv_bias, qk_scale, drop, attn_drop: see :class:`SwinBlock`.
+        with_cp: recompute the blocks' activations in the backward pass to save memory.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        *,
+        drop_paths: Sequence[float],
+        downsample: bool,
+        window_size: int,
+        mlp_ratio: float,
+        qkv_bias: bool,
+        qk_scale: float | None,
+        drop: float,
+        attn_drop: float,
+        with_cp: bool,
+    ):
+        super().__init__()
+        self.window_size = window_size
+        self.with_cp = with_cp
+        self.blocks = nn.ModuleList(
+            SwinBlock(
+                dim,
+                num_heads,
+                window_size=window_size,
+                shift=window_size // 2 if index % 2 else 0,
+                mlp_ratio=mlp_ratio,
+                qkv_bias=qkv_bias,
+                qk_scale=qk_scale,
+                drop=drop,
+                attn_drop=attn_drop,
+                drop_path=drop_path,
+            )
+            for index, drop_path in enumerate(drop_paths)
+        )
+        self.downsample = PatchMerging(dim) if downsample else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, H, W, C) -> (B, H, W, C), before the merging of patches."""
+        shift_mask = make_shift_mask(x.shape[1], x.shape[2], self.window_size, x.device)
+        for block in self.blocks:
+            if self.with_cp and self.training:
+                x = checkpoint(block, x, shift_mask, use_reentrant=False)
+            else:
+                x = block(x, shift_mask)
+        return x
+
+
+@MODELS.register_module()
+class SwinTransformer(BaseModule):
+    """Swin Transformer that returns the maps of several stages.
+
+    The defaults are Swin-T's. Argument names are those of MMDetection.
+
+    Args:
+        in_channels: channels of the image.
+        embed_dims: channels of the first stage; each next stage has twice as many.
+        patch_size: side of a patch in pixels.
+        window_size: side of an attention window in positions.
+        mlp_ratio: hidden width of the feed-forward networks over their input.
+        depths: number of blocks of each stage.
+        num_heads: attention heads of each stage.
+        out_indices: stages whose maps are returned; stage i has stride ``patch_size`` * 2**i.
+        qkv_bias: whether queries, keys and values have a bias.
+        qk_scale: scale of the attention logits; ``None`` for 1 / sqrt(head width).
+        patch_norm: whether a LayerNorm follows the patch embedding.
+        drop_rate: dropout of the projections.
+        attn_drop_rate: dropout of the attention weights.
+        drop_path_rate: stochastic depth of the last block; the rates rise linearly from 0.
+        with_cp: recompute activations in the backward pass to save memory.
+        convert_weights: also load the names of the official Swin's own (ImageNet) files, which
+            ``init_cfg=dict(type='Pretrained', checkpoint=...)`` may point to.
+        frozen_stages: the patch embedding and this many stages do not learn; -1 for none.
+            GLIP-L was trained with 1, GLIP-T with -1.
+        init_cfg: mmengine's initialisation config.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 3,
+        embed_dims: int = 96,
+        patch_size: int = 4,
+        window_size: int = 7,
+        mlp_ratio: float = 4,
+        depths: Sequence[int] = (2, 2, 6, 2),
+        num_heads: Sequence[int] = (3, 6, 12, 24),
+        out_indices: Sequence[int] = (0, 1, 2, 3),
+        qkv_bias: bool = True,
+        qk_scale: float | None = None,
+        patch_norm: bool = True,
+        drop_rate: float = 0.0,
+        attn_drop_rate: float = 0.0,
+        drop_path_rate: float = 0.1,
+        with_cp: bool = False,
+        convert_weights: bool = False,
+        frozen_stages: int = -1,
+        init_cfg: dict | None = None,
+    ):
+        super().__init__(init_cfg)
+        self.out_indices = tuple(out_indices)
+        self.frozen_stages = frozen_stages
+        self.patch_embed = PatchEmbed(
+            img_size=None,
+            patch_size=patch_size,
+            in_chans=in_channels,
+            embed_dim=embed_dims,
+            norm_layer=nn.LayerNorm if patch_norm else None,
+            output_fmt="NHWC",
+            dynamic_img_pad=True,
+        )
+        self.pos_drop = nn.Dropout(drop_rate)
+        drop_paths = torch.linspace(0, drop_path_rate, sum(depths)).tolist()
+        self.stages = nn.ModuleList()
+        for index, (depth, heads) in enumerate(zip(depths, num_heads, strict=True)):
+            start = sum(depths[:index])
+            self.stages.append(
+                SwinStage(
+                    embed_dims * 2**index,
+                    heads,
+                    drop_paths=drop_paths[start : start + depth],
+                    downsample=index < len(depths) - 1,
+                    window_size=window_size,
+                    mlp_ratio=mlp_ratio,
+                    qkv_bias=qkv_bias,
+                    qk_scale=qk_scale,
+                    drop=drop_rate,
+                    attn_drop=attn_drop_rate,
+                    with_cp=with_cp,
+                )
+            )
+        for index in self.out_indices:
+            self.add_module(f"norm{index}", nn.LayerNorm(embed_dims * 2**index))
+        if convert_weights:
+            self._register_load_state_dict_pre_hook(_rename_official_swin)
+        self._freeze()
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Compute the maps of ``out_indices``.
+
+        Args:
+            images: (B, 3, H, W), normalised.
+
+        Returns:
+            a map (B, C_i, H_i, W_i) per index, finest first.
+        """
+        x = self.pos_drop(self.patch_embed(images))
+        outputs = []
+        for index, stage in enumerate(self.stages):
+            x = stage(x)
+            if index in self.out_indices:
+                outputs.append(getattr(self, f"norm{index}")(x).permute(0, 3, 1, 2).contiguous())
+            if stage.downsample is not None:
+                x = stage.downsample(x)
+        return outputs
+
+    def train(self, mode: bool = True) -> SwinTransformer:
+        """Set the mode; frozen stages stay in evaluation mode."""
+        super().train(mode)
+        self._freeze()
+        return self
+
+    def _freeze(self) -> None:
+        if self.frozen_stages < 0:
+            return
+        for module in (self.patch_embed, *self.stages[: self.frozen_stages]):
+            module.eval().requires_grad_(False)
+
+
+def _rename_official_swin(state_dict: dict, prefix: str, *_: object) -> None:
+    """Rename ``layers.i`` of microsoft/Swin-Transformer's files to our ``stages.i``, in place."""
+    start = f"{prefix}layers."
+    for key in [key for key in state_dict if key.startswith(start)]:
+        state_dict[f"{prefix}stages.{key[len(start) :]}"] = state_dict.pop(key)

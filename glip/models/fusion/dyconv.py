@@ -1,0 +1,118 @@
+"""DyHead's block: convolutions that see their level, the finer and the coarser one.
+
+Dai et al., "Dynamic Head", CVPR 2021; the activation is DyReLU-B of Chen et al., ECCV 2020.
+Shapes: B images, level i of size H_i x W_i with C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .deform_conv import modulated_deform_conv
+
+
+class DyReLU(nn.Module):
+    """The larger of two lines per channel, whose slopes and intercepts follow the whole map.
+
+    max(a1 x + b1, a2 x + b2), with theta in [0, 1] from the pooled map: a1 = 2 (theta - 0.5) + 1,
+    a2 = 2 (theta - 0.5), b1 and b2 = theta - 0.5 (official ranges).
+
+    Args:
+        channels: C.
+        reduction: C over the hidden width of the small network (official: 4).
+    """
+
+    def __init__(self, channels: int, reduction: int = 4):
+        super().__init__()
+        self.fc = nn.Sequential(
+            nn.Linear(channels, channels // reduction),
+            nn.ReLU(inplace=True),
+            nn.Linear(channels // reduction, 4 * channels),
+            nn.Hardsigmoid(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        theta = self.fc(x.mean((2, 3)))[..., None, None] - 0.5
+        slope1, offset1, slope2, offset2 = theta.chunk(4, dim=1)
+        line1 = torch.addcmul(offset1, x, 2 * slope1 + 1)
+        line2 = torch.addcmul(offset2, x, 2 * slope2)
+        return torch.maximum(line1, line2)
+
+
+class DeformConvNorm(nn.Module):
+    """A 3x3 modulated deformable convolution with bias, then a GroupNorm.
+
+    Args:
+        channels: C.
+        stride: of the convolution.
+        num_groups: of the GroupNorm (official: 16).
+    """
+
+    def __init__(self, channels: int, *, stride: int, num_groups: int = 16):
+        super().__init__()
+        self.stride = stride
+        # Holds the weights; the offsets make it a deformable one.
+        self.conv = nn.Conv2d(channels, channels, 3)
+        self.gn = nn.GroupNorm(num_groups, channels)
+
+    def forward(self, x: Tensor, offset: Tensor, mask: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, ceil(H / stride), ceil(W / stride))."""
+        weight, bias = self.conv.weight, self.conv.bias
+        x = modulated_deform_conv(x, offset, mask, weight, bias, stride=self.stride)
+        return self.gn(x)
+
+
+class DyConv(nn.Module):
+    """Scale-, space- and task-aware attention over the pyramid.
+
+    Every level is the weighted mean of what three deformable convolutions find on it, on the finer
+    level and on the coarser one. All three follow the offsets computed on the level itself.
+
+    Args:
+        channels: C.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.same = DeformConvNorm(channels, stride=1)
+        self.finer = DeformConvNorm(channels, stride=2)
+        self.coarser = DeformConvNorm(channels, stride=1)
+        self.offset = nn.Conv2d(channels, 27, 3, padding=1)
+        self.scale_attention = nn.Conv2d(channels, 1, 1)
+        self.relu = DyReLU(channels)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Normal weights of deviation 0.01 and zero biases, as the official code starts."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.normal_(module.weight, std=0.01)
+                nn.init.zeros_(module.bias)
+
+    def forward(self, levels: Sequence[Tensor]) -> list[Tensor]:
+        """A map (B, C, H_i, W_i) per level, finest first -> the same."""
+        return [self._level(levels, index) for index in range(len(levels))]
+
+    def _level(self, levels: Sequence[Tensor], index: int) -> Tensor:
+        here = levels[index]
+        taps = self.offset(here)
+        offset, mask = taps[:, :18], taps[:, 18:].sigmoid()
+        found = [self.same(here, offset, mask)]
+        if index > 0:
+            found.append(self.finer(levels[index - 1], offset, mask))
+        if index + 1 < len(levels):
+            coarse = self.coarser(levels[index + 1], offset, mask)
+            found.append(
+                F.interpolate(coarse, size=here.shape[-2:], mode="bilinear", align_corners=True)
+            )
+        return self.relu(sum(self._weight(x) * x for x in found) / len(found))
+
+    def _weight(self, x: Tensor) -> Tensor:
+        """How much a result counts, (B, 1, 1, 1): hardsigmoid(relu(1x1 conv(mean)))."""
+        pooled = x.mean((2, 3), keepdim=True)
+        return F.hardsigmoid(self.scale_attention(pooled).relu())

@@ -1,0 +1,144 @@
+"""GLIP's head: the fusion tower and three predictions per position.
+
+Shapes: B images, T text tokens, C visual and D text channels, level i of size H_i x W_i.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseModule
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from glip.models.fusion import FusionTower
+from glip.models.language import TextFeatures
+from glip.registry import MODELS, TASK_UTILS
+
+from .outputs import HeadOutputs
+from .postprocess import PostProcessor
+from .token_logits import TokenLogits
+
+
+@MODELS.register_module()
+class VLFusionHead(BaseModule):
+    """Fuse image and text, then predict token logits, box deltas and centerness.
+
+    Args:
+        in_channels: C, channels of the pyramid.
+        text_channels: D, channels of the language encoder.
+        early_fuse: whether image and text are fused in the tower (all models but GLIP-T (A)).
+        num_dyhead_blocks: blocks of the tower (6 in GLIP-T, 8 in GLIP-L).
+        num_text_heads, text_intermediate_dim: of the tower's text layers.
+        fusion_dim, num_fusion_heads: of the tower's cross-attention.
+        dropout: in the tower, in training (official: 0.1).
+        anchor_generator: config of the anchors.
+        bbox_coder: config of the box coder.
+        test_cfg: ``score_thr``, ``nms_pre``, ``nms=dict(type='nms', iou_threshold=...)``,
+            ``max_per_img`` and ``min_bbox_size``; see :class:`PostProcessor`.
+        use_checkpoint: recompute the cross-attention in the backward pass to save memory.
+        init_cfg: mmengine's initialisation config.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 256,
+        text_channels: int = 768,
+        early_fuse: bool = False,
+        num_dyhead_blocks: int = 6,
+        num_text_heads: int = 12,
+        text_intermediate_dim: int = 3072,
+        fusion_dim: int = 2048,
+        num_fusion_heads: int = 8,
+        dropout: float = 0.1,
+        anchor_generator: dict | None = None,
+        bbox_coder: dict | None = None,
+        test_cfg: dict | None = None,
+        use_checkpoint: bool = False,
+        init_cfg: dict | None = None,
+    ):
+        super().__init__(init_cfg)
+        self.anchors = TASK_UTILS.build(anchor_generator or dict(type="AnchorGenerator"))
+        self.coder = TASK_UTILS.build(bbox_coder or dict(type="InclusiveBoxCoder"))
+        self.postprocess = make_postprocessor(test_cfg or {})
+        self.tower = FusionTower(
+            in_channels,
+            text_channels,
+            num_blocks=num_dyhead_blocks,
+            early_fuse=early_fuse,
+            num_text_heads=num_text_heads,
+            text_intermediate_dim=text_intermediate_dim,
+            fusion_dim=fusion_dim,
+            num_fusion_heads=num_fusion_heads,
+            dropout=dropout,
+            use_checkpoint=use_checkpoint,
+        )
+        self.token_logits = TokenLogits(text_channels, in_channels)
+        self.bbox_pred = nn.Conv2d(in_channels, 4, 1)
+        self.centerness = nn.Conv2d(in_channels, 1, 1)
+        self.scales = nn.ParameterList(torch.ones(1) for _ in self.anchors.strides)
+        for layer in (self.bbox_pred, self.centerness, self.token_logits.projection):
+            nn.init.normal_(layer.weight, std=0.01)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, levels: Sequence[Tensor], text: TextFeatures) -> HeadOutputs:
+        """Predict.
+
+        Args:
+            levels: a map (B, C, H_i, W_i) per level of the pyramid, finest first.
+            text: features of B captions, (B, T, D).
+        """
+        levels, fused = self.tower(levels, text.hidden, text.mask)
+        # Without fusion the words are the encoder's, with padding at zero.
+        words, bias = self.token_logits.project(fused if self.tower.early_fuse else text.embedded)
+        logits, deltas, centerness = [], [], []
+        for level, scale in zip(levels, self.scales, strict=True):
+            logits.append(self.token_logits(level, words, bias))
+            deltas.append((self.bbox_pred(level) * scale).flatten(2).transpose(1, 2))
+            centerness.append(self.centerness(level).flatten(1))
+        sizes = [(level.shape[2], level.shape[3]) for level in levels]
+        return HeadOutputs(logits, deltas, centerness, sizes)
+
+    def predict(
+        self,
+        levels: Sequence[Tensor],
+        text: TextFeatures,
+        token_maps: Sequence[Tensor],
+        img_shapes: Sequence[tuple[int, int]],
+    ) -> list[InstanceData]:
+        """Detect.
+
+        Args:
+            levels, text: see :meth:`forward`.
+            token_maps: (P_b, T) bool for each image, the tokens of each of its P_b phrases.
+            img_shapes: (height, width) of each image before padding, in pixels.
+
+        Returns:
+            for each image what :class:`PostProcessor` returns.
+        """
+        outputs = self(levels, text)
+        anchors = self.anchors.all_levels(outputs.sizes, levels[0].device)
+        return [
+            self.postprocess(outputs, index, token_map, anchors, self.coder, tuple(img_shape))
+            for index, (token_map, img_shape) in enumerate(zip(token_maps, img_shapes, strict=True))
+        ]
+
+
+def make_postprocessor(test_cfg: dict) -> PostProcessor:
+    """Build the post-processing from MMDetection's ``test_cfg``.
+
+    Raises:
+        ValueError: an NMS other than the plain one.
+    """
+    nms = dict(test_cfg.get("nms", {}))
+    if nms.get("type", "nms") != "nms":
+        raise ValueError(f"expected test_cfg.nms of type 'nms', got {nms['type']!r}")
+    default = PostProcessor()
+    return PostProcessor(
+        score_thr=test_cfg.get("score_thr", default.score_thr),
+        nms_pre=test_cfg.get("nms_pre", default.nms_pre),
+        iou_threshold=nms.get("iou_threshold", default.iou_threshold),
+        max_per_img=test_cfg.get("max_per_img", default.max_per_img),
+        min_bbox_size=test_cfg.get("min_bbox_size", default.min_bbox_size),
+    )

@@ -1,0 +1,133 @@
+"""The language encoder: a BERT that keeps its tokenizer at hand (GLIP, section 3.2).
+
+Shapes: B captions, T tokens of the longest caption, D channels (768 for bert-base).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor
+from transformers import BertConfig, PreTrainedTokenizerBase
+from transformers import BertModel as HFBertModel
+
+from glip.registry import MODELS
+from glip.text.tokenizer import load_tokenizer, tokenizer_from_bytes, tokenizer_to_bytes
+
+
+@dataclass(frozen=True)
+class TextFeatures:
+    """What the language encoder says of B captions.
+
+    Attributes:
+        hidden: (B, T, D), BERT's last hidden state.
+        embedded: (B, T, D), the same with padding set to zero.
+        mask: (B, T) bool, true on real tokens, [CLS] and [SEP] included.
+    """
+
+    hidden: Tensor
+    embedded: Tensor
+    mask: Tensor
+
+    def __getitem__(self, rows: Sequence[int] | Tensor) -> TextFeatures:
+        """Select captions."""
+        return TextFeatures(self.hidden[rows], self.embedded[rows], self.mask[rows])
+
+
+@MODELS.register_module()
+class BertModel(BaseModule):
+    """BERT built from its config alone; its weights come with the detector's checkpoint.
+
+    The tokenizer comes from the checkpoint if that carries the vocabulary, else from ``name``, when
+    it is first needed. Both are stored in the state dict's extra state, so every way of loading
+    and saving keeps them together.
+
+    Args:
+        name: local folder or hub name of the language model (``lang_model_name`` in configs).
+            ``'bert-base-uncased'`` needs no file: its settings are :class:`BertConfig`'s defaults.
+        max_tokens: longest caption in tokens, [CLS] and [SEP] included (official: 256).
+        pad_to_max: pad every caption to ``max_tokens``; otherwise to the longest of the batch.
+            Padding is masked everywhere, so the results are the same.
+        config: settings of another size, as :class:`transformers.BertConfig` names them.
+        use_checkpoint: recompute activations in the backward pass to save memory.
+        frozen: the encoder does not learn and stays in evaluation mode.
+        init_cfg: mmengine's initialisation config.
+
+    Raises:
+        OSError: ``name`` is not the default, has no ``config.json`` here and is not on the hub.
+    """
+
+    def __init__(
+        self,
+        name: str = "bert-base-uncased",
+        max_tokens: int = 256,
+        pad_to_max: bool = False,
+        config: dict | None = None,
+        use_checkpoint: bool = False,
+        frozen: bool = False,
+        init_cfg: dict | None = None,
+    ):
+        super().__init__(init_cfg)
+        self.name = name
+        self.max_tokens = max_tokens
+        self.pad_to_max = pad_to_max
+        self.frozen = frozen
+        self._tokenizer: PreTrainedTokenizerBase | None = None
+        self.bert = HFBertModel(_make_config(name, config), add_pooling_layer=False)
+        if use_checkpoint:
+            self.bert.gradient_checkpointing_enable()
+        if frozen:
+            self.bert.requires_grad_(False)
+
+    @property
+    def out_channels(self) -> int:
+        """D."""
+        return self.bert.config.hidden_size
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer.
+
+        Raises:
+            TokenizerNotFoundError: the checkpoint carries none and ``name`` gives none.
+        """
+        if self._tokenizer is None:
+            self._tokenizer = load_tokenizer(self.name)
+        return self._tokenizer
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> TextFeatures:
+        """Encode captions.
+
+        Args:
+            input_ids: (B, T) token ids.
+            attention_mask: (B, T), true or 1 on real tokens.
+        """
+        mask = attention_mask.bool()
+        hidden = self.bert(input_ids=input_ids, attention_mask=mask.long()).last_hidden_state
+        return TextFeatures(hidden, hidden * mask[..., None], mask)
+
+    def train(self, mode: bool = True) -> BertModel:
+        """Set the mode; a frozen encoder stays in evaluation mode."""
+        return super().train(mode and not self.frozen)
+
+    def get_extra_state(self) -> Tensor:
+        """Return the tokenizer as bytes, (n,) uint8; empty if none has been loaded."""
+        data = b"" if self._tokenizer is None else tokenizer_to_bytes(self._tokenizer)
+        return torch.tensor(list(data), dtype=torch.uint8)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Take the tokenizer that a checkpoint carries, if it carries one."""
+        if state.numel():
+            self._tokenizer = tokenizer_from_bytes(bytes(state.tolist()))
+
+
+def _make_config(name: str, settings: dict | None) -> BertConfig:
+    if settings is not None:
+        return BertConfig(**settings)
+    if Path(name, "config.json").is_file() or name != "bert-base-uncased":
+        return BertConfig.from_pretrained(name)
+    return BertConfig()

@@ -1,0 +1,232 @@
+"""Prompts: a caption, the phrases to look for in it, and where each stands.
+
+There are four ways to ask, each a constructor of :class:`Prompt`: class names, a caption with given
+character spans, a caption whose noun phrases are found for you, and a whole caption as one phrase.
+Labels of detections are the 0-based indices of a prompt's phrases.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from .noun_phrases import find_noun_phrases
+
+#: Half-open range of characters in a caption.
+Span = tuple[int, int]
+
+#: What stands between class names: the style of the official COCO evaluation (``bench. car``).
+SEPARATOR = ". "
+
+
+class PromptError(ValueError):
+    """A prompt that cannot be looked for; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """One thing to look for.
+
+    Attributes:
+        name: what detections of it are called.
+        spans: the characters of the caption that mean it, half-open; often one range.
+        around: the range that may not be torn apart when a long caption is cut: the spans with the
+            words that describe them; by default from the first to the last character of the spans.
+    """
+
+    name: str
+    spans: tuple[Span, ...]
+    around: Span | None = None
+
+    @property
+    def extent(self) -> Span:
+        """The range that may not be torn apart."""
+        if self.around is not None:
+            return self.around
+        return min(start for start, _ in self.spans), max(end for _, end in self.spans)
+
+    def moved(self, by: int) -> Phrase:
+        """The same phrase in a caption that starts ``by`` characters later."""
+        spans = tuple((start - by, end - by) for start, end in self.spans)
+        start, end = self.extent
+        return Phrase(self.name, spans, (start - by, end - by))
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A caption and its phrases.
+
+    Attributes:
+        caption: the text the language encoder reads.
+        phrases: what to look for, in the order of the labels.
+        divisible: whether the caption is a list of names, which may be cut into several captions
+            between any two phrases, or a sentence, which is cut only if it is too long.
+
+    Raises:
+        PromptError: the caption is empty, there is no phrase, or a span is not inside the caption.
+    """
+
+    caption: str
+    phrases: tuple[Phrase, ...]
+    divisible: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.caption.strip():
+            raise PromptError(
+                "the prompt is empty: expected what to look for, for example 'bench . car .'"
+            )
+        if not self.phrases:
+            raise PromptError(
+                f"nothing to look for was found in {self.caption!r}: give class names "
+                "('bench . car .') or the character spans of the phrases"
+            )
+        for phrase in self.phrases:
+            if not phrase.spans:
+                raise PromptError(
+                    f"phrase {phrase.name!r} has no spans: expected at least one [start, end]"
+                )
+            for start, end in phrase.spans:
+                if not 0 <= start < end <= len(self.caption):
+                    raise PromptError(
+                        f"span [{start}, {end}) of phrase {phrase.name!r} is not inside the "
+                        f"caption of {len(self.caption)} characters {self.caption!r}; expected "
+                        "0 <= start < end <= length"
+                    )
+                if not self.caption[start:end].strip():
+                    raise PromptError(
+                        f"span [{start}, {end}) of the caption {self.caption!r} holds only spaces"
+                    )
+
+    @property
+    def names(self) -> list[str]:
+        """The phrases' names; label i means ``names[i]``."""
+        return [phrase.name for phrase in self.phrases]
+
+    @classmethod
+    def from_class_names(
+        cls,
+        names: Iterable[str],
+        *,
+        separator: str = SEPARATOR,
+        descriptions: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> Prompt:
+        """Look for each of a list of names.
+
+        Names are cleaned by :func:`clean_name` for the caption and kept as they are in
+        :attr:`names`. The same name twice gives two labels.
+
+        Args:
+            names: what to look for.
+            separator: what stands between two names (nothing stands after the last).
+            descriptions: for some names a ``prefix``, another ``name`` and a ``suffix`` for the
+                caption, ODinW's caption prompts; only the name's characters count as the phrase.
+
+        Raises:
+            PromptError: no names, or one that is empty once cleaned.
+        """
+        phrases, caption = [], ""
+        for name in names:
+            description = (descriptions or {}).get(name, {})
+            words = clean_name(description.get("name", name))
+            if not words:
+                raise PromptError(
+                    f"class name number {len(phrases)} is empty ({name!r}): expected words, for "
+                    "example 'traffic light'"
+                )
+            caption += separator if phrases else ""
+            begin = len(caption)
+            caption += description.get("prefix", "") + words
+            span = (len(caption) - len(words), len(caption))
+            caption += description.get("suffix", "")
+            phrases.append(Phrase(name, (span,), (begin, len(caption))))
+        return cls(caption, tuple(phrases), divisible=True)
+
+    @classmethod
+    def from_class_text(cls, text: str) -> Prompt:
+        """Look for names given as one text, each ended by a point: ``'bench . car .'``.
+
+        Raises:
+            PromptError: the text holds no name.
+        """
+        return cls.from_class_names(split_class_text(text))
+
+    @classmethod
+    def from_spans(
+        cls, caption: str, spans: Sequence[Sequence[Sequence[int]]], names: Sequence[str] = ()
+    ) -> Prompt:
+        """Look for given phrases of a caption.
+
+        Args:
+            caption: any sentence.
+            spans: for each phrase its ranges of characters, ``[[start, end], ...]``, or
+                ``[start, end]`` where it has one.
+            names: of the phrases; by default their characters, joined with spaces.
+
+        Raises:
+            PromptError: a span is not a pair of numbers inside the caption.
+        """
+        if names and len(names) != len(spans):
+            raise PromptError(f"expected a name for each of {len(spans)} spans, got {len(names)}")
+        phrases = []
+        for index, ranges in enumerate(spans):
+            parts = _check_ranges(ranges, caption)
+            text = " ".join(caption[start:end].strip() for start, end in parts)
+            phrases.append(Phrase(names[index] if names else text, parts))
+        return cls(caption, tuple(phrases))
+
+    @classmethod
+    def from_caption(cls, caption: str, *, chunker: str = "rules") -> Prompt:
+        """Look for the noun phrases of a caption; each mention is a phrase of its own.
+
+        Args:
+            caption: any sentence.
+            chunker: ``'rules'``, or ``'spacy'`` if spaCy is installed.
+
+        Raises:
+            PromptError: no noun phrase was found.
+        """
+        found = find_noun_phrases(caption, chunker)
+        return cls(caption, tuple(Phrase(name, (span,)) for name, span in found))
+
+    @classmethod
+    def from_whole_caption(cls, caption: str) -> Prompt:
+        """Look for what the caption says as a whole; it has one label, 0.
+
+        Raises:
+            PromptError: the caption is empty.
+        """
+        return cls(caption, (Phrase(caption.strip(), ((0, len(caption)),)),))
+
+
+def clean_name(name: str) -> str:
+    """Make words of a class name, as the official code does.
+
+    Underscores become spaces, parenthesised parts go, runs of spaces collapse:
+    ``'crab_(animal)'`` becomes ``'crab'``.
+    """
+    name = re.sub(r"\(.*?\)", "", name.replace("_", " "))
+    return re.sub(r"\s+", " ", name).strip()
+
+
+def split_class_text(text: str) -> list[str]:
+    """Split ``'bench . car .'`` into names.
+
+    Names end at a point that a space or the end follows, so ``'u.s. flag'`` keeps its first point
+    but ``'bench. car'`` is two names. Names that are empty are left out.
+    """
+    parts = re.split(r"\s*\.(?=\s|$)\s*", text)
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _check_ranges(ranges: Sequence[Sequence[int]], caption: str) -> tuple[Span, ...]:
+    if len(ranges) == 2 and all(isinstance(edge, int) for edge in ranges):
+        ranges = [ranges]  # type: ignore[list-item]  # one range, given without its outer brackets
+    try:
+        checked = tuple((int(start), int(end)) for start, end in ranges)
+    except (TypeError, ValueError) as error:
+        raise PromptError(
+            "expected the spans of each phrase as [[start, end], ...], got "
+            f"{ranges!r}. One phrase of {caption!r} would be [[0, {len(caption.split(' ')[0])}]]"
+        ) from error
+    return checked

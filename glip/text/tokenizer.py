@@ -1,0 +1,81 @@
+"""Finding, storing and restoring the WordPiece tokenizer.
+
+A checkpoint can carry its tokenizer (:func:`tokenizer_to_bytes`), so that nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+class TokenizerNotFoundError(RuntimeError):
+    """Neither the checkpoint nor ``lang_model_name`` gives a tokenizer."""
+
+
+def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
+    """Load a tokenizer from a local folder or the Hugging Face hub.
+
+    Args:
+        name: a folder that holds ``vocab.txt`` (or what ``AutoTokenizer`` reads), or a hub name.
+
+    Raises:
+        TokenizerNotFoundError: there is no such folder, and the hub did not give it either.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, use_fast=True)
+    except (OSError, ValueError) as error:
+        raise TokenizerNotFoundError(
+            f"no tokenizer: the checkpoint carries no vocabulary, and {name!r} is neither a local "
+            "folder with a tokenizer nor reachable on the Hugging Face hub. Either create the "
+            f"folder {Path(name).absolute()} with the model's vocab.txt and tokenizer_config.json "
+            "(or set lang_model_name to a folder that holds them), or run once online: "
+            f'python -c "from transformers import AutoTokenizer; '
+            f"AutoTokenizer.from_pretrained('{name}')\". A checkpoint converted by "
+            "tools/model_converters/convert_glip.py carries its vocabulary and needs neither."
+        ) from error
+    if not tokenizer.is_fast:
+        raise TokenizerNotFoundError(
+            f"the tokenizer of {name!r} is not a fast one, and only fast ones tell which "
+            "characters a token covers; `pip install -U tokenizers transformers` gives them."
+        )
+    return tokenizer
+
+
+def tokenizer_to_bytes(tokenizer: PreTrainedTokenizerBase) -> bytes:
+    """Serialise a WordPiece tokenizer: JSON with its words in order and whether it is uncased."""
+    vocabulary = tokenizer.get_vocab()
+    words = sorted(vocabulary, key=vocabulary.__getitem__)
+    lower = bool(getattr(tokenizer, "do_lower_case", True))
+    return json.dumps({"do_lower_case": lower, "vocab": words}, ensure_ascii=False).encode()
+
+
+def tokenizer_from_bytes(data: bytes) -> PreTrainedTokenizerBase:
+    """Restore what :func:`tokenizer_to_bytes` wrote.
+
+    Raises:
+        ValueError: the bytes are not such a record.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        record = json.loads(data.decode())
+        words, lower = record["vocab"], record["do_lower_case"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            "expected the checkpoint's vocabulary as JSON with 'vocab' and 'do_lower_case', got "
+            f"{data[:40]!r}... Convert the checkpoint again with convert_glip.py."
+        ) from error
+    settings = {"tokenizer_class": "BertTokenizer", "do_lower_case": lower, "model_max_length": 512}
+    # The class is found by name from a folder: the one way that works on transformers 4.36 and 5.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
+        Path(folder, "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+        return AutoTokenizer.from_pretrained(folder, use_fast=True)

@@ -1,0 +1,69 @@
+"""From a prompt to tokens, and from phrases to the tokens that mean them.
+
+Shapes: P phrases, T tokens, [CLS] and [SEP] included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .prompt import Prompt, PromptError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class TokenizedPrompt:
+    """A prompt's tokens.
+
+    Attributes:
+        prompt: what was tokenized.
+        input_ids: T token ids.
+        offsets: (T, 2), the half-open range of characters of each token; 0, 0 for [CLS] and [SEP].
+        token_map: (P, T) bool, the tokens of each phrase.
+    """
+
+    prompt: Prompt
+    input_ids: tuple[int, ...]
+    offsets: np.ndarray
+    token_map: np.ndarray
+
+    @property
+    def num_tokens(self) -> int:
+        """T."""
+        return len(self.input_ids)
+
+
+def tokenize(prompt: Prompt, tokenizer: PreTrainedTokenizerBase) -> TokenizedPrompt:
+    """Tokenize a prompt; nothing is cut, however long it is.
+
+    A token belongs to a phrase if they share a character.
+
+    Raises:
+        PromptError: a phrase has no token at all (it consists of control characters, say).
+    """
+    encoded = tokenizer(
+        prompt.caption, return_offsets_mapping=True, truncation=False, verbose=False
+    )
+    offsets = np.asarray(encoded["offset_mapping"]).reshape(-1, 2)  # (T, 2); special tokens: 0, 0
+    token_map = np.stack([cover(phrase.spans, offsets) for phrase in prompt.phrases])
+    for phrase, tokens in zip(prompt.phrases, token_map, strict=True):
+        if not tokens.any():
+            raise PromptError(
+                f"the tokenizer makes nothing of the phrase {phrase.name!r}: expected words or "
+                "symbols that can be read"
+            )
+    return TokenizedPrompt(prompt, tuple(encoded["input_ids"]), offsets, token_map)
+
+
+def cover(spans: Sequence[tuple[int, int]], offsets: np.ndarray) -> np.ndarray:
+    """Tokens (T,) bool whose range of characters meets one of the spans."""
+    covered = np.zeros(len(offsets), dtype=bool)
+    for start, end in spans:
+        covered |= (offsets[:, 0] < end) & (offsets[:, 1] > start)
+    return covered
