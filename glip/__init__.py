@@ -12,7 +12,7 @@ if find_spec("mmcv") is None:
         "never both at once."
     )
 
-from .config import get_config, list_configs  # noqa: E402  (after the check, which names the cure)
-from .registry import MODELS  # noqa: E402
+from .config import get_config, list_configs
+from .registry import MODELS
 
 __all__ = ["MODELS", "__version__", "get_config", "list_configs"]

@@ -1,0 +1,147 @@
+"""The hook that draws pictures while a runner validates and tests."""
+
+from __future__ import annotations
+
+import os.path as osp
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmengine.visualization import Visualizer
+
+from glip.registry import HOOKS
+from glip.structures import DetDataSample
+
+# What OpenCV writes; a picture of an image of another kind is saved as PNG.
+_WRITABLE = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+
+
+@HOOKS.register_module()
+class DetVisualizationHook(Hook):
+    """Draws detections, beside the annotations where there are any, with the runner's visualizer.
+
+    While validating, the first image of every ``interval``-th batch is drawn: the same images each
+    time, stored as ``val_<file name>`` with the training iteration as their step. While testing,
+    every image is drawn. The pictures go to ``test_out_dir`` (tests only), to a window, or to the
+    backends of the visualizer. In distributed runs only the main process draws.
+
+    Args:
+        draw: whether to draw at all. Defaults to False.
+        interval: how many batches of a validation lie between two pictures. Defaults to 50.
+        score_thr: detections with lower scores are left out. Defaults to 0.3.
+        show: whether to open a window. Defaults to False.
+        wait_time: how many seconds the window stays; 0 is until a key is pressed. Defaults to 0.
+        test_out_dir: folder for the pictures of a test, within ``work_dir/timestamp`` unless it is
+            an absolute path. Defaults to None.
+        backend_args: of the file backend that reads the images. Defaults to None.
+
+    Raises:
+        ValueError: ``interval`` is not positive.
+    """
+
+    def __init__(
+        self,
+        draw: bool = False,
+        interval: int = 50,
+        score_thr: float = 0.3,
+        show: bool = False,
+        wait_time: float = 0.0,
+        test_out_dir: str | None = None,
+        backend_args: dict[str, Any] | None = None,
+    ):
+        if interval < 1:
+            raise ValueError(f"interval must be at least 1 batch, but got {interval}")
+        self.draw = draw
+        self.interval = interval
+        self.score_thr = score_thr
+        self.show = show
+        self.wait_time = wait_time
+        self.test_out_dir = test_out_dir
+        self.backend_args = backend_args
+        self._num_tested = 0
+        self._file_names: set[str] = set()
+
+    def before_run(self, runner: Runner) -> None:
+        """Checks that the runner's visualizer can draw detections.
+
+        Raises:
+            TypeError: it is mmengine's own, which draws nothing by itself.
+        """
+        if self.draw and type(runner.visualizer) is Visualizer:
+            raise TypeError(
+                "DetVisualizationHook needs a visualizer that draws detections, but got mmengine's "
+                "Visualizer; set visualizer = dict(type='DetLocalVisualizer') in the config"
+            )
+
+    def before_test(self, runner: Runner) -> None:  # noqa: ARG002
+        """Starts counting the images of this test."""
+        self._num_tested = 0
+        self._file_names.clear()
+
+    def after_val_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,  # noqa: ARG002
+        outputs: Sequence[DetDataSample] | None = None,
+    ) -> None:
+        """Draws the first image of every ``interval``-th batch."""
+        if not self.draw or not outputs or batch_idx % self.interval or not is_main_process():
+            return
+        stem = osp.splitext(osp.basename(outputs[0].img_path))[0]
+        self._add(runner, outputs[0], name=f"val_{stem}", step=runner.iter)
+
+    def after_test_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,  # noqa: ARG002
+        data_batch: Any = None,  # noqa: ARG002
+        outputs: Sequence[DetDataSample] | None = None,
+    ) -> None:
+        """Draws every image of the batch."""
+        if not self.draw or not outputs or not is_main_process():
+            return
+        for data_sample in outputs:
+            self._num_tested += 1
+            out_file = None
+            if self.test_out_dir is not None:
+                folder = osp.join(runner.work_dir, runner.timestamp, self.test_out_dir)
+                out_file = osp.join(folder, self._file_name(data_sample.img_path))
+            self._add(runner, data_sample, "test_img", self._num_tested, out_file)
+
+    def _add(
+        self,
+        runner: Runner,
+        data_sample: DetDataSample,
+        name: str,
+        step: int,
+        out_file: str | None = None,
+    ) -> None:
+        from glip.datasets.images import read_image
+
+        image = read_image(data_sample.img_path, backend_args=self.backend_args)
+        runner.visualizer.add_datasample(
+            osp.basename(data_sample.img_path) if self.show else name,
+            np.ascontiguousarray(image[..., ::-1]),  # BGR to RGB
+            data_sample=data_sample,
+            show=self.show,
+            wait_time=self.wait_time,
+            pred_score_thr=self.score_thr,
+            out_file=out_file,
+            step=step,
+        )
+
+    def _file_name(self, img_path: str) -> str:
+        """The image's own file name, numbered where images of several folders share it."""
+        stem, suffix = osp.splitext(osp.basename(img_path))
+        if suffix.lower() not in _WRITABLE:
+            suffix = ".png"
+        name, number = f"{stem}{suffix}", 1
+        while name in self._file_names:
+            number += 1
+            name = f"{stem}_{number}{suffix}"
+        self._file_names.add(name)
+        return name

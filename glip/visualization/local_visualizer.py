@@ -1,0 +1,187 @@
+"""The visualizer: data samples to pictures, on disk, on screen or in the run's backends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import mmcv
+import numpy as np
+from mmengine.dist import master_only
+from mmengine.structures import BaseDataElement, InstanceData
+from mmengine.visualization import Visualizer
+
+from glip.registry import VISUALIZERS
+
+from .draw import draw_detections
+from .palette import RGB, label_color
+
+
+@VISUALIZERS.register_module()
+class DetLocalVisualizer(Visualizer):
+    """Draws the annotations and detections of a data sample.
+
+    ``dataset_meta`` may hold ``classes``, the names of the labels of instances without
+    ``label_names``, and ``palette``, the RGB colours to use instead of
+    :func:`~glip.visualization.palette.label_color`.
+
+    Args:
+        name: of this instance. Defaults to 'visualizer'.
+        image: the first picture, RGB (H, W, 3). Defaults to None.
+        vis_backends: configs of the backends that store pictures. Defaults to None.
+        save_dir: folder of the backends; without it they store nothing. Defaults to None.
+        line_width: of the boxes, in pixels. Defaults to None, following the picture's size.
+        font_size: of the text, in pixels. Defaults to None, following the picture's size.
+    """
+
+    def __init__(
+        self,
+        name: str = "visualizer",
+        image: np.ndarray | None = None,
+        vis_backends: list[dict] | dict | None = None,
+        save_dir: str | None = None,
+        *,
+        line_width: int | None = None,
+        font_size: int | None = None,
+    ):
+        super().__init__(name=name, image=image, vis_backends=vis_backends, save_dir=save_dir)
+        self.line_width = line_width
+        self.font_size = font_size
+
+    @master_only
+    def set_image(self, image: np.ndarray) -> None:
+        """Sets the picture to draw on.
+
+        Args:
+            image: RGB (H, W, 3).
+        """
+        super().set_image(image)
+        self._num_artists = len(self.ax_save.get_children())
+
+    @master_only
+    def get_image(self) -> np.ndarray:
+        """The picture with all that was drawn on it, RGB uint8 (H, W, 3).
+
+        Only what mmengine's ``draw_*`` methods added has to be rendered by matplotlib, which is
+        slow and, in some of its versions, moves the pixels a little.
+        """
+        if len(self.ax_save.get_children()) == getattr(self, "_num_artists", None):
+            return self._image.copy()
+        return super().get_image()
+
+    @master_only
+    def add_datasample(
+        self,
+        name: str,
+        image: np.ndarray,
+        data_sample: BaseDataElement | None = None,
+        draw_gt: bool = True,
+        draw_pred: bool = True,
+        show: bool = False,
+        wait_time: float = 0,
+        out_file: str | os.PathLike | None = None,
+        pred_score_thr: float = 0.3,
+        step: int = 0,
+    ) -> None:
+        """Draws a data sample, then saves, shows or stores the picture.
+
+        A sample that has both annotations and detections gives two pictures side by side, the
+        annotations at the left, unless only one of them is asked for; one that has neither gives
+        the image as it is. :meth:`get_image` returns the picture afterwards.
+
+        The picture goes to ``out_file``; without one to the window if ``show`` is set; with neither
+        to the backends. With both it is saved and shown.
+
+        Args:
+            name: title of the window and name of the picture in the backends.
+            image: RGB (H, W, 3), values 0 to 255.
+            data_sample: its ``gt_instances`` and ``pred_instances`` are drawn. Their boxes are
+                pixels of ``image``. Defaults to None.
+            draw_gt: whether to draw the annotations. Defaults to True.
+            draw_pred: whether to draw the detections. Defaults to True.
+            show: whether to open a window. Defaults to False.
+            wait_time: how many seconds the window stays; 0 is until a key is pressed. Defaults
+                to 0.
+            out_file: where to save the picture; missing folders are made. Defaults to None.
+            pred_score_thr: detections with lower scores are left out. Defaults to 0.3.
+            step: of the training, for the backends. Defaults to 0.
+        """
+        if image.dtype != np.uint8:
+            image = image.clip(0, 255).astype(np.uint8)
+        pictures = []
+        if draw_gt and (gt := _with_boxes(data_sample, "gt_instances")) is not None:
+            pictures.append(self._draw(image, gt))
+        if draw_pred and (pred := _with_boxes(data_sample, "pred_instances")) is not None:
+            pictures.append(self._draw(image, pred, pred_score_thr))
+        drawn = np.concatenate(pictures, axis=1) if pictures else image
+
+        self.set_image(drawn)
+        if show:
+            self.show(drawn, win_name=name, wait_time=wait_time)
+        if out_file is not None:
+            mmcv.imwrite(np.ascontiguousarray(drawn[..., ::-1]), str(out_file))
+        elif not show:
+            self.add_image(name, drawn, step)
+
+    def _draw(
+        self, image: np.ndarray, instances: InstanceData, score_thr: float | None = None
+    ) -> np.ndarray:
+        """One picture of K instances; those with a score have it written behind their name."""
+        boxes = _to_numpy(instances.bboxes).reshape(-1, 4)
+        names = self._names(instances, len(boxes))
+        colors = self._colors(instances, names)
+        scores = _to_numpy(instances.scores) if "scores" in instances else None
+        if scores is not None and score_thr is not None:
+            kept = np.flatnonzero(scores >= score_thr)
+            boxes, scores = boxes[kept], scores[kept]
+            names, colors = [names[k] for k in kept], [colors[k] for k in kept]
+        return draw_detections(
+            image,
+            boxes,
+            names,
+            scores,
+            colors,
+            line_width=self.line_width,
+            font_size=self.font_size,
+        )
+
+    def _names(self, instances: InstanceData, num: int) -> list[str]:
+        if "label_names" in instances:
+            return [str(name) for name in instances.label_names]
+        if "labels" not in instances:
+            return [""] * num
+        classes = (self.dataset_meta or {}).get("classes") or ()
+        return [
+            str(classes[label]) if 0 <= label < len(classes) else f"class {label}"
+            for label in _to_numpy(instances.labels).astype(int).tolist()
+        ]
+
+    def _colors(self, instances: InstanceData, names: Sequence[str]) -> list[RGB]:
+        """By label; by name where there are no labels."""
+        if "labels" in instances:
+            labels = _to_numpy(instances.labels).astype(int).tolist()
+        else:
+            index = {name: i for i, name in enumerate(dict.fromkeys(names))}
+            labels = [index[name] for name in names]
+        palette = (self.dataset_meta or {}).get("palette")
+        if not isinstance(palette, (list, tuple)):
+            palette = ()
+        return [
+            tuple(palette[label]) if 0 <= label < len(palette) else label_color(label)
+            for label in labels
+        ]
+
+
+def _with_boxes(data_sample: BaseDataElement | None, field: str) -> InstanceData | None:
+    """The instances of a sample if they have boxes, be it none of them."""
+    instances = None if data_sample is None else data_sample.get(field)
+    return instances if instances is not None and "bboxes" in instances else None
+
+
+def _to_numpy(values: Any) -> np.ndarray:
+    """A tensor of any device and type, a box structure around one, an array or a list."""
+    values = getattr(values, "tensor", values)  # boxes of MMDetection
+    if hasattr(values, "detach"):
+        values = values.detach().cpu().double().numpy()  # NumPy has no bfloat16
+    return np.asarray(values, dtype=np.float64)
