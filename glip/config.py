@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.fileio import load
 
 _PACKAGE = Path(__file__).parent
 
@@ -36,7 +37,7 @@ def find_config(name: str) -> Path:
     Raises:
         FileNotFoundError: no shipped config has this name; the message lists close ones.
     """
-    stem = Path(name).stem if name.endswith(".py") else Path(name).name
+    stem = Path(name).name.removesuffix(".py")
     for file in config_root().rglob("*.py"):
         if file.stem == stem and "_base_" not in file.parts:
             return file
@@ -58,3 +59,21 @@ def get_config(name: str) -> Config:
         FileNotFoundError: no shipped config has this name; the message lists close ones.
     """
     return Config.fromfile(find_config(name))
+
+
+def list_models() -> dict[str, dict]:
+    """Return the published models: for each config name its entry of ``metafile.yml``."""
+    models: dict[str, dict] = {}
+    for file in sorted(config_root().rglob("metafile.yml")):
+        for entry in load(file, file_format="yaml")["Models"]:
+            models[entry["Name"]] = entry
+    return models
+
+
+def find_weights(name: str) -> str | None:
+    """Return the address of a model's published weights, or ``None`` if none are published.
+
+    Args:
+        name: of its config, with or without ``.py`` and folder.
+    """
+    return list_models().get(Path(name).name.removesuffix(".py"), {}).get("Weights")

@@ -2,4 +2,6 @@
 
 from glip.visualization.hook import DetVisualizationHook
 
-__all__ = ["DetVisualizationHook"]
+from .runner import GLIPRunner
+
+__all__ = ["DetVisualizationHook", "GLIPRunner"]

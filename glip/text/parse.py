@@ -65,9 +65,14 @@ def parse_prompt(
                 f"caption, got {tokens_positive!r}"
             )
         return Prompt.from_spans(text, tokens_positive)
-    if custom_entities or _SEPARATE_POINT.search(text):
+    if custom_entities or is_class_text(text):
         return Prompt.from_class_text(text)
     return Prompt.from_caption(text, chunker=chunker)
+
+
+def is_class_text(text: str) -> bool:
+    """Whether a text is a list of names by its points, which are set apart: ``'bench . car .'``."""
+    return _SEPARATE_POINT.search(text) is not None
 
 
 def _check_names(names: object) -> list[str]:

@@ -25,8 +25,8 @@ class ATSSVLFusionHead(VLFusionHead):
 
     def __init__(
         self,
-        lang_model_name: str = "bert-base-uncased",
-        num_classes: int = 80,
+        lang_model_name: str = "bert-base-uncased",  # noqa: ARG002 (their configs give it)
+        num_classes: int = 80,  # noqa: ARG002 (their configs give it)
         in_channels: int = 256,
         feat_channels: int = 256,
         text_channels: int = 768,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from mmengine.model import BaseModule
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import BertConfig, PreTrainedTokenizerBase
 from transformers import BertModel as HFBertModel
 
@@ -55,6 +55,8 @@ class BertModel(BaseModule):
         config: settings of another size, as :class:`transformers.BertConfig` names them.
         use_checkpoint: recompute activations in the backward pass to save memory.
         frozen: the encoder does not learn and stays in evaluation mode.
+        learned_prompt: number of text positions that a learned vector is added to (official
+            language prompt tuning: 1000); 0 for none.
         init_cfg: mmengine's initialisation config.
 
     Raises:
@@ -69,6 +71,7 @@ class BertModel(BaseModule):
         config: dict | None = None,
         use_checkpoint: bool = False,
         frozen: bool = False,
+        learned_prompt: int = 0,
         init_cfg: dict | None = None,
     ):
         super().__init__(init_cfg)
@@ -78,6 +81,10 @@ class BertModel(BaseModule):
         self.frozen = frozen
         self._tokenizer: PreTrainedTokenizerBase | None = None
         self.bert = HFBertModel(_make_config(name, config), add_pooling_layer=False)
+        self.prompt: nn.Embedding | None = None
+        if learned_prompt:
+            self.prompt = nn.Embedding(learned_prompt, self.out_channels)
+            nn.init.zeros_(self.prompt.weight)
         if use_checkpoint:
             self.bert.gradient_checkpointing_enable()
         if frozen:
@@ -108,11 +115,18 @@ class BertModel(BaseModule):
         """
         mask = attention_mask.bool()
         hidden = self.bert(input_ids=input_ids, attention_mask=mask.long()).last_hidden_state
-        return TextFeatures(hidden, hidden * mask[..., None], mask)
+        embedded = hidden * mask[..., None]
+        if self.prompt is not None:
+            learned = self.prompt.weight[: hidden.shape[1]]
+            hidden, embedded = hidden + learned, embedded + learned
+        return TextFeatures(hidden, embedded, mask)
 
     def train(self, mode: bool = True) -> BertModel:
         """Set the mode; a frozen encoder stays in evaluation mode."""
-        return super().train(mode and not self.frozen)
+        super().train(mode)
+        if self.frozen:
+            self.bert.eval()
+        return self
 
     def get_extra_state(self) -> Tensor:
         """Return the tokenizer as bytes, (n,) uint8; empty if none has been loaded."""

@@ -1,4 +1,4 @@
-"""Feature pyramid (Lin et al., CVPR 2017) with the two coarse levels of RetinaNet, after torchvision.
+"""Feature pyramid (Lin et al., CVPR 2017) with RetinaNet's two coarse levels, after torchvision.
 
 Shapes: B images, level i of size H_i x W_i.
 """

@@ -18,7 +18,7 @@ class AnchorGenerator:
     """Anchors of side ``octave_base_scale`` times the stride, inclusive pixel coordinates.
 
     At stride s and position (row i, column j) the anchor is
-    (j s - 3.5 s, i s - 3.5 s, j s + 4.5 s - 1, i s + 4.5 s - 1) for the scale 8: a box of 8 s pixels
+    (j s - 3.5 s, i s - 3.5 s, j s + 4.5 s - 1, i s + 4.5 s - 1) for the scale 8: 8 s pixels wide
     in the official convention, where a box ends *on* its last pixel.
 
     Args:

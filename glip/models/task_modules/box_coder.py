@@ -30,7 +30,7 @@ class InclusiveBoxCoder:
 
     Args:
         target_means: only zeros, what every GLIP uses.
-        target_stds: units of the deltas; (0.1, 0.1, 0.2, 0.2) are the official weights 10, 10, 5, 5.
+        target_stds: units of the deltas; the defaults are the official weights 10, 10, 5, 5.
 
     Raises:
         ValueError: ``target_means`` are not zeros.

@@ -1,0 +1,97 @@
+"""Loading a checkpoint into a model, whoever wrote it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .formats import CheckpointError, convert, find_state_dict
+from .reading import read_checkpoint
+from .report import KeyReport, compare
+
+_EXTRA_STATE = "language_model._extra_state"
+
+
+def open_checkpoint(source: str | Path) -> dict[str, Any]:
+    """Read a checkpoint and bring its parameters to our names.
+
+    Args:
+        source: a ``.pth`` or ``.safetensors`` file, or an http(s) address.
+
+    Returns:
+        the checkpoint, with ``state_dict`` in our names, ``conversion`` (what became of the keys)
+        and ``meta``. The vocabulary, if the file carries one, is in the state dict.
+
+    Raises:
+        CheckpointError: the file is no checkpoint of GLIP, or cannot be read safely.
+    """
+    checkpoint = read_checkpoint(source)
+    try:
+        conversion = convert(find_state_dict(checkpoint))
+    except CheckpointError as error:
+        raise CheckpointError(f"{source}: {error}") from error
+    meta = checkpoint.get("meta")
+    meta = dict(meta) if isinstance(meta, dict) else {}
+    if isinstance(meta.get("tokenizer"), str):
+        carried = torch.tensor(list(meta["tokenizer"].encode()), dtype=torch.uint8)
+        conversion.state_dict.setdefault(_EXTRA_STATE, carried)
+    rest = {key: value for key, value in checkpoint.items() if key not in ("model", "state_dict")}
+    if any(isinstance(value, Tensor) for value in rest.values()):
+        rest = {}  # the file was a bare state dict
+    return rest | {"state_dict": conversion.state_dict, "conversion": conversion, "meta": meta}
+
+
+def load_into(model: nn.Module, checkpoint: dict[str, Any], source: str | Path) -> KeyReport:
+    """Copy an opened checkpoint into a model, all of it or nothing.
+
+    Args:
+        model: the detector.
+        checkpoint: of :func:`open_checkpoint`.
+        source: where it came from, for the message.
+
+    Raises:
+        CheckpointError: it does not fit the model; the message lists the keys and the configs that
+            it fits.
+    """
+    report = compare(checkpoint["conversion"], model.state_dict())
+    if not report.ok:
+        raise CheckpointError(_mismatch(report, source))
+    state_dict = checkpoint["state_dict"]
+    state_dict.setdefault(_EXTRA_STATE, torch.empty(0, dtype=torch.uint8))
+    model.load_state_dict(state_dict)
+    return report
+
+
+def load_checkpoint(model: nn.Module, source: str | Path) -> dict[str, Any]:
+    """Load a checkpoint in any of the three formats into a detector.
+
+    Args:
+        model: a detector, built from its config.
+        source: a ``.pth`` or ``.safetensors`` file, or an http(s) address.
+
+    Returns:
+        the checkpoint; see :func:`open_checkpoint`.
+
+    Raises:
+        CheckpointError: the file cannot be read safely, is no checkpoint of GLIP, or is another
+            model's.
+    """
+    checkpoint = open_checkpoint(source)
+    load_into(model, checkpoint, source)
+    return checkpoint
+
+
+def _mismatch(report: KeyReport, source: str | Path) -> str:
+    if "language_model.prompt.weight" in report.unexpected:
+        advice = (
+            "The checkpoint carries a learned prompt: set "
+            "model.language_model.learned_prompt=1000 in the config."
+        )
+    elif report.fits:
+        advice = "By its shape it fits: " + ", ".join(f"{name}.py" for name in report.fits)
+    else:
+        advice = "It fits none of the shipped configs: use the config it was trained with."
+    return f"the checkpoint {source} does not fit this config.\n{report}\n{advice}"

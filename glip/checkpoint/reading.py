@@ -1,0 +1,205 @@
+"""Reading checkpoint files without running what they contain.
+
+A ``.pth`` file is a pickle, which can run any code when it is loaded. Here only tensors, plain
+containers and what mmengine's runner writes beside them are accepted.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import zipfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.parse import urlparse
+
+import numpy as np
+import torch
+from mmengine.utils import digit_version
+
+from .formats import CheckpointError
+
+
+def read_checkpoint(source: str | Path) -> dict[str, Any]:
+    """Read a ``.pth`` or ``.safetensors`` file; tensors stay on disk until they are used.
+
+    Args:
+        source: a path, or an http(s) address, which is downloaded once to torch's hub folder.
+
+    Returns:
+        what the file holds; a ``.safetensors`` file gives ``state_dict`` and ``meta``.
+
+    Raises:
+        CheckpointError: there is no such file, it is damaged, or it holds code.
+    """
+    path = _local_file(str(source))
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    try:
+        checkpoint = _load_pickle(path)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} holds more than parameters and was not loaded, because loading it could run "
+            f"code: {_offender(error)}. Expected a checkpoint of tensors; ask its author for one "
+            "saved as a state dict or as .safetensors"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise CheckpointError(
+            f"{path} cannot be read as a checkpoint ({_first_line(error)}): expected a file that "
+            "torch.save wrote, or .safetensors. A download that broke off looks like this; "
+            "compare its size with the source's"
+        ) from error
+    if not isinstance(checkpoint, dict):
+        raise CheckpointError(
+            f"{path} holds a {type(checkpoint).__name__}: expected a dict of parameters"
+        )
+    return checkpoint
+
+
+def _local_file(source: str) -> Path:
+    if urlparse(source).scheme in ("http", "https"):
+        return _download(source)
+    path = Path(source).expanduser()
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise CheckpointError(
+            f"the checkpoint {path} {what}: expected the path of a .pth or .safetensors file. The "
+            "README's model table links the published ones"
+        )
+    return path
+
+
+def _download(url: str) -> Path:
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    path = folder / os.path.basename(urlparse(url).path)
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(url, str(path))
+        except OSError as error:
+            raise CheckpointError(
+                f"{url} cannot be downloaded ({_first_line(error)}): download it elsewhere and "
+                f"pass its path, or put it at {path}"
+            ) from error
+    return path
+
+
+def _read_safetensors(path: Path) -> dict[str, Any]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            meta = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read as .safetensors ({_first_line(error)}): expected a file that "
+            "convert_glip.py wrote; a download that broke off looks like this"
+        ) from error
+    return {"state_dict": tensors, "meta": meta}
+
+
+def _load_pickle(path: Path) -> Any:
+    # Old files are not zip archives and cannot be mapped.
+    mmap = zipfile.is_zipfile(path)
+    if digit_version(torch.__version__) >= digit_version("2.6"):
+        with torch.serialization.safe_globals(
+            [(value, name) for name, value in _allowed_objects().items()]
+        ):
+            return torch.load(str(path), map_location="cpu", weights_only=True, mmap=mmap)
+    # Before 2.6 torch's own restricted loader cannot be told of stand-ins.
+    return torch.load(
+        str(path),
+        map_location="cpu",
+        weights_only=False,
+        mmap=mmap,
+        pickle_module=_RestrictedPickle(),
+    )
+
+
+def _statistic(owner: object, name: str) -> Any:
+    """Stand in for ``getattr``, which pickles of HistoryBuffer's methods call, and for them only.
+
+    The real ``getattr`` would reach any code from any class.
+    """
+    from mmengine.logging.history_buffer import HistoryBuffer
+
+    if owner is not HistoryBuffer or name not in ("min", "max", "mean", "current"):
+        raise pickle.UnpicklingError(f"it asks for {name!r} of {owner!r}")
+    return getattr(HistoryBuffer, name)
+
+
+def _allowed_objects() -> dict[str, Any]:
+    """What mmengine's runner writes beside tensors, by full name: numbers it logged, in arrays."""
+    from mmengine.logging.history_buffer import HistoryBuffer
+
+    allowed: dict[str, Any] = {
+        "mmengine.logging.history_buffer.HistoryBuffer": HistoryBuffer,
+        "builtins.getattr": _statistic,
+        "numpy.ndarray": np.ndarray,
+        "numpy.dtype": np.dtype,
+    }
+    for kind in ("f4", "f8", "i4", "i8", "u1", "b1"):
+        dtype = type(np.dtype(kind))
+        allowed[f"{dtype.__module__}.{dtype.__name__}"] = dtype
+    for function in (np.zeros(0).__reduce__()[0], np.float64(0).__reduce__()[0]):
+        # numpy 1 and 2 give the same functions different addresses.
+        for module in ("numpy.core.multiarray", "numpy._core.multiarray"):
+            allowed[f"{module}.{function.__name__}"] = function
+    return allowed
+
+
+class _RestrictedUnpickler(pickle.Unpickler):
+    """An unpickler that finds only tensors, plain containers and :func:`_allowed_objects`."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        module = "builtins" if module == "__builtin__" else module
+        full_name = f"{module}.{name}"
+        allowed = _allowed_objects()
+        if full_name in allowed:
+            return allowed[full_name]
+        storage = module == "torch" and (name.endswith("Storage") or name in _TORCH_DTYPES)
+        if storage or full_name in _TORCH_NAMES:
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"it names {full_name}")
+
+
+_TORCH_NAMES = frozenset(
+    (
+        "torch._utils._rebuild_tensor_v2",
+        "torch._utils._rebuild_parameter",
+        "torch.Size",
+        "torch.device",
+        "_codecs.encode",  # how old pickles write bytes
+        "collections.OrderedDict",
+    )
+)
+_TORCH_DTYPES = frozenset(
+    name for name, value in vars(torch).items() if isinstance(value, torch.dtype)
+)
+
+
+class _RestrictedPickle(ModuleType):
+    """The ``pickle`` module as torch.load asks for it, with the restricted unpickler."""
+
+    Unpickler = _RestrictedUnpickler
+
+    def __init__(self) -> None:
+        super().__init__("restricted_pickle")
+
+    @staticmethod
+    def load(file: Any, **options: Any) -> Any:
+        """Unpickle a file's next object."""
+        return _RestrictedUnpickler(file, **options).load()
+
+
+def _offender(error: BaseException) -> str:
+    """What an unpickling error complains about, without torch's advice to trust the file."""
+    match = re.search(r"(Unsupported \w+|it names|it asks for)[^.\n]*(\.\w+)*", str(error))
+    return match.group(0) if match else "it holds objects other than tensors"
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n")[0][:200] or type(error).__name__
