@@ -59,9 +59,8 @@ class GLIP(BaseModel):
         self.backbone = MODELS.build(backbone)
         self.neck = MODELS.build(neck)
         self.language_model = MODELS.build(language_model)
-        text_channels = self.language_model.out_channels
         self.bbox_head = MODELS.build(
-            dict(text_channels=text_channels) | bbox_head | _cfgs(train_cfg, test_cfg)
+            self.language_model.head_arguments() | bbox_head | _cfgs(train_cfg, test_cfg)
         )
         self._register_load_state_dict_pre_hook(convert_in_place)
 

@@ -12,11 +12,12 @@ class ATSSVLFusionHead(VLFusionHead):
     """:class:`VLFusionHead` for configs written for MMDetection.
 
     Args:
-        lang_model_name: not needed: the detector tells the head the width of the text.
+        lang_model_name: not needed: the detector tells the head the sizes of the text.
         num_classes: not needed: the classes are the prompt's phrases.
         feat_channels: must be ``in_channels``; the tower keeps the width of the pyramid.
-        in_channels, text_channels, early_fuse, num_dyhead_blocks, anchor_generator, bbox_coder,
-            loss_cls, loss_bbox, loss_centerness, train_cfg, test_cfg, use_checkpoint, init_cfg: see
+        in_channels, text_channels, num_text_heads, text_intermediate_dim, early_fuse,
+            num_dyhead_blocks, anchor_generator, bbox_coder, loss_cls, loss_bbox, loss_centerness,
+            train_cfg, test_cfg, use_checkpoint, init_cfg: see
             :class:`VLFusionHead`.
 
     Raises:
@@ -30,6 +31,8 @@ class ATSSVLFusionHead(VLFusionHead):
         in_channels: int = 256,
         feat_channels: int = 256,
         text_channels: int = 768,
+        num_text_heads: int = 12,
+        text_intermediate_dim: int = 3072,
         early_fuse: bool = False,
         num_dyhead_blocks: int = 6,
         anchor_generator: dict | None = None,
@@ -45,6 +48,8 @@ class ATSSVLFusionHead(VLFusionHead):
         super().__init__(
             in_channels=in_channels,
             text_channels=text_channels,
+            num_text_heads=num_text_heads,
+            text_intermediate_dim=text_intermediate_dim,
             early_fuse=early_fuse,
             num_dyhead_blocks=num_dyhead_blocks,
             anchor_generator=anchor_generator,

@@ -27,10 +27,10 @@ class VLFusionHead(BaseModule):
 
     Args:
         in_channels: C, channels of the pyramid.
-        text_channels: D, channels of the language encoder.
+        text_channels: D, channels of the language encoder; the detector fills this in.
         early_fuse: whether image and text are fused in the tower (all models but GLIP-T (A)).
         num_dyhead_blocks: blocks of the tower (6 in GLIP-T, 8 in GLIP-L).
-        num_text_heads, text_intermediate_dim: of the tower's text layers.
+        num_text_heads, text_intermediate_dim: of the tower's text layers; filled in likewise.
         fusion_dim, num_fusion_heads: of the tower's cross-attention.
         dropout: in the tower, in training (official: 0.1).
         anchor_generator: config of the anchors.

@@ -83,17 +83,21 @@ class BertModel(BaseModule):
         self.bert = HFBertModel(_make_config(name, config), add_pooling_layer=False)
         self.prompt: nn.Embedding | None = None
         if learned_prompt:
-            self.prompt = nn.Embedding(learned_prompt, self.out_channels)
+            self.prompt = nn.Embedding(learned_prompt, self.bert.config.hidden_size)
             nn.init.zeros_(self.prompt.weight)
         if use_checkpoint:
             self.bert.gradient_checkpointing_enable()
         if frozen:
             self.bert.requires_grad_(False)
 
-    @property
-    def out_channels(self) -> int:
-        """D."""
-        return self.bert.config.hidden_size
+    def head_arguments(self) -> dict[str, int]:
+        """What the head must know of the encoder: D, and the sizes of its layers."""
+        config = self.bert.config
+        return {
+            "text_channels": config.hidden_size,
+            "num_text_heads": config.num_attention_heads,
+            "text_intermediate_dim": config.intermediate_size,
+        }
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:

@@ -1,0 +1,6 @@
+"""Small models and reproducible weights, for tests and for demonstrations without a download."""
+
+from .models import tiny_config
+from .weights import draw_parameter, draw_state_dict
+
+__all__ = ["draw_parameter", "draw_state_dict", "tiny_config"]
