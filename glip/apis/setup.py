@@ -87,9 +87,7 @@ def build_detector(
         )
     with DefaultScope.overwrite_default_scope(cfg.get("default_scope", "glip")):
         model = MODELS.build(cfg.model)
-    if checkpoint is None:
-        model.init_weights()
-    else:
+    if checkpoint is not None:
         load_checkpoint(model, checkpoint)
     model.cfg = cfg
     return model.to(device).eval()

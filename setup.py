@@ -1,0 +1,67 @@
+"""Packaging: requirements from requirements/*.txt, configs shipped inside the package."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).parent
+
+
+def requirements(name: str) -> list[str]:
+    """Read ``requirements/<name>.txt``."""
+    lines = (ROOT / "requirements" / f"{name}.txt").read_text().splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+class BuildWithConfigs(build_py):
+    """Copy the configs into the package, where ``glip.get_config`` and ``mim`` look for them.
+
+    An editable install reads them from the clone instead.
+    """
+
+    def run(self) -> None:
+        """Build, then copy."""
+        super().run()
+        if self.editable_mode:
+            return
+        target = Path(self.build_lib, "glip", ".mim")
+        shutil.copytree(ROOT / "configs", target / "configs", dirs_exist_ok=True)
+        shutil.copy(ROOT / "model-index.yml", target)
+
+
+version = re.search(r'__version__ = "(.+)"', (ROOT / "glip" / "version.py").read_text()).group(1)
+
+setup(
+    name="glip",
+    version=version,
+    description="GLIP: detect anything you can name, in pure Python on PyTorch",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    keywords=["computer vision", "open-vocabulary object detection", "phrase grounding", "GLIP"],
+    packages=find_packages(include=["glip", "glip.*"]),
+    package_data={"glip.text": ["vocabularies/*.txt"]},
+    python_requires=">=3.10",
+    install_requires=[*requirements("runtime"), *requirements("multimodal")],
+    extras_require={
+        # All a user needs; a full mmcv may be installed in place of mmcv-lite, never both.
+        "all": requirements("optional"),
+        "tests": requirements("tests"),
+        "docs": requirements("docs"),
+    },
+    cmdclass={"build_py": BuildWithConfigs},
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "License :: OSI Approved :: Apache Software License",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+    ],
+)
