@@ -4,9 +4,15 @@ Another OpenMMLab project reaches them by prefix, for example ``type='glip.GLIP'
 under ``locations`` are imported when something is first looked up, so importing this file is cheap.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import EVALUATOR as MMENGINE_EVALUATOR
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import LOOPS as MMENGINE_LOOPS
 from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import RUNNERS as MMENGINE_RUNNERS
@@ -35,9 +41,26 @@ EVALUATOR = Registry(
 )
 #: Runner hooks.
 HOOKS = Registry("hook", parent=MMENGINE_HOOKS, scope="glip", locations=["glip.engine"])
+#: Loops of the runner.
+LOOPS = Registry("loop", parent=MMENGINE_LOOPS, scope="glip", locations=["glip.engine"])
 #: Runners.
 RUNNERS = Registry("runner", parent=MMENGINE_RUNNERS, scope="glip", locations=["glip.engine"])
 #: Visualizers.
 VISUALIZERS = Registry(
     "visualizer", parent=MMENGINE_VISUALIZERS, scope="glip", locations=["glip.visualization"]
 )
+
+
+def build_part(registry: Registry, cfg: Mapping) -> Any:
+    """Build what stands inside a config of ours: a detector's part, a pipeline's step.
+
+    Its name is looked for in ``registry`` first, then in the scope of the config. So a project of
+    another scope that says ``type='glip.GLIP'`` needs no prefix inside; its own parts need none
+    either, unless their names are ours too.
+    """
+    registry.import_from_location()
+    name = cfg.get("type")
+    if isinstance(name, str) and name.removeprefix(f"{registry.scope}.") in registry.module_dict:
+        # The part's own parts are then built in our scope as well.
+        cfg = dict(cfg, _scope_=registry.scope)
+    return registry.build(cfg)

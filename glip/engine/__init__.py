@@ -1,7 +1,8 @@
-"""The runner and the hooks."""
+"""The runner, its loops and hooks."""
 
 from glip.visualization.hook import DetVisualizationHook
 
+from .loops import GLIPTestLoop
 from .runner import GLIPRunner
 
-__all__ = ["DetVisualizationHook", "GLIPRunner"]
+__all__ = ["DetVisualizationHook", "GLIPRunner", "GLIPTestLoop"]

@@ -14,13 +14,12 @@ SRC may be in any of the three formats; its optimizer and schedule are left out.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 import torch
 from mmengine.registry import DefaultScope
 
-from glip.apis import UserError
+from glip.apis.cli import run
 from glip.checkpoint import (
     CheckpointError,
     compare,
@@ -118,7 +117,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    run(main)
