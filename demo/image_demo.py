@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 
 from mmengine.config import DictAction
 
-from glip.apis import DetInferencer, UserError, init_detector
+from glip.apis import DetInferencer, init_detector
+from glip.apis.cli import positive_int, run
+from glip.datasets.images import ImageReadError
 from glip.text import Prompt, PromptError, parse_prompt
 
 
@@ -60,7 +61,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--out-dir", default="outputs", help="where to save; default: outputs")
     parser.add_argument("--device", help="cpu, cuda:0, ...; by default a GPU if there is one")
-    parser.add_argument("--batch-size", type=int, default=1, help="pictures at a time")
+    parser.add_argument("--batch-size", type=positive_int, default=1, help="pictures at a time")
     parser.add_argument(
         "--pred-score-thr", type=float, default=0.3, help="draw detections from this score on"
     )
@@ -117,6 +118,8 @@ def main(argv: list[str] | None = None) -> None:
         no_save_pred=args.no_save_pred,
         print_result=args.print_result,
     )["predictions"]
+    if all("error" in result for result in results):
+        raise ImageReadError(f"none of the {len(results)} pictures of {args.inputs} can be read")
     summarise(results, prompt, args.pred_score_thr)
     if not (args.no_save_vis and args.no_save_pred):
         print(f"saved to {args.out_dir}")
@@ -139,7 +142,4 @@ def summarise(results: list[dict], prompt: Prompt, threshold: float) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    run(main)

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from mmengine.registry import DefaultScope
 
+from glip.apis.cli import run
 from glip.checkpoint import convert, find_state_dict, write_checkpoint
 from glip.config import get_config
 from glip.registry import MODELS
@@ -46,4 +47,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

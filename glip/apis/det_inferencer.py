@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,8 @@ class DetInferencer:
                 model = _config_of(weights)
             elif weights is None and isinstance(model, str):
                 weights = find_weights(model)
+            if weights is None:
+                _logger.warning("no weights were given: detections of this detector mean nothing")
             device = default_device() if device is None else device
             self.model = build_detector(load_config(model), weights, device)
         self.cfg: Config = self.model.cfg
@@ -115,7 +118,8 @@ class DetInferencer:
         Returns:
             ``predictions``: for each picture a dict with ``labels``, ``label_names``, ``scores``
             and ``bboxes`` (xyxy pixels of the picture), best first, or with ``error``; and
-            ``visualization``: RGB arrays (H, W, 3), or ``None``.
+            ``visualization``: with ``return_vis`` for each picture an RGB array (H, W, 3), or
+            ``None`` for one with an error.
 
         Raises:
             PromptError: there is no prompt, or it cannot be looked for.
@@ -131,11 +135,12 @@ class DetInferencer:
         names = _output_names(pictures)
         draw = return_vis or show or (bool(out_dir) and not no_save_vis)
         predictions: list[dict | DetDataSample] = []
-        drawn: list[np.ndarray] = []
+        drawn: list[np.ndarray | None] = []
         for start, samples in self._detect(pictures, prompts, batch_size):
             for index, sample in enumerate(samples, start):
                 if isinstance(sample, ImageReadError):
                     predictions.append({"error": str(sample)})
+                    drawn.append(None)
                     continue
                 result = to_dict(sample)
                 predictions.append(sample if return_datasamples else result)
@@ -228,7 +233,8 @@ def to_dict(sample: DetDataSample) -> dict[str, list]:
 def _config_of(weights: str | Path | None) -> str:
     if weights is None:
         raise ValueError("expected a model (config) or weights (checkpoint), got neither")
-    config = (read_checkpoint(weights).get("meta") or {}).get("config")
+    meta = read_checkpoint(weights).get("meta")
+    config = meta.get("config") if isinstance(meta, dict) else None
     if not config or not isinstance(config, str):
         raise CheckpointError(
             f"the checkpoint {weights} does not name its config: pass it as `model`, or convert "
@@ -243,7 +249,8 @@ def _output_names(pictures: Sequence[Image]) -> list[str]:
     taken: set[str] = set()
     for index, picture in enumerate(pictures):
         stem = f"{index:08d}" if isinstance(picture, np.ndarray) else Path(str(picture)).stem
-        name = stem if stem not in taken else f"{stem}_{index}"
+        tries = (f"{stem}_{number}" for number in count(1))
+        name = next(name for name in chain([stem], tries) if name not in taken)
         taken.add(name)
         names.append(name)
     return names

@@ -15,12 +15,12 @@ from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from glip.registry import TRANSFORMS
+from glip.registry import TRANSFORMS, build_part
 from glip.structures import DetDataSample
 from glip.text import Prompt
 
 from .prompting import Texts, prompts_for
-from .setup import build_detector, default_device, load_config
+from .setup import SetupError, brief, build_detector, config_name, default_device, load_config
 
 #: A picture: a path, an address, or a BGR array (H, W, 3) of values 0...255.
 Image = str | Path | np.ndarray
@@ -52,7 +52,8 @@ def init_detector(
     Raises:
         FileNotFoundError: there is no such config.
         CheckpointError: the checkpoint cannot be read safely or does not fit the config.
-        ValueError: another palette, or the device is not there.
+        SetupError: the config has no GLIP, or the device is not there.
+        ValueError: another palette.
     """
     if palette != "none":
         raise ValueError(f"expected palette 'none' (colours follow the phrases), got {palette!r}")
@@ -125,22 +126,29 @@ def make_pipeline(cfg: Config, *, from_array: bool) -> Compose:
         from_array: pictures are arrays rather than files.
 
     Raises:
-        ValueError: the config has no test pipeline.
+        SetupError: the config has no test pipeline, or one that cannot be built.
     """
     steps = find_test_pipeline(cfg)
     scope = cfg.get("default_scope", "glip")
     built = []
     with DefaultScope.overwrite_default_scope(scope):
         for step in steps:
-            name = step["type"].split(".")[-1]
+            # A type may be a class, or a name with a scope before it.
+            name = getattr(step["type"], "__name__", step["type"]).split(".")[-1]
             if name == "LoadAnnotations":
                 continue
             step = dict(step)
             if name == "LoadImageFromFile" and from_array:
-                step["type"] = step["type"].replace("LoadImageFromFile", "LoadImageFromNDArray")
+                step["type"] = "LoadImageFromNDArray"
             elif name == "PackDetInputs":
                 step["meta_keys"] = tuple(dict.fromkeys((*step.get("meta_keys", ()), *_META_KEYS)))
-            built.append(TRANSFORMS.build(step))
+            try:
+                built.append(build_part(TRANSFORMS, step))
+            except (KeyError, TypeError, ValueError) as error:
+                raise SetupError(
+                    f"the step {step['type']!r} of the test pipeline of {config_name(cfg)} cannot "
+                    f"be built ({brief(error)}): expected the steps of a GLIP, as in configs/glip"
+                ) from error
     return Compose(built)
 
 
@@ -148,17 +156,17 @@ def find_test_pipeline(cfg: Config) -> list[dict]:
     """Return a config's test pipeline.
 
     Raises:
-        ValueError: there is none.
+        SetupError: there is none.
     """
     if "test_pipeline" in cfg:
         return list(cfg.test_pipeline)
-    dataset = cfg.get("test_dataloader", {}).get("dataset", {})
+    dataset = (cfg.get("test_dataloader") or {}).get("dataset", {})
     while dataset and "pipeline" not in dataset:
         nested = dataset.get("datasets") or [dataset.get("dataset", {})]
         dataset = nested[0]
     if not dataset:
-        raise ValueError(
-            f"the config {cfg.filename} has no test pipeline: expected `test_pipeline` or "
+        raise SetupError(
+            f"{config_name(cfg)} has no test pipeline: expected `test_pipeline` or "
             "`test_dataloader.dataset.pipeline`"
         )
     return list(dataset["pipeline"])

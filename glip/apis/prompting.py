@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from glip.text import Prompt, PromptError, parse_prompt
 from glip.text.parse import is_class_text
+from glip.text.vocabulary import parse_vocabulary_shorthand
 
 #: What a caller may ask with: names, a sentence, a prompt, or one of these for each picture.
 Texts = str | Prompt | Sequence
@@ -21,8 +22,9 @@ def prompts_for(
     """Make a prompt for each of ``count`` pictures.
 
     A list is a prompt a picture if its items can be nothing else: prompts, lists of names, texts of
-    names (``'bench . car .'``), or, with ``custom_entities`` or ``tokens_positive``, as many texts
-    as there are pictures. A list of plain words is a list of names, the same for every picture.
+    names (``'bench . car .'``, ``'$: coco'``), or, with ``custom_entities`` or ``tokens_positive``,
+    texts for several pictures. A list of plain words is a list of names, the same for every
+    picture.
 
     Args:
         count: number of pictures.
@@ -42,7 +44,10 @@ def prompts_for(
         )
         return [prompt] * count
     if len(texts) != count:
-        raise PromptError(f"expected a prompt for each of {count} pictures, got {len(texts)}")
+        raise PromptError(
+            f"expected a prompt for each of {count} pictures, got {len(texts)}; a list of names "
+            "that holds for every picture goes without custom_entities"
+        )
     spans = tokens_positive if isinstance(tokens_positive, Sequence) else [tokens_positive] * count
     if len(spans) != count:
         raise PromptError(
@@ -57,9 +62,13 @@ def prompts_for(
 def _is_per_picture(
     texts: Texts, count: int, custom_entities: bool, tokens_positive: Sequence | int | None
 ) -> bool:
-    if isinstance(texts, (str, Prompt)) or not texts:
+    if isinstance(texts, str) or not isinstance(texts, Sequence) or not texts:
         return False
     if all(isinstance(text, str) for text in texts):
         told = custom_entities or tokens_positive is not None
-        return any(map(is_class_text, texts)) or (told and len(texts) == count)
+        return any(map(_is_whole_prompt, texts)) or (told and (count > 1 or len(texts) == 1))
     return True
+
+
+def _is_whole_prompt(text: str) -> bool:
+    return is_class_text(text) or parse_vocabulary_shorthand(text) is not None

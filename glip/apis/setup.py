@@ -14,15 +14,22 @@ from torch import nn
 from glip.checkpoint import CheckpointError, load_checkpoint
 from glip.config import find_config
 from glip.datasets.images import ImageReadError
+from glip.models import GLIP
 from glip.registry import MODELS
 from glip.text import PromptError, TokenizerNotFoundError
+
+
+class SetupError(ValueError):
+    """A config or a device that cannot be used here; the message says why and what to do."""
+
 
 #: What a user can mend; command lines print its message without a traceback.
 UserError = (
     CheckpointError,
-    FileNotFoundError,
     ImageReadError,
+    OSError,
     PromptError,
+    SetupError,
     TokenizerNotFoundError,
 )
 
@@ -30,19 +37,31 @@ UserError = (
 def load_config(config: str | Path | Config, cfg_options: Mapping | None = None) -> Config:
     """Load a config.
 
+    A config of MMDetection's scope gets ours: its GLIP's parts are here under the same names.
+
     Args:
         config: a file, the name of a shipped config, or a config, which is copied.
         cfg_options: values to override by dotted name; see :func:`apply_cfg_options`.
 
     Raises:
         FileNotFoundError: there is no such file and no shipped config of this name.
+        SetupError: the file cannot be read as a config, or an option does not fit it.
     """
     if isinstance(config, Config):
         cfg = copy.deepcopy(config)
     else:
         path = Path(config)
-        cfg = Config.fromfile(path if path.is_file() else find_config(str(config)))
+        path = path if path.is_file() else find_config(str(config))
+        try:
+            cfg = Config.fromfile(path)
+        except Exception as error:  # a config is a program, which can fail in any way
+            raise SetupError(
+                f"{path} cannot be read as a config ({brief(error)}): expected a Python file as "
+                "in configs/glip"
+            ) from error
     apply_cfg_options(cfg, cfg_options or {})
+    if cfg.get("default_scope") == "mmdet":
+        cfg.default_scope = "glip"
     return cfg
 
 
@@ -54,10 +73,19 @@ def apply_cfg_options(cfg: Config, options: Mapping) -> None:
     Args:
         cfg: the config.
         options: values by dotted name, for example ``{'model.test_cfg.max_per_img': 300}``.
+
+    Raises:
+        SetupError: an option does not fit the config.
     """
-    cfg.merge_from_dict(dict(options))
+    options = dict(options)
     if "lang_model_name" in options:
-        cfg.model.language_model.name = options["lang_model_name"]
+        options.setdefault("model.language_model.name", options["lang_model_name"])
+    try:
+        cfg.merge_from_dict(options)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise SetupError(
+            f"the options {options} do not fit {config_name(cfg)} ({brief(error)})"
+        ) from error
 
 
 def build_detector(
@@ -77,34 +105,55 @@ def build_detector(
 
     Raises:
         CheckpointError: the checkpoint cannot be read safely or does not fit the config.
-        ValueError: the config has no detector, or the device is not there.
+        SetupError: the config has no GLIP, or the device is not there.
     """
     device = check_device(device)
     if "model" not in cfg:
-        raise ValueError(
-            f"the config {cfg.filename} has no `model`: expected a config of a detector, for "
-            "example one of configs/glip"
-        )
-    with DefaultScope.overwrite_default_scope(cfg.get("default_scope", "glip")):
-        model = MODELS.build(cfg.model)
+        raise SetupError(f"{config_name(cfg)} has no `model`: {_EXPECTED}")
+    try:
+        with DefaultScope.overwrite_default_scope(cfg.get("default_scope", "glip")):
+            model = MODELS.build(cfg.model)
+    except Exception as error:  # the model can be anybody's, and miss anything
+        raise SetupError(
+            f"the model of {config_name(cfg)} cannot be built ({brief(error)}): {_EXPECTED}"
+        ) from error
+    if not isinstance(model, GLIP):
+        raise SetupError(f"the model of {config_name(cfg)} is a {type(model).__name__}: {_EXPECTED}")
     if checkpoint is not None:
         load_checkpoint(model, checkpoint)
     model.cfg = cfg
     return model.to(device).eval()
 
 
+_EXPECTED = "expected a config of a GLIP, for example one of configs/glip"
+
+
+def config_name(cfg: Config) -> str:
+    """What to call a config in a message."""
+    return f"the config {cfg.filename}" if cfg.filename else "the config"
+
+
+def brief(error: Exception) -> str:
+    """The kind of an error and the beginning of its first line, for another error's message."""
+    # str(KeyError) is the repr of its message.
+    text = str(error.args[0] if isinstance(error, KeyError) and error.args else error).strip()
+    return f"{type(error).__name__}: {text.splitlines()[0][:200]}" if text else type(error).__name__
+
+
 def check_device(device: str | torch.device) -> torch.device:
     """Return the device.
 
     Raises:
-        ValueError: it is a CUDA device and there is none.
+        SetupError: there is no such device here.
     """
-    device = torch.device(device)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(
-            f"device {str(device)!r} was asked for, but torch sees no CUDA device here: pass "
-            "device='cpu' (on the command line --device cpu)"
-        )
+    try:
+        device = torch.device(device)
+        torch.empty(0, device=device)
+    except (AssertionError, RuntimeError) as error:
+        raise SetupError(
+            f"device {str(device)!r} cannot be used here ({brief(error)}): pass another, for "
+            "example device='cpu' (on the command line --device cpu)"
+        ) from error
     return device
 
 

@@ -25,7 +25,7 @@ _IGNORED = (
     (r"^data_preprocessor\.", "mean and deviation stand in the config"),
 )
 #: Where the state dict stands in a checkpoint file, by who wrote it.
-_CONTAINERS = ("state_dict", "model")
+CONTAINERS = ("state_dict", "model")
 _EXTRA_STATE = "language_model._extra_state"
 
 
@@ -56,7 +56,7 @@ def find_state_dict(checkpoint: Mapping) -> dict[str, Tensor]:
     Raises:
         CheckpointError: there are no tensors.
     """
-    for container in _CONTAINERS:
+    for container in CONTAINERS:
         if isinstance(checkpoint.get(container), Mapping):
             checkpoint = checkpoint[container]
     tensors = {

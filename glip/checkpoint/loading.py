@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .formats import CheckpointError, convert, find_state_dict
+from .formats import CONTAINERS, CheckpointError, convert, find_state_dict
 from .reading import read_checkpoint
-from .report import KeyReport, compare
+from .report import OPTIONAL, KeyReport, compare
 
-_EXTRA_STATE = "language_model._extra_state"
+_EXTRA_STATE, _PROMPT = OPTIONAL
 
 
 def open_checkpoint(source: str | Path) -> dict[str, Any]:
@@ -38,8 +38,8 @@ def open_checkpoint(source: str | Path) -> dict[str, Any]:
     if isinstance(meta.get("tokenizer"), str):
         carried = torch.tensor(list(meta["tokenizer"].encode()), dtype=torch.uint8)
         conversion.state_dict.setdefault(_EXTRA_STATE, carried)
-    rest = {key: value for key, value in checkpoint.items() if key not in ("model", "state_dict")}
-    if any(isinstance(value, Tensor) for value in rest.values()):
+    rest = {key: value for key, value in checkpoint.items() if key not in CONTAINERS}
+    if len(rest) == len(checkpoint):
         rest = {}  # the file was a bare state dict
     return rest | {"state_dict": conversion.state_dict, "conversion": conversion, "meta": meta}
 
@@ -56,12 +56,16 @@ def load_into(model: nn.Module, checkpoint: dict[str, Any], source: str | Path) 
         CheckpointError: it does not fit the model; the message lists the keys and the configs that
             it fits.
     """
-    report = compare(checkpoint["conversion"], model.state_dict())
-    if not report.ok:
-        raise CheckpointError(_mismatch(report, source))
+    own = model.state_dict()
+    report = compare(checkpoint["conversion"], own)
     state_dict = checkpoint["state_dict"]
-    state_dict.setdefault(_EXTRA_STATE, torch.empty(0, dtype=torch.uint8))
-    model.load_state_dict(state_dict)
+    if not report.ok:
+        raise CheckpointError(_mismatch(report, state_dict, source))
+    kept = {key: own[key] for key in OPTIONAL if key in own and key not in state_dict}
+    try:
+        model.load_state_dict(state_dict | kept)
+    except ValueError as error:
+        raise CheckpointError(f"{source}: {error}") from error
     return report
 
 
@@ -84,11 +88,11 @@ def load_checkpoint(model: nn.Module, source: str | Path) -> dict[str, Any]:
     return checkpoint
 
 
-def _mismatch(report: KeyReport, source: str | Path) -> str:
-    if "language_model.prompt.weight" in report.unexpected:
+def _mismatch(report: KeyReport, state_dict: dict[str, Tensor], source: str | Path) -> str:
+    if _PROMPT in report.unexpected:
         advice = (
             "The checkpoint carries a learned prompt: set "
-            "model.language_model.learned_prompt=1000 in the config."
+            f"model.language_model.learned_prompt={len(state_dict[_PROMPT])} in the config."
         )
     elif report.fits:
         advice = "By its shape it fits: " + ", ".join(f"{name}.py" for name in report.fits)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -39,15 +41,16 @@ def read_checkpoint(source: str | Path) -> dict[str, Any]:
         return _read_safetensors(path)
     try:
         checkpoint = _load_pickle(path)
-    except pickle.UnpicklingError as error:
+    except Exception as error:  # a damaged pickle can fail in any way
+        offence = _offence(error)
+        if offence:
+            raise CheckpointError(
+                f"{path} holds more than parameters and was not loaded, because loading it could "
+                f"run code: {offence}. Expected a checkpoint of tensors; ask its author for one "
+                "saved as a state dict or as .safetensors"
+            ) from error
         raise CheckpointError(
-            f"{path} holds more than parameters and was not loaded, because loading it could run "
-            f"code: {_offender(error)}. Expected a checkpoint of tensors; ask its author for one "
-            "saved as a state dict or as .safetensors"
-        ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
-        raise CheckpointError(
-            f"{path} cannot be read as a checkpoint ({_first_line(error)}): expected a file that "
+            f"{path} cannot be read as a checkpoint ({_brief(error)}): expected a file that "
             "torch.save wrote, or .safetensors. A download that broke off looks like this; "
             "compare its size with the source's"
         ) from error
@@ -62,8 +65,8 @@ def _local_file(source: str) -> Path:
     if urlparse(source).scheme in ("http", "https"):
         return _download(source)
     path = Path(source).expanduser()
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
+    if not os.path.isfile(path):  # unlike Path's, it says no to a name that cannot be
+        what = "is a folder" if os.path.isdir(path) else "does not exist"
         raise CheckpointError(
             f"the checkpoint {path} {what}: expected the path of a .pth or .safetensors file. The "
             "README's model table links the published ones"
@@ -80,7 +83,7 @@ def _download(url: str) -> Path:
             torch.hub.download_url_to_file(url, str(path))
         except OSError as error:
             raise CheckpointError(
-                f"{url} cannot be downloaded ({_first_line(error)}): download it elsewhere and "
+                f"{url} cannot be downloaded ({_brief(error)}): download it elsewhere and "
                 f"pass its path, or put it at {path}"
             ) from error
     return path
@@ -95,7 +98,7 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
             meta = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
-            f"{path} cannot be read as .safetensors ({_first_line(error)}): expected a file that "
+            f"{path} cannot be read as .safetensors ({_brief(error)}): expected a file that "
             "convert_glip.py wrote; a download that broke off looks like this"
         ) from error
     return {"state_dict": tensors, "meta": meta}
@@ -109,7 +112,12 @@ def _load_pickle(path: Path) -> Any:
             [(value, name) for name, value in _allowed_objects().items()]
         ):
             return torch.load(str(path), map_location="cpu", weights_only=True, mmap=mmap)
-    # Before 2.6 torch's own restricted loader cannot be told of stand-ins.
+    # Before 2.6 torch's own restricted loader cannot be told of stand-ins, and torch.load unpacks
+    # archives of its first releases and runs TorchScript whatever it is told.
+    if tarfile.is_tarfile(path):
+        raise ValueError("a tar archive of torch 0.1")
+    if mmap and "constants.pkl" in torch._C.PyTorchFileReader(str(path)).get_all_records():
+        raise pickle.UnpicklingError("TorchScript")
     return torch.load(
         str(path),
         map_location="cpu",
@@ -144,7 +152,8 @@ def _allowed_objects() -> dict[str, Any]:
     for kind in ("f4", "f8", "i4", "i8", "u1", "b1"):
         dtype = type(np.dtype(kind))
         allowed[f"{dtype.__module__}.{dtype.__name__}"] = dtype
-    for function in (np.zeros(0).__reduce__()[0], np.float64(0).__reduce__()[0]):
+    functions: list[Any] = [np.zeros(0).__reduce__()[0], np.float64(0).__reduce__()[0]]
+    for function in functions:
         # numpy 1 and 2 give the same functions different addresses.
         for module in ("numpy.core.multiarray", "numpy._core.multiarray"):
             allowed[f"{module}.{function.__name__}"] = function
@@ -160,10 +169,24 @@ class _RestrictedUnpickler(pickle.Unpickler):
         allowed = _allowed_objects()
         if full_name in allowed:
             return allowed[full_name]
-        storage = module == "torch" and (name.endswith("Storage") or name in _TORCH_DTYPES)
-        if storage or full_name in _TORCH_NAMES:
+        storage = re.fullmatch(r"[A-Za-z]*Storage", name) or name in _TORCH_DTYPES
+        if (module == "torch" and storage) or full_name in _TORCH_NAMES:
             return super().find_class(module, name)
         raise pickle.UnpicklingError(f"it names {full_name}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, _storages_only(value) if name == "persistent_load" else value)
+
+
+def _storages_only(find: Callable[[tuple], Any]) -> Callable[[tuple], Any]:
+    """Keep torch's finder of storages from modules, whose source it would write as a patch file."""
+
+    def find_storage(saved_id: tuple) -> Any:
+        if saved_id[0] not in ("storage", b"storage"):
+            raise pickle.UnpicklingError(f"it asks for a {saved_id[0]!r}")
+        return find(saved_id)
+
+    return find_storage
 
 
 _TORCH_NAMES = frozenset(
@@ -195,11 +218,22 @@ class _RestrictedPickle(ModuleType):
         return _RestrictedUnpickler(file, **options).load()
 
 
-def _offender(error: BaseException) -> str:
-    """What an unpickling error complains about, without torch's advice to trust the file."""
-    match = re.search(r"(Unsupported \w+|it names|it asks for)[^.\n]*(\.\w+)*", str(error))
-    return match.group(0) if match else "it holds objects other than tensors"
+def _offence(error: Exception) -> str | None:
+    """What in a pickle could run code, without torch's advice to trust the file; else ``None``."""
+    text = str(error)
+    if "TorchScript" in text:
+        return "it is a TorchScript program"
+    if match := re.search(r"(?:GLOBAL|it names) ([\w.]*\w)", text):
+        return f"it names {match[1]}"
+    if match := re.search(
+        r"it asks for .*|unrecognized function .*|Can only (create|build) .*", text
+    ):
+        return match[0]
+    return None
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0][:200] or type(error).__name__
+def _brief(error: Exception) -> str:
+    """The first sentence of an error."""
+    text = str(error).rpartition("WeightsUnpickler error: ")[2].strip()
+    text = re.split(r"(?<=\w)\.\s|\n", text)[0].rstrip(".")[:200]
+    return text if " " in text else f"{type(error).__name__} {text}".rstrip()

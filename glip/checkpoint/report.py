@@ -27,8 +27,10 @@ _CONFIGS = {
     ),
     (192, True, 8): ("glip_atss_swin-l_fpn_dyhead_pretrain_mixeddata",),
 }
-#: What may be absent: the vocabulary, which can come from ``lang_model_name``.
-_OPTIONAL = ("language_model._extra_state",)
+_VOCABULARY = "language_model._extra_state"
+#: What may be absent: the vocabulary, which can come from ``lang_model_name``, and a learned
+#: prompt, which starts at zero.
+OPTIONAL = (_VOCABULARY, "language_model.prompt.weight")
 
 
 @dataclass
@@ -88,16 +90,16 @@ def compare(conversion: Conversion, expected: Mapping[str, HasShape]) -> KeyRepo
         source=conversion.source,
         converted=len(given.keys() & expected.keys()),
         ignored=conversion.ignored,
-        missing=[key for key in expected if key not in given and key not in _OPTIONAL],
+        missing=[key for key in expected if key not in given and key not in OPTIONAL],
         unexpected=[
             *conversion.unexpected,
-            *(key for key in given if key not in expected and key not in _OPTIONAL),
+            *(key for key in given if key not in expected and key != _VOCABULARY),
         ],
         mismatched={
             key: (tuple(expected[key].shape), tuple(value.shape))
             for key, value in given.items()
             if key in expected
-            and key not in _OPTIONAL
+            and key != _VOCABULARY
             and tuple(expected[key].shape) != tuple(value.shape)
         },
         fits=fitting_configs(given),

@@ -40,7 +40,7 @@ def write_checkpoint(
         tokenizer: of :func:`glip.text.tokenizer.tokenizer_to_bytes`.
 
     Raises:
-        CheckpointError: another ending, or an unknown number type.
+        CheckpointError: another ending, an unknown number type, or nothing can be written there.
     """
     path = Path(path)
     if path.suffix not in (".pth", ".safetensors"):
@@ -59,12 +59,26 @@ def write_checkpoint(
         tensors[_EXTRA_STATE] = torch.tensor(list(tokenizer), dtype=torch.uint8)
     elif tokenizer:
         meta["tokenizer"] = tokenizer.decode()  # another library would not know the key
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    if path.suffix == ".safetensors":
-        from safetensors.torch import save_file
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".safetensors":
+            _save_safetensors(tensors, meta, partial)
+        else:
+            torch.save({"state_dict": tensors, "meta": meta}, partial)
+        os.replace(partial, path)
+    except (OSError, RuntimeError) as error:
+        raise CheckpointError(f"{path} cannot be written: {error}") from error
+    finally:
+        if partial.is_file():
+            partial.unlink()
 
-        save_file({key: value.contiguous() for key, value in tensors.items()}, partial, meta)
-    else:
-        torch.save({"state_dict": tensors, "meta": meta}, partial)
-    os.replace(partial, path)
+
+def _save_safetensors(tensors: Mapping[str, Tensor], meta: dict[str, str], path: Path) -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        save_file({key: value.contiguous() for key, value in tensors.items()}, path, meta)
+    except SafetensorError as error:
+        raise OSError(str(error)) from error

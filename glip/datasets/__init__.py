@@ -1,1 +1,22 @@
 """Data sets and the transforms that prepare them."""
+
+from . import transforms
+from .annotation_file import AnnotationFileError, AnnotationFileNotFoundError
+from .base import BaseDetDataset
+from .coco import CocoDataset
+from .flickr30k import Flickr30kDataset
+from .lvis import LVISV1Dataset
+from .refexp import MDETRStyleRefCocoDataset
+from .wrappers import ConcatDataset
+
+__all__ = [
+    "AnnotationFileError",
+    "AnnotationFileNotFoundError",
+    "BaseDetDataset",
+    "CocoDataset",
+    "ConcatDataset",
+    "Flickr30kDataset",
+    "LVISV1Dataset",
+    "MDETRStyleRefCocoDataset",
+    "transforms",
+]

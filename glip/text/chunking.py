@@ -1,6 +1,9 @@
 """Cutting a prompt that is too long for the language encoder into several.
 
-Nothing is ever left out: every phrase is in exactly one piece, whole.
+Nothing is ever left out: every phrase is in exactly one piece, whole. Cuts are between words, so
+the tokens of a piece are those that the whole prompt has there.
+
+Shapes: P phrases of the whole prompt, p of a piece, T tokens, [CLS] and [SEP] included.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .prompt import Phrase, Prompt, PromptError, Span
+from .prompt import Prompt, PromptError, Span
 from .tokens import TokenizedPrompt, cover, tokenize
 
 if TYPE_CHECKING:
@@ -47,7 +50,8 @@ def chunk_prompt(
             many as fit. Pieces that are still too long are cut further.
 
     Returns:
-        pieces in the order of the phrases; one if all fits.
+        pieces in the order of the phrases; one if all fits. A piece of a sentence has as many of
+        the words around its phrases as fit, also where another piece has them too.
 
     Raises:
         PromptError: one phrase alone is longer than ``max_tokens``.
@@ -62,34 +66,44 @@ def chunk_prompt(
         groups = [list(range(count))]
     if len(groups) == 1 and whole.num_tokens <= max_tokens:
         return [PromptChunk(whole, np.arange(count))]
-    parts = [part for group in groups for part in _fit(group, whole, max_tokens)]
-    starts = [_hull(prompt, part)[0] for part in parts]
+    budget = max_tokens - 2  # [CLS] and [SEP]
+    extents = [_token_range(whole, phrase.extent) for phrase in prompt.phrases]
+    for phrase, (first, last) in zip(prompt.phrases, extents, strict=True):
+        if last - first > budget:
+            raise PromptError(
+                f"the phrase {phrase.name[:60]!r} alone takes {last - first + 2} tokens with its "
+                f"markers, and the language encoder reads {max_tokens}: shorten it"
+            )
     chunks = []
-    for index, part in enumerate(parts):
-        # A sentence keeps the words around its phrases, as far as they fit; a list has none.
-        wide = (starts[index] if index else 0, (*starts, len(prompt.caption))[index + 1])
-        ranges = [_hull(prompt, part)] if prompt.divisible else [wide, _hull(prompt, part)]
-        for span in ranges:
-            tokens = tokenize(_extract(prompt, part, span), tokenizer)
-            if tokens.num_tokens <= max_tokens:
-                break
-        else:
-            raise PromptError(_too_long(prompt.phrases[part[0]], tokens.num_tokens, max_tokens))
-        chunks.append(PromptChunk(tokens, np.asarray(part)))
+    for part in [part for group in groups for part in _fit(group, extents, budget)]:
+        first = min(extents[index][0] for index in part)
+        last = max(extents[index][1] for index in part)
+        if not prompt.divisible:
+            first, last = _widen(first, last, whole.words, budget)
+        piece = _extract(whole, part, first, last)
+        chunks.append(PromptChunk(tokenize(piece, tokenizer), np.asarray(part)))
     return chunks
 
 
-def _fit(group: list[int], whole: TokenizedPrompt, max_tokens: int) -> list[list[int]]:
-    """Split a group of phrases, greedily, so that the tokens of each part fit."""
-    phrases = whole.prompt.phrases
-    extents = {index: _token_range(whole, phrases[index].extent) for index in group}
-    budget = max_tokens - 2  # [CLS] and [SEP]
+def _token_range(tokens: TokenizedPrompt, span: Span) -> tuple[int, int]:
+    """First token, and one past the last, of the words that share a character with ``span``."""
+    words = tokens.words[cover([span], tokens.offsets)]
+    columns = np.flatnonzero((tokens.words >= words[0]) & (tokens.words <= words[-1]))
+    return int(columns[0]), int(columns[-1]) + 1
+
+
+def _fit(group: list[int], extents: list[tuple[int, int]], budget: int) -> list[list[int]]:
+    """Split a group of phrases, greedily, so that the tokens of each part fit.
+
+    Args:
+        group: indices of phrases.
+        extents: token range of each of the P phrases.
+        budget: most tokens of a part.
+    """
     parts: list[list[int]] = []
     first = last = 0
     for index in sorted(group, key=extents.__getitem__):
         begin, end = extents[index]
-        if end - begin > budget:
-            raise PromptError(_too_long(phrases[index], end - begin + 2, max_tokens))
         if parts and max(last, end) - first <= budget:
             parts[-1].append(index)
             last = max(last, end)
@@ -99,28 +113,31 @@ def _fit(group: list[int], whole: TokenizedPrompt, max_tokens: int) -> list[list
     return [sorted(part) for part in parts]
 
 
-def _token_range(tokens: TokenizedPrompt, span: Span) -> tuple[int, int]:
-    """First token, and one past the last, that share a character with ``span``."""
-    columns = np.flatnonzero(cover([span], tokens.offsets))
-    return int(columns[0]), int(columns[-1]) + 1
+def _widen(first: int, last: int, words: np.ndarray, budget: int) -> tuple[int, int]:
+    """Take in the words on both sides of a token range, as far as they fit.
+
+    Args:
+        first, last: the range, half-open.
+        words: (T,), the word of each token.
+        budget: most tokens of the range.
+    """
+    room = budget - (last - first)
+    left, right = first - 1, len(words) - 1 - last  # all but [CLS] and [SEP]
+    after = min(right, max(room // 2, room - left))
+    first, last = first - min(left, room - after), last + after
+    while words[first] == words[first - 1]:
+        first += 1
+    while words[last] == words[last - 1]:
+        last -= 1
+    return first, last
 
 
-def _hull(prompt: Prompt, part: list[int]) -> Span:
-    """From the first to the last character of some phrases."""
+def _extract(whole: TokenizedPrompt, part: list[int], first: int, last: int) -> Prompt:
+    """Some of the phrases, in the piece of the caption that a token range covers."""
+    prompt, offsets = whole.prompt, whole.offsets
     extents = [prompt.phrases[index].extent for index in part]
-    return min(start for start, _ in extents), max(end for _, end in extents)
-
-
-def _extract(prompt: Prompt, part: list[int], span: Span) -> Prompt:
-    """A piece of the caption with some of the phrases."""
-    start, end = span
-    end = max(end, _hull(prompt, part)[1])  # phrases may overlap the next part's
+    # Phrases may begin or end with characters that no token has.
+    start = min(int(offsets[first, 0]), *(begin for begin, _ in extents))
+    end = max(int(offsets[last - 1, 1]), *(end for _, end in extents))
     moved = tuple(prompt.phrases[index].moved(start) for index in part)
     return Prompt(prompt.caption[start:end], moved, prompt.divisible)
-
-
-def _too_long(phrase: Phrase, tokens: int, max_tokens: int) -> str:
-    return (
-        f"the phrase {phrase.name[:60]!r} alone takes {tokens} tokens with its markers, and the "
-        f"language encoder reads {max_tokens}: shorten it"
-    )

@@ -59,7 +59,7 @@ def parse_prompt(
     if tokens_positive == -1:
         return Prompt.from_whole_caption(text)
     if tokens_positive is not None:
-        if isinstance(tokens_positive, int) or not len(tokens_positive):
+        if not isinstance(tokens_positive, Sequence) or not tokens_positive:
             raise PromptError(
                 "expected tokens_positive as [[[start, end], ...], ...] or -1 for the whole "
                 f"caption, got {tokens_positive!r}"

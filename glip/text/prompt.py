@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
+from operator import index
 
 from .noun_phrases import find_noun_phrases
 
@@ -125,7 +127,8 @@ class Prompt:
         Raises:
             PromptError: no names, or one that is empty once cleaned.
         """
-        phrases, caption = [], ""
+        phrases: list[Phrase] = []
+        caption = ""
         for name in names:
             description = (descriptions or {}).get(name, {})
             words = clean_name(description.get("name", name))
@@ -168,11 +171,11 @@ class Prompt:
         """
         if names and len(names) != len(spans):
             raise PromptError(f"expected a name for each of {len(spans)} spans, got {len(names)}")
-        phrases = []
-        for index, ranges in enumerate(spans):
+        phrases: list[Phrase] = []
+        for ranges in spans:
             parts = _check_ranges(ranges, caption)
             text = " ".join(caption[start:end].strip() for start, end in parts)
-            phrases.append(Phrase(names[index] if names else text, parts))
+            phrases.append(Phrase(names[len(phrases)] if names else text, parts))
         return cls(caption, tuple(phrases))
 
     @classmethod
@@ -215,15 +218,15 @@ def split_class_text(text: str) -> list[str]:
     Names end at a point that a space or the end follows, so ``'u.s. flag'`` keeps its first point
     but ``'bench. car'`` is two names. Names that are empty are left out.
     """
-    parts = re.split(r"\s*\.(?=\s|$)\s*", text)
+    parts = re.split(r"\s*\.+(?=\s|$)\s*", text)
     return [part.strip() for part in parts if part.strip()]
 
 
 def _check_ranges(ranges: Sequence[Sequence[int]], caption: str) -> tuple[Span, ...]:
-    if len(ranges) == 2 and all(isinstance(edge, int) for edge in ranges):
-        ranges = [ranges]  # type: ignore[list-item]  # one range, given without its outer brackets
     try:
-        checked = tuple((int(start), int(end)) for start, end in ranges)
+        if len(ranges) == 2 and all(isinstance(edge, Integral) for edge in ranges):
+            ranges = [ranges]  # type: ignore[list-item]  # one range, without its outer brackets
+        checked = tuple((index(start), index(end)) for start, end in ranges)
     except (TypeError, ValueError) as error:
         raise PromptError(
             "expected the spans of each phrase as [[start, end], ...], got "

@@ -25,28 +25,39 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
         name: a folder that holds ``vocab.txt`` (or what ``AutoTokenizer`` reads), or a hub name.
 
     Raises:
-        TokenizerNotFoundError: there is no such folder, and the hub did not give it either.
+        TokenizerNotFoundError: there is no such folder, and the hub did not give it either; or the
+            folder holds no vocabulary.
     """
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, use_fast=True)
-    except (OSError, ValueError) as error:
-        raise TokenizerNotFoundError(
-            f"no tokenizer: the checkpoint carries no vocabulary, and {name!r} is neither a local "
-            "folder with a tokenizer nor reachable on the Hugging Face hub. Either create the "
-            f"folder {Path(name).absolute()} with the model's vocab.txt and tokenizer_config.json "
-            "(or set lang_model_name to a folder that holds them), or run once online: "
-            f'python -c "from transformers import AutoTokenizer; '
-            f"AutoTokenizer.from_pretrained('{name}')\". A checkpoint converted by "
-            "tools/model_converters/convert_glip.py carries its vocabulary and needs neither."
-        ) from error
+        # A vocab.txt alone does not say whose it is.
+        bare = Path(name, "vocab.txt").is_file() and not any(Path(name).glob("*.json"))
+        kind = {"tokenizer_type": "bert"} if bare else {}
+        tokenizer = AutoTokenizer.from_pretrained(name, use_fast=True, **kind)
+    except Exception as error:  # transformers raises whatever happens to it, bare Exception too
+        raise TokenizerNotFoundError(_not_found(name)) from error
+    # transformers 5 makes a tokenizer that knows no word of a folder without a vocabulary.
+    if len(tokenizer) <= len(tokenizer.all_special_tokens):
+        raise TokenizerNotFoundError(_not_found(name))
     if not tokenizer.is_fast:
         raise TokenizerNotFoundError(
             f"the tokenizer of {name!r} is not a fast one, and only fast ones tell which "
             "characters a token covers; `pip install -U tokenizers transformers` gives them."
         )
     return tokenizer
+
+
+def _not_found(name: str) -> str:
+    return (
+        f"no tokenizer: the checkpoint carries no vocabulary, and {name!r} is neither a local "
+        "folder with a tokenizer nor reachable on the Hugging Face hub. Either create the "
+        f"folder {Path(name).absolute()} with the model's vocab.txt and tokenizer_config.json "
+        "(or set lang_model_name to a folder that holds them), or run once online: "
+        f'python -c "from transformers import AutoTokenizer; '
+        f"AutoTokenizer.from_pretrained('{name}')\". A checkpoint converted by "
+        "tools/model_converters/convert_glip.py carries its vocabulary and needs neither."
+    )
 
 
 def tokenizer_to_bytes(tokenizer: PreTrainedTokenizerBase) -> bytes:
@@ -67,15 +78,21 @@ def tokenizer_from_bytes(data: bytes) -> PreTrainedTokenizerBase:
 
     try:
         record = json.loads(data.decode())
-        words, lower = record["vocab"], record["do_lower_case"]
-    except (ValueError, KeyError, TypeError) as error:
+        if "[UNK]" not in record["vocab"]:
+            raise ValueError("a vocabulary without [UNK]")
+        text = "\n".join(record["vocab"]) + "\n"
+        settings = {
+            "tokenizer_class": "BertTokenizer",
+            "do_lower_case": record["do_lower_case"],
+            "model_max_length": 512,
+        }
+        # The class is found by name, from a folder: what works on transformers 4.36 and on 5.
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "vocab.txt").write_text(text, encoding="utf-8")
+            Path(folder, "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+            return AutoTokenizer.from_pretrained(folder, use_fast=True)
+    except Exception as error:  # transformers raises bare Exception for a vocabulary it cannot use
         raise ValueError(
             "expected the checkpoint's vocabulary as JSON with 'vocab' and 'do_lower_case', got "
             f"{data[:40]!r}... Convert the checkpoint again with convert_glip.py."
         ) from error
-    settings = {"tokenizer_class": "BertTokenizer", "do_lower_case": lower, "model_max_length": 512}
-    # The class is found by name from a folder: the one way that works on transformers 4.36 and 5.
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
-        Path(folder, "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
-        return AutoTokenizer.from_pretrained(folder, use_fast=True)

@@ -25,12 +25,14 @@ class TokenizedPrompt:
         prompt: what was tokenized.
         input_ids: T token ids.
         offsets: (T, 2), the half-open range of characters of each token; 0, 0 for [CLS] and [SEP].
+        words: (T,), which word each token is a part of, counted from 0; -1 for [CLS] and [SEP].
         token_map: (P, T) bool, the tokens of each phrase.
     """
 
     prompt: Prompt
     input_ids: tuple[int, ...]
     offsets: np.ndarray
+    words: np.ndarray
     token_map: np.ndarray
 
     @property
@@ -42,14 +44,17 @@ class TokenizedPrompt:
 def tokenize(prompt: Prompt, tokenizer: PreTrainedTokenizerBase) -> TokenizedPrompt:
     """Tokenize a prompt; nothing is cut, however long it is.
 
-    A token belongs to a phrase if they share a character.
+    A token belongs to a phrase if they share a character. What looks like a marker in the caption
+    (``'[SEP]'``) is read as plain characters.
 
     Raises:
         PromptError: a phrase has no token at all (it consists of control characters, say).
     """
-    encoded = tokenizer(
-        prompt.caption, return_offsets_mapping=True, truncation=False, verbose=False
-    )
+    caption = prompt.caption
+    for marker in tokenizer.all_special_tokens:
+        # In small letters it is no marker, and as long; transformers 4.36 has no option for this.
+        caption = caption.replace(marker, marker.lower())
+    encoded = tokenizer(caption, return_offsets_mapping=True, truncation=False, verbose=False)
     offsets = np.asarray(encoded["offset_mapping"]).reshape(-1, 2)  # (T, 2); special tokens: 0, 0
     token_map = np.stack([cover(phrase.spans, offsets) for phrase in prompt.phrases])
     for phrase, tokens in zip(prompt.phrases, token_map, strict=True):
@@ -58,7 +63,8 @@ def tokenize(prompt: Prompt, tokenizer: PreTrainedTokenizerBase) -> TokenizedPro
                 f"the tokenizer makes nothing of the phrase {phrase.name!r}: expected words or "
                 "symbols that can be read"
             )
-    return TokenizedPrompt(prompt, tuple(encoded["input_ids"]), offsets, token_map)
+    words = np.asarray([-1 if word is None else word for word in encoded.word_ids()])
+    return TokenizedPrompt(prompt, tuple(encoded["input_ids"]), offsets, words, token_map)
 
 
 def cover(spans: Sequence[tuple[int, int]], offsets: np.ndarray) -> np.ndarray:

@@ -8,6 +8,8 @@ import re
 from functools import lru_cache
 from importlib import resources
 
+from .prompt import PromptError
+
 _SHORTHAND = re.compile(r"\s*\$:(.*)", re.DOTALL)
 
 
@@ -52,7 +54,7 @@ def parse_vocabulary_shorthand(text: str) -> str | None:
         The vocabulary's name, or None if the prompt does not begin with ``$:``.
 
     Raises:
-        ValueError: If what follows ``$:`` is not a vocabulary.
+        PromptError: If what follows ``$:`` is not a vocabulary.
 
     Example:
         >>> parse_vocabulary_shorthand("$: coco")
@@ -65,7 +67,7 @@ def parse_vocabulary_shorthand(text: str) -> str | None:
         return None
     name = match.group(1).strip().lower()
     if name not in list_vocabularies():
-        raise ValueError(
+        raise PromptError(
             f"expected '$: ' and a vocabulary out of {list_vocabularies()}, but got {text!r}"
         )
     return name

@@ -14,11 +14,13 @@ SRC may be in any of the three formats; its optimizer and schedule are left out.
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 import torch
 from mmengine.registry import DefaultScope
 
+from glip.apis import load_config
 from glip.apis.cli import run
 from glip.checkpoint import (
     CheckpointError,
@@ -27,7 +29,7 @@ from glip.checkpoint import (
     open_checkpoint,
     write_checkpoint,
 )
-from glip.config import get_config, list_models
+from glip.config import list_configs, list_models
 from glip.registry import MODELS
 from glip.text import load_tokenizer
 from glip.text.tokenizer import tokenizer_to_bytes
@@ -47,7 +49,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         "--dtype", choices=("fp32", "fp16", "bf16"), help="number type; by default as it is in SRC"
     )
     parser.add_argument(
-        "--config", help="name of the shipped config; by default found by SRC's shape and file name"
+        "--config",
+        help="config file, or name of a shipped one; by default found by SRC's shape and file name",
     )
     parser.add_argument(
         "--lang-model-name",
@@ -80,13 +83,20 @@ def choose_config(state_dict: dict, source: str) -> str:
     return fits[0]
 
 
+def _is_config(name: object) -> bool:
+    """Tell a config's name from its whole text, which other libraries put into checkpoints."""
+    return isinstance(name, str) and (name in list_configs() or os.path.isfile(name))
+
+
 def main(argv: list[str] | None = None) -> None:
     """Convert; see the module's docstring."""
     args = parse_args(argv)
     checkpoint = open_checkpoint(args.src)
     state_dict = checkpoint["state_dict"]
-    name = args.config or checkpoint["meta"].get("config") or choose_config(state_dict, args.src)
-    cfg = get_config(name)
+    name = args.config or checkpoint["meta"].get("config")
+    if not args.config and not _is_config(name):
+        name = choose_config(state_dict, args.src)
+    cfg = load_config(name)
     with DefaultScope.overwrite_default_scope("glip"), torch.device("meta"):
         expected = MODELS.build(cfg.model).state_dict()
     report = compare(checkpoint["conversion"], expected)

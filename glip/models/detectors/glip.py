@@ -8,17 +8,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from mmengine.model import BaseModel
 from mmengine.structures import InstanceData
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from glip.checkpoint.formats import convert_in_place
 from glip.models.heads.outputs import HeadOutputs
-from glip.models.language import TextFeatures
+from glip.models.language import TextCache, TextFeatures
 from glip.models.task_modules.box_coder import to_public
-from glip.registry import MODELS
+from glip.registry import MODELS, build_part
 from glip.structures import DetDataSample
-from glip.text import Prompt, PromptChunk, PromptError, TokenizedPrompt, chunk_prompt, parse_prompt
+from glip.text import (
+    Prompt,
+    PromptChunk,
+    PromptError,
+    TokenizedPrompt,
+    chunk_prompt,
+    parse_prompt,
+    tokenize,
+)
+
+#: Captions that go through the language encoder together.
+_CAPTIONS_AT_A_TIME = 16
 
 
 @MODELS.register_module()
@@ -39,7 +52,8 @@ class GLIP(BaseModel):
         train_cfg: handed to the head.
         test_cfg: handed to the head; ``chunked_size`` is read here, the number of names a caption
             may hold (-1: as many as fit, the paper's LVIS: 40).
-        data_preprocessor: config of the normalisation and padding of images.
+        data_preprocessor: config of the normalisation and padding of images; by default the
+            official ones.
         init_cfg: mmengine's initialisation config.
     """
 
@@ -54,33 +68,37 @@ class GLIP(BaseModel):
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ):
-        super().__init__(data_preprocessor, init_cfg)
+        preprocessor = data_preprocessor or dict(type="DetDataPreprocessor")
+        super().__init__(build_part(MODELS, preprocessor), init_cfg)
         self.chunked_size = (test_cfg or {}).get("chunked_size", -1)
-        self.backbone = MODELS.build(backbone)
-        self.neck = MODELS.build(neck)
-        self.language_model = MODELS.build(language_model)
-        self.bbox_head = MODELS.build(
-            self.language_model.head_arguments() | bbox_head | _cfgs(train_cfg, test_cfg)
+        self.backbone = build_part(MODELS, backbone)
+        self.neck = build_part(MODELS, neck)
+        self.language_model = build_part(MODELS, language_model)
+        self.bbox_head = build_part(
+            MODELS, self.language_model.head_arguments() | bbox_head | _cfgs(train_cfg, test_cfg)
         )
+        self._texts = TextCache(self.language_model)
         self._register_load_state_dict_pre_hook(convert_in_place)
 
     def forward(
         self, inputs: Tensor, data_samples: list[DetDataSample] | None = None, mode: str = "tensor"
-    ) -> list[DetDataSample] | HeadOutputs:
+    ) -> dict[str, Tensor] | list[DetDataSample] | HeadOutputs:
         """Run the model as mmengine's runner does.
 
         Args:
             inputs: (B, 3, H, W) normalised and padded images.
             data_samples: one per image, each with its prompt in the meta information ``text`` (see
                 :func:`glip.text.parse_prompt`).
-            mode: ``'predict'`` for data samples with ``pred_instances``, ``'tensor'`` for the raw
-                outputs of the head.
+            mode: ``'loss'`` for the training losses, ``'predict'`` for data samples with
+                ``pred_instances``, ``'tensor'`` for the raw outputs of the head.
 
         Raises:
             ValueError: another mode.
         """
         if data_samples is None:
             raise ValueError("expected a data sample with a prompt for each image, got none")
+        if mode == "loss":
+            return self.loss(inputs, data_samples)
         if mode == "predict":
             return self.predict(inputs, data_samples)
         if mode == "tensor":
@@ -92,7 +110,7 @@ class GLIP(BaseModel):
                 )
             text = self.encode_text([pieces[0].tokens for pieces in chunks])
             return self.bbox_head(self.extract_feat(inputs), text)
-        raise ValueError(f"expected mode 'predict' or 'tensor', got {mode!r}")
+        raise ValueError(f"expected mode 'loss', 'predict' or 'tensor', got {mode!r}")
 
     def extract_feat(self, inputs: Tensor) -> list[Tensor]:
         """(B, 3, H, W) images -> a map (B, C, H_i, W_i) per level, finest first."""
@@ -116,17 +134,87 @@ class GLIP(BaseModel):
         )
 
     def encode_text(self, prompts: Sequence[TokenizedPrompt]) -> TextFeatures:
-        """Encode B captions, padded to the longest: T tokens."""
-        longest = max(prompt.num_tokens for prompt in prompts)
+        """Encode B captions, padded to the longest: T tokens.
+
+        Without gradients every caption is encoded once, and the last ones are kept.
+        """
+        captions = [prompt.input_ids for prompt in prompts]
+        if self.training or torch.is_grad_enabled():
+            return self.language_model(*self._pad(captions))
+        new = [ids for ids in dict.fromkeys(captions) if self._texts.get(ids) is None]
+        known = {ids: self._texts.get(ids) for ids in captions}
+        for start in range(0, len(new), _CAPTIONS_AT_A_TIME):
+            group = new[start : start + _CAPTIONS_AT_A_TIME]
+            for ids, hidden in zip(
+                group, self.language_model(*self._pad(group)).hidden, strict=True
+            ):
+                known[ids] = hidden[: len(ids)].clone()
+                self._texts.put(ids, known[ids])
+        _, mask = self._pad(captions)
+        hidden = pad_sequence([known[ids] for ids in captions], batch_first=True)
+        hidden = F.pad(hidden, (0, 0, 0, mask.shape[1] - hidden.shape[1]))
+        return TextFeatures(hidden, hidden, mask)
+
+    def _pad(self, captions: Sequence[tuple[int, ...]]) -> tuple[Tensor, Tensor]:
+        """Token ids (B, T) and mask (B, T) of captions, on the encoder's device."""
+        longest = max(len(ids) for ids in captions)
         if self.language_model.pad_to_max:
             longest = self.language_model.max_tokens
+        input_ids = torch.zeros(len(captions), longest, dtype=torch.long)
+        mask = torch.zeros(len(captions), longest, dtype=torch.bool)
+        for row, ids in enumerate(captions):
+            input_ids[row, : len(ids)] = torch.tensor(ids)
+            mask[row, : len(ids)] = True
         device = next(self.language_model.parameters()).device
-        input_ids = torch.zeros(len(prompts), longest, dtype=torch.long)
-        mask = torch.zeros(len(prompts), longest, dtype=torch.bool)
-        for row, prompt in enumerate(prompts):
-            input_ids[row, : prompt.num_tokens] = torch.tensor(prompt.input_ids)
-            mask[row, : prompt.num_tokens] = True
-        return self.language_model(input_ids.to(device), mask.to(device))
+        return input_ids.to(device), mask.to(device)
+
+    def loss(self, inputs: Tensor, data_samples: list[DetDataSample]) -> dict[str, Tensor]:
+        """Compute the losses of annotated images.
+
+        Args:
+            inputs: (B, 3, H, W) normalised and padded images.
+            data_samples: one per image, each with its prompt and ``gt_instances``: boxes in
+                inclusive pixels of ``inputs`` (``GTBoxSubOne`` in the pipeline makes them) and
+                labels that count the prompt's phrases.
+
+        Returns:
+            ``loss_cls`` (of the words), ``loss_bbox`` and ``loss_centerness``.
+
+        Raises:
+            PromptError: a prompt is longer than the language encoder reads.
+            ValueError: an image has no annotations, or a label without a phrase.
+        """
+        prompts = [self._read_annotated(sample) for sample in data_samples]
+        text = self.encode_text(prompts)
+        instances = [sample.gt_instances for sample in data_samples]
+        return self.bbox_head.loss(
+            self.extract_feat(inputs), text, _token_maps(prompts, text), instances
+        )
+
+    def _read_annotated(self, sample: DetDataSample) -> TokenizedPrompt:
+        """Tokenize the prompt of a training image, and check that its labels are phrases of it."""
+        image = f"image {sample.get('img_path', sample.get('img_id', 'without img_path'))!r}"
+        tokens = tokenize(prompt_of(sample), self.language_model.tokenizer)
+        limit, count = self.language_model.max_tokens, len(tokens.prompt.phrases)
+        if tokens.num_tokens > limit:
+            raise PromptError(
+                f"the prompt of {image} takes {tokens.num_tokens} tokens and the language encoder "
+                f"reads {limit}: in training a prompt is never cut, so give it fewer names or "
+                "words (for many classes, a sample of them for each image)"
+            )
+        instances = sample.get("gt_instances")
+        if instances is None or "bboxes" not in instances or "labels" not in instances:
+            raise ValueError(
+                f"{image} has no annotations to learn from: expected gt_instances with bboxes and "
+                "labels; LoadAnnotations in the pipeline reads them"
+            )
+        labels = instances.labels
+        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < count:
+            raise ValueError(
+                f"{image} has labels from {int(labels.min())} to {int(labels.max())}, and its "
+                f"prompt has {count} phrases: expected labels from 0 to {count - 1}"
+            )
+        return tokens
 
     def predict(self, inputs: Tensor, data_samples: list[DetDataSample]) -> list[DetDataSample]:
         """Detect what each image's prompt names.
@@ -140,7 +228,8 @@ class GLIP(BaseModel):
         """
         prompts = [prompt_of(sample) for sample in data_samples]
         chunks = [self.chunk_prompt(prompt) for prompt in prompts]
-        levels = self.extract_feat(inputs)
+        self.encode_text([piece.tokens for pieces in chunks for piece in pieces])
+        levels = self.bbox_head.look(self.extract_feat(inputs))
         found: list[list[InstanceData]] = [[] for _ in data_samples]
         # The k-th pieces of all images that have as many go through the head together.
         for turn in range(max(len(pieces) for pieces in chunks)):
@@ -162,14 +251,7 @@ class GLIP(BaseModel):
         self, levels: list[Tensor], pieces: list[PromptChunk], shapes: list[tuple[int, int]]
     ) -> list[InstanceData]:
         text = self.encode_text([piece.tokens for piece in pieces])
-        device = levels[0].device
-        width = text.mask.shape[1]
-        maps = []
-        for piece in pieces:
-            token_map = torch.from_numpy(piece.tokens.token_map)
-            maps.append(
-                torch.nn.functional.pad(token_map, (0, width - token_map.shape[1])).to(device)
-            )
+        maps = _token_maps([piece.tokens for piece in pieces], text)
         return self.bbox_head.predict(levels, text, maps, shapes)
 
     def _finish(
@@ -205,6 +287,13 @@ def prompt_of(sample: DetDataSample) -> Prompt:
         tokens_positive=sample.get("tokens_positive"),
         descriptions=sample.get("caption_prompt"),
     )
+
+
+def _token_maps(prompts: Sequence[TokenizedPrompt], text: TextFeatures) -> list[Tensor]:
+    """(P_b, T) bool of each caption, the tokens of each phrase, as wide as the encoded text."""
+    width = text.mask.shape[1]
+    maps = [torch.from_numpy(prompt.token_map) for prompt in prompts]
+    return [F.pad(one, (0, width - one.shape[1])).to(text.mask.device) for one in maps]
 
 
 def _cfgs(train_cfg: dict | None, test_cfg: dict | None) -> dict:

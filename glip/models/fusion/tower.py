@@ -135,3 +135,13 @@ class FusionTower(nn.Module):
         for block in self.blocks:
             levels, text = block(levels, text, mask)
         return levels, text
+
+    def look(self, levels: Sequence[Tensor]) -> list[Tensor]:
+        """Run the DyConvs alone: a map (B, C, H_i, W_i) per level -> the same.
+
+        Without early fusion this is the whole tower.
+        """
+        levels = list(levels)
+        for block in self.blocks:
+            levels = block.dyconv(levels)
+        return levels

@@ -14,10 +14,13 @@ from torch import Tensor, nn
 
 from glip.models.fusion import FusionTower
 from glip.models.language import TextFeatures
+from glip.models.task_modules import ATSSAssigner
 from glip.registry import MODELS, TASK_UTILS
 
+from .losses import HeadLosses
 from .outputs import HeadOutputs
 from .postprocess import PostProcessor
+from .targets import make_targets
 from .token_logits import TokenLogits
 
 
@@ -35,6 +38,9 @@ class VLFusionHead(BaseModule):
         dropout: in the tower, in training (official: 0.1).
         anchor_generator: config of the anchors.
         bbox_coder: config of the box coder.
+        loss_cls, loss_bbox, loss_centerness: configs of the losses; see :class:`HeadLosses`.
+        train_cfg: ``assigner``, the config of what gives anchors their boxes; see
+            :func:`make_assigner`.
         test_cfg: ``score_thr``, ``nms_pre``, ``nms=dict(type='nms', iou_threshold=...)``,
             ``max_per_img`` and ``min_bbox_size``; see :class:`PostProcessor`.
         use_checkpoint: recompute the cross-attention in the backward pass to save memory.
@@ -54,6 +60,10 @@ class VLFusionHead(BaseModule):
         dropout: float = 0.1,
         anchor_generator: dict | None = None,
         bbox_coder: dict | None = None,
+        loss_cls: dict | None = None,
+        loss_bbox: dict | None = None,
+        loss_centerness: dict | None = None,
+        train_cfg: dict | None = None,
         test_cfg: dict | None = None,
         use_checkpoint: bool = False,
         init_cfg: dict | None = None,
@@ -61,6 +71,8 @@ class VLFusionHead(BaseModule):
         super().__init__(init_cfg)
         self.anchors = TASK_UTILS.build(anchor_generator or dict(type="AnchorGenerator"))
         self.coder = TASK_UTILS.build(bbox_coder or dict(type="InclusiveBoxCoder"))
+        self.assigner = make_assigner(train_cfg or {})
+        self.losses = HeadLosses(loss_cls, loss_bbox, loss_centerness)
         self.postprocess = make_postprocessor(test_cfg or {})
         self.tower = FusionTower(
             in_channels,
@@ -89,9 +101,26 @@ class VLFusionHead(BaseModule):
             levels: a map (B, C, H_i, W_i) per level of the pyramid, finest first.
             text: features of B captions, (B, T, D).
         """
-        levels, fused = self.tower(levels, text.hidden, text.mask)
+        return self._respond(self.look(levels), text)
+
+    def look(self, levels: Sequence[Tensor]) -> list[Tensor]:
+        """Do what needs no text: without fusion the whole tower, with fusion nothing.
+
+        Args:
+            levels: a map (B, C, H_i, W_i) per level of the pyramid, finest first.
+
+        Returns:
+            maps of the same shapes, for any number of prompts.
+        """
+        return list(levels) if self.tower.early_fuse else self.tower.look(levels)
+
+    def _respond(self, levels: list[Tensor], text: TextFeatures) -> HeadOutputs:
+        """Predict from the maps of :meth:`look`."""
         # Without fusion the words are the encoder's, with padding at zero.
-        words, bias = self.token_logits.project(fused if self.tower.early_fuse else text.embedded)
+        words = text.embedded
+        if self.tower.early_fuse:
+            levels, words = self.tower(levels, text.hidden, text.mask)
+        words, bias = self.token_logits.project(words)
         logits, deltas, centerness = [], [], []
         for level, scale in zip(levels, self.scales, strict=True):
             logits.append(self.token_logits(level, words, bias))
@@ -99,6 +128,37 @@ class VLFusionHead(BaseModule):
             centerness.append(self.centerness(level).flatten(1))
         sizes = [(level.shape[2], level.shape[3]) for level in levels]
         return HeadOutputs(logits, deltas, centerness, sizes)
+
+    def loss(
+        self,
+        levels: Sequence[Tensor],
+        text: TextFeatures,
+        token_maps: Sequence[Tensor],
+        gt_instances: Sequence[InstanceData],
+    ) -> dict[str, Tensor]:
+        """Compute the losses of a batch.
+
+        Args:
+            levels, text: see :meth:`forward`.
+            token_maps: (P_b, T) bool for each image, the tokens of each of its P_b phrases.
+            gt_instances: for each image ``bboxes`` (G, 4), inclusive pixels of the network's input,
+                and ``labels`` (G,), rows of its token map; G may be 0.
+
+        Returns:
+            ``loss_cls`` (of the words), ``loss_bbox`` and ``loss_centerness``.
+        """
+        outputs = self(levels, text)
+        targets = make_targets(
+            self.anchors.all_levels(outputs.sizes, levels[0].device),
+            [instances.bboxes for instances in gt_instances],
+            [
+                token_map[instances.labels]
+                for token_map, instances in zip(token_maps, gt_instances, strict=True)
+            ],
+            text.mask,
+            self.assigner,
+        )
+        return self.losses(outputs, targets, text.mask, self.coder)
 
     def predict(
         self,
@@ -110,19 +170,36 @@ class VLFusionHead(BaseModule):
         """Detect.
 
         Args:
-            levels, text: see :meth:`forward`.
+            levels: maps of :meth:`look`.
+            text: features of B captions, (B, T, D).
             token_maps: (P_b, T) bool for each image, the tokens of each of its P_b phrases.
             img_shapes: (height, width) of each image before padding, in pixels.
 
         Returns:
             for each image what :class:`PostProcessor` returns.
         """
-        outputs = self(levels, text)
+        outputs = self._respond(list(levels), text)
         anchors = self.anchors.all_levels(outputs.sizes, levels[0].device)
         return [
             self.postprocess(outputs, index, token_map, anchors, self.coder, tuple(img_shape))
             for index, (token_map, img_shape) in enumerate(zip(token_maps, img_shapes, strict=True))
         ]
+
+
+def make_assigner(train_cfg: dict) -> ATSSAssigner:
+    """Build the assigner from MMDetection's ``train_cfg``.
+
+    Raises:
+        ValueError: an option that GLIP does not use.
+    """
+    fixed = dict(allowed_border=-1, pos_weight=-1, debug=False)
+    for name, value in train_cfg.items():
+        if name != "assigner" and (name not in fixed or fixed[name] != value):
+            raise ValueError(
+                f"expected train_cfg with an assigner and at most {fixed}, as in every GLIP, got "
+                f"{name}={value!r}"
+            )
+    return TASK_UTILS.build(train_cfg.get("assigner") or dict(type="ATSSAssigner"))
 
 
 def make_postprocessor(test_cfg: dict) -> PostProcessor:

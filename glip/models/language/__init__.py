@@ -1,5 +1,6 @@
 """The language encoder."""
 
 from .bert import BertModel, TextFeatures
+from .cache import TextCache
 
-__all__ = ["BertModel", "TextFeatures"]
+__all__ = ["BertModel", "TextCache", "TextFeatures"]

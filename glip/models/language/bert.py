@@ -5,11 +5,13 @@ Shapes: B captions, T tokens of the longest caption, D channels (768 for bert-ba
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 from transformers import BertConfig, PreTrainedTokenizerBase
@@ -48,7 +50,8 @@ class BertModel(BaseModule):
 
     Args:
         name: local folder or hub name of the language model (``lang_model_name`` in configs).
-            ``'bert-base-uncased'`` needs no file: its settings are :class:`BertConfig`'s defaults.
+            ``'bert-base-uncased'`` needs no file: its settings are :class:`BertConfig`'s defaults,
+            which also stand in for those of a model that is not to be had.
         max_tokens: longest caption in tokens, [CLS] and [SEP] included (official: 256).
         pad_to_max: pad every caption to ``max_tokens``; otherwise to the longest of the batch.
             Padding is masked everywhere, so the results are the same.
@@ -58,9 +61,6 @@ class BertModel(BaseModule):
         learned_prompt: number of text positions that a learned vector is added to (official
             language prompt tuning: 1000); 0 for none.
         init_cfg: mmengine's initialisation config.
-
-    Raises:
-        OSError: ``name`` is not the default, has no ``config.json`` here and is not on the hub.
     """
 
     def __init__(
@@ -146,6 +146,16 @@ class BertModel(BaseModule):
 def _make_config(name: str, settings: dict | None) -> BertConfig:
     if settings is not None:
         return BertConfig(**settings)
-    if Path(name, "config.json").is_file() or name != "bert-base-uncased":
+    if Path(name).name == "bert-base-uncased" and not Path(name, "config.json").is_file():
+        return BertConfig()
+    try:
         return BertConfig.from_pretrained(name)
-    return BertConfig()
+    except OSError:
+        # A config may name a folder of the machine it was written on. That must not keep a
+        # checkpoint with its vocabulary from running, and one of other sizes will not load.
+        print_log(
+            f"no config.json of {name!r} here or on the hub: building BERT as bert-base-uncased",
+            logger="current",
+            level=logging.WARNING,
+        )
+        return BertConfig()

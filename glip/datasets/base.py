@@ -1,0 +1,260 @@
+"""What all detection data sets share: prompts, checks, and images that cannot be read."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
+from mmengine.structures import InstanceData
+
+from glip.datasets.annotation_file import AnnotationFileError, check_exists
+from glip.datasets.categories import check_classes
+from glip.datasets.images import ImageReadError
+from glip.registry import TRANSFORMS
+from glip.structures import DetDataSample
+
+#: Side in pixels of the black image that stands for one that cannot be read.
+PLACEHOLDER_SIDE = 32
+
+#: At most this many paths are looked up when the first image cannot be read.
+_LOOKED_UP = 1000
+
+
+class BaseDetDataset(BaseDataset):
+    """A data set of images with boxes and a prompt.
+
+    Subclasses implement ``load_data_list``, which gives for each image a dictionary with
+    ``img_id``, ``img_path``, ``height``, ``width`` and ``instances`` (``bbox``, xyxy pixels;
+    ``bbox_label``, from 0; ``ignore_flag``).
+
+    **Images that cannot be read.** When testing, a black image of 32 x 32 pixels takes the place of
+    one that is missing or damaged, and its data sample says ``unreadable=True``: the metrics here
+    then drop its detections, so it counts as an image where nothing was found. When training,
+    another image is drawn. Either way it is reported, and ``max_unreadable`` sets a limit: the
+    first time in each loading process that an image cannot be read, the others are looked up too
+    (1000 of them, evenly spread), so that a wrong folder is one error and not thousands.
+
+    Args:
+        ann_file: the annotation file, relative to ``data_root`` if it is not absolute.
+        metainfo: ``classes``, the names of the labels, and other facts about the data.
+        data_root: the folder of everything.
+        data_prefix: ``img``, the folder of the images, relative to ``data_root``.
+        filter_cfg: which images to leave out of training, for the subclass to read.
+        indices: use only the first so many images, or those at these positions.
+        serialize_data: keep the annotations as bytes, which loading processes share.
+        pipeline: the transforms, as configs or objects; names are GLIP's transforms first.
+        test_mode: read for evaluation: no image is left out or replaced by another.
+        lazy_init: read the annotations on first use.
+        max_refetch: how many other images to try, in training, when one cannot be used.
+        backend_args: mmengine's file backend of the annotation file.
+        return_classes: give the class names as the prompt, ``text``.
+        caption_prompt: for some class names other words in the prompt (``prefix``, ``name``,
+            ``suffix``).
+        max_unreadable: how many images may be unreadable: a share of all (a float), or their number
+            (an int).
+
+    Raises:
+        ValueError: the arguments contradict each other.
+        glip.datasets.annotation_file.AnnotationFileError: the annotation file is absent or
+            unusable, or no image is left.
+    """
+
+    #: Keys of the data info that reach the data sample when testing, whatever PackDetInputs keeps.
+    PROMPT_KEYS: tuple[str, ...] = (
+        "img_id",
+        "text",
+        "custom_entities",
+        "tokens_positive",
+        "caption_prompt",
+    )
+
+    def __init__(
+        self,
+        ann_file: str = "",
+        metainfo: dict | None = None,
+        data_root: str = "",
+        data_prefix: dict[str, str] | None = None,
+        filter_cfg: dict | None = None,
+        indices: int | Sequence[int] | None = None,
+        serialize_data: bool = True,
+        pipeline: Sequence[dict | Callable] = (),
+        test_mode: bool = False,
+        lazy_init: bool = False,
+        max_refetch: int = 1000,
+        backend_args: dict | None = None,
+        return_classes: bool = True,
+        caption_prompt: dict[str, dict[str, str]] | None = None,
+        max_unreadable: float = 0.5,
+    ) -> None:
+        if caption_prompt is not None and not return_classes:
+            raise ValueError(
+                "caption_prompt says how class names are worded in the prompt, but with "
+                "return_classes=False there is none; set return_classes=True."
+            )
+        self.backend_args = backend_args
+        self.return_classes = return_classes
+        self.caption_prompt = None if caption_prompt is None else _plain_dicts(caption_prompt)
+        self.max_unreadable = max_unreadable
+        self._unreadable = 0
+        super().__init__(
+            ann_file=ann_file,
+            metainfo=metainfo,
+            data_root=data_root,
+            data_prefix=dict(data_prefix) if data_prefix else dict(img=""),
+            filter_cfg=filter_cfg,
+            indices=indices,
+            serialize_data=serialize_data,
+            pipeline=[TRANSFORMS.build(t) if isinstance(t, dict) else t for t in pipeline],
+            test_mode=test_mode,
+            lazy_init=lazy_init,
+            max_refetch=max_refetch,
+        )
+
+    @property
+    def metainfo(self) -> dict:
+        """The facts about the data; when testing also ``ann_file``, for the metric."""
+        known = super().metainfo
+        return {**known, "ann_file": self.ann_file} if self.test_mode else known
+
+    def full_init(self) -> None:
+        """Read the annotations, and see to it that something is left of them."""
+        if self._fully_initialized:
+            return
+        if "classes" in self._metainfo:
+            self._metainfo["classes"] = check_classes(self._metainfo["classes"])
+            unknown = sorted(set(self.caption_prompt or ()) - set(self._metainfo["classes"]))
+            if unknown:
+                raise ValueError(
+                    f"caption_prompt words the names {unknown}, which are not among the classes "
+                    f"{self._metainfo['classes']}."
+                )
+        check_exists(self.ann_file, self.backend_args)
+        self.data_list = self.load_data_list()
+        self.data_list = self.filter_data()
+        if self._indices is not None:
+            self.data_list = self._get_unserialized_subset(self._indices)
+        self._check_not_empty()
+        if self.serialize_data:
+            self.data_bytes, self.data_address = self._serialize_data()
+        self._fully_initialized = True
+
+    def _check_not_empty(self) -> None:
+        if self.data_list:
+            return
+        cause = ""
+        if self.filter_cfg and not self.test_mode:
+            cause += f" after filter_cfg={self.filter_cfg}"
+        if self._indices is not None:
+            cause += f" after indices={self._indices}"
+        raise AnnotationFileError(
+            f"the data set is empty: no image of '{self.ann_file}' is left{cause}. Check that the "
+            "file is the right one and that its 'images' are not empty."
+        )
+
+    def get_data_info(self, idx: int) -> dict:
+        """Return an image's annotations and its prompt."""
+        info = super().get_data_info(idx)
+        if self.return_classes and "text" not in info:
+            # Added here and not in the stored list: a thousand names for each image take gigabytes.
+            info["text"] = self._metainfo["classes"]
+            info["custom_entities"] = True
+            info["caption_prompt"] = self.caption_prompt
+        return info
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Return the labels in an image, for mmengine's ``ClassBalancedDataset``."""
+        return [instance["bbox_label"] for instance in self.get_data_info(idx)["instances"]]
+
+    def prepare_data(self, idx: int) -> Any:
+        """Run the pipeline on an image; for one that cannot be read see the class."""
+        info = self.get_data_info(idx)
+        prompt = {key: info[key] for key in self.PROMPT_KEYS if info.get(key) is not None}
+        problem = None
+        try:
+            data = self.pipeline(info)
+        except ImageReadError as error:
+            data, problem = None, str(error)
+        if data is None and problem is None and self.test_mode:
+            problem = f"the pipeline gave nothing for the image '{info['img_path']}'."
+        if problem is not None:
+            self._note_unreadable(info["img_path"], problem)
+        if not self.test_mode:
+            return data
+        if data is None:
+            data = _placeholder(info)
+        sample = data.get("data_samples") if isinstance(data, dict) else None
+        if isinstance(sample, DetDataSample):
+            sample.set_metainfo({key: prompt[key] for key in prompt if key not in sample})
+        return data
+
+    def _note_unreadable(self, path: str, problem: str) -> None:
+        """Report an image that cannot be read, and stop if there are too many."""
+        self._unreadable += 1
+        if self._unreadable == 1:
+            self._look_for_images(path)
+        if self._unreadable <= 10:
+            instead = "It counts as an image without detections."
+            if not self.test_mode:
+                instead = "Another image takes its place."
+            print_log(f"{problem} {instead}", logger="current", level=logging.WARNING)
+        if self._unreadable > self._allowed(len(self)):
+            raise ImageReadError(
+                f"{self._unreadable} of the {len(self)} images of '{self.ann_file}' cannot be "
+                f"read, the last of them '{path}': {problem} Repair them, or raise max_unreadable "
+                f"({self.max_unreadable})."
+            )
+
+    def _look_for_images(self, path: str) -> None:
+        """Count the image files that do not exist, if they are local."""
+        if "://" in path or self.backend_args:
+            return
+        step = max(len(self) // _LOOKED_UP, 1)
+        paths = [self.get_data_info(idx)["img_path"] for idx in range(0, len(self), step)]
+        missing = [each for each in paths if not os.path.isfile(each)]
+        if len(missing) > self._allowed(len(paths)):
+            raise ImageReadError(
+                f"{len(missing)} of {len(paths)} images of '{self.ann_file}' that were looked up "
+                f"do not exist, for example '{missing[0]}'; check data_root and data_prefix "
+                f"(img={self.data_prefix.get('img')!r}), or raise max_unreadable "
+                f"({self.max_unreadable})."
+            )
+
+    def _allowed(self, images: int) -> float:
+        """How many of so many images may be unreadable."""
+        if isinstance(self.max_unreadable, int):
+            return self.max_unreadable * images / len(self)
+        return self.max_unreadable * images
+
+
+def _placeholder(info: dict) -> dict:
+    """Stand in for an image that cannot be read, packed as PackDetInputs does."""
+    side = PLACEHOLDER_SIDE
+    sample = DetDataSample()
+    sample.set_metainfo(
+        dict(
+            img_path=info["img_path"],
+            ori_shape=(info.get("height") or side, info.get("width") or side),
+            img_shape=(side, side),
+            scale_factor=(1.0, 1.0),
+            unreadable=True,
+        )
+    )
+    instances = [each for each in info.get("instances", ()) if not each.get("ignore_flag")]
+    boxes = [instance["bbox"] for instance in instances]
+    labels = [instance["bbox_label"] for instance in instances]
+    sample.gt_instances = InstanceData(
+        bboxes=torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
+        labels=torch.tensor(labels, dtype=torch.int64),
+    )
+    sample.ignored_instances = InstanceData()
+    return dict(inputs=torch.zeros(3, side, side, dtype=torch.uint8), data_samples=sample)
+
+
+def _plain_dicts(mapping: Any) -> dict:
+    """Turn mmengine's config dictionaries into plain ones, which pickle small."""
+    return {key: dict(value) for key, value in mapping.items()}

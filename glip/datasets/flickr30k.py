@@ -1,0 +1,176 @@
+"""Flickr30k Entities for phrase grounding, in MDETR's format."""
+
+from __future__ import annotations
+
+import os.path as osp
+from pathlib import Path
+from typing import Any
+
+from glip.datasets.annotation_file import Skipped, box_problem, read_annotation_file
+from glip.datasets.base import BaseDetDataset
+from glip.datasets.flickr30k_entities import Flickr30kEntities, Span
+from glip.registry import DATASETS
+
+
+@DATASETS.register_module()
+class Flickr30kDataset(BaseDetDataset):
+    """Captions and the boxes of their phrases: ``final_flickr_separateGT_{train,val,test}.json``.
+
+    Each entry of the file is an image with one of its captions; the prompt is the caption with the
+    character spans of its phrases, and a label is the position of a phrase. An annotation holds for
+    every phrase whose span is among its ``tokens_positive``, so one box may count for several
+    phrases. (In files where annotations have ``phrase_ids`` instead, their order is the phrases'.)
+
+    Captions without a phrase that has boxes are left out, as in the official evaluation.
+
+    The data info has, besides the keys of all data sets, for the P phrases of a caption
+
+    - ``text``, the caption, and ``tokens_positive``, P lists of spans ``[start, end]``;
+    - ``phrases``, their words, and ``phrase_types``, P lists of kinds (empty where unknown);
+    - ``phrase_boxes``, P lists of boxes, xyxy pixels of the original image;
+    - ``instances``, the same boxes one by one, and ``phrase_ids``, the phrase of each.
+
+    MDETR's files do not say what kind of thing (people, animals, ...) a phrase names, and join
+    boxes that overlap by 95 %. With ``entities_root`` both are read from the original annotations,
+    as the official evaluation does.
+
+    Args:
+        entities_root: a release of Flickr30k Entities, relative to ``data_root`` if not absolute.
+        test_mode: read for evaluation, which is all this data set is for.
+        **others: the arguments of :class:`~glip.datasets.base.BaseDetDataset`.
+
+    Raises:
+        glip.datasets.annotation_file.AnnotationFileError: a file is absent or unusable, or nothing
+            is left.
+    """
+
+    PROMPT_KEYS = (
+        *BaseDetDataset.PROMPT_KEYS,
+        "phrases",
+        "phrase_ids",
+        "phrase_types",
+        "phrase_boxes",
+    )
+
+    def __init__(
+        self,
+        ann_file: str = "",
+        *,
+        entities_root: str | None = None,
+        test_mode: bool = True,
+        **others: Any,
+    ) -> None:
+        if entities_root is not None:
+            entities_root = osp.join(others.get("data_root") or "", entities_root)
+        self.entities = None if entities_root is None else Flickr30kEntities(Path(entities_root))
+        super().__init__(ann_file, test_mode=test_mode, **others)
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """Read the annotation file into one dictionary for each caption."""
+        file = read_annotation_file(self.ann_file, self.backend_args)
+        captions, phrases = Skipped("caption"), Skipped("phrase")
+        data_list = []
+        for image in file.images:
+            found = _find_phrases(image, phrases)
+            boxes = _share_out(found, file.annotations[image["id"]], file.skipped)
+            types: list[list[str]] = [[] for _ in found]
+            if self.entities is not None:
+                boxes, types = _original(self.entities, image, found)
+            kept = [number for number, each in enumerate(boxes) if each]
+            for number in sorted(set(range(len(found))) - set(kept)):
+                phrases.add("without a box", f"image {image['id']}, number {number}")
+            if not kept:
+                captions.add("without a phrase to find", f"image {image['id']}")
+                continue
+            data_list.append(
+                self._info(
+                    image,
+                    [found[number] for number in kept],
+                    [boxes[number] for number in kept],
+                    [types[number] for number in kept],
+                )
+            )
+        for skipped in (file.skipped, phrases, captions):
+            skipped.log(f"{type(self).__name__} left out of '{self.ann_file}'")
+        return data_list
+
+    def _info(
+        self,
+        image: dict[str, Any],
+        spans: list[list[Span]],
+        boxes: list[list[list[float]]],
+        types: list[list[str]],
+    ) -> dict[str, Any]:
+        """Build the data info of a caption of P phrases, given one list entry for each."""
+        caption = image["caption"]
+        pairs = [(label, box) for label, each in enumerate(boxes) for box in each]
+        return dict(
+            img_id=image["id"],
+            img_path=osp.join(self.data_prefix["img"], image["file_name"]),
+            height=int(image.get("height") or 0),  # MDETR's files hold texts, "500"
+            width=int(image.get("width") or 0),
+            text=caption,
+            custom_entities=False,
+            tokens_positive=[[list(span) for span in each] for each in spans],
+            phrases=[" ".join(caption[start:end] for start, end in each) for each in spans],
+            phrase_types=types,
+            phrase_boxes=boxes,
+            phrase_ids=[label for label, _ in pairs],
+            instances=[dict(bbox=box, bbox_label=label, ignore_flag=0) for label, box in pairs],
+        )
+
+
+def _find_phrases(image: dict[str, Any], skipped: Skipped) -> list[list[Span]]:
+    """Return the spans of each phrase of a caption, leaving out those that are not inside it."""
+    found = []
+    for number, ranges in enumerate(image.get("tokens_positive_eval") or ()):
+        spans = [(int(start), int(end)) for start, end in ranges]
+        if spans and all(0 <= start < end <= len(image["caption"]) for start, end in spans):
+            found.append(spans)
+        else:
+            skipped.add("outside the caption", f"image {image['id']}, number {number}")
+    return found
+
+
+def _original(
+    entities: Flickr30kEntities, image: dict[str, Any], phrases: list[list[Span]]
+) -> tuple[list[list[list[float]]], list[list[str]]]:
+    """Return each phrase's boxes (xyxy) and kinds in the original annotations."""
+    number = str(image.get("original_img_id", osp.splitext(image["file_name"])[0]))
+    mentions = entities.mentions(number, int(image.get("sentence_id", 0)))
+    found = [mentions.get(spans[0]) for spans in phrases]
+    boxes = entities.boxes(number)
+    return (
+        [boxes.get(mention.entity, []) if mention else [] for mention in found],
+        [list(mention.types) if mention else [] for mention in found],
+    )
+
+
+def _share_out(
+    phrases: list[list[Span]], annotations: list[dict[str, Any]], skipped: Skipped
+) -> list[list[list[float]]]:
+    """Return the boxes (xyxy) of each phrase."""
+    by_span = {span: label for label, spans in enumerate(phrases) for span in spans}
+    ids = sorted({_hashable(entry["phrase_ids"]) for entry in annotations if "phrase_ids" in entry})
+    boxes: list[list[list[float]]] = [[] for _ in phrases]
+    for entry in annotations:
+        problem = box_problem(entry.get("bbox"))
+        spans = [tuple(span) for span in entry.get("tokens_positive") or ()]
+        labels = {by_span[span] for span in spans if span in by_span}
+        if not labels and "phrase_ids" in entry and len(ids) == len(phrases):
+            labels = {ids.index(_hashable(entry["phrase_ids"]))}
+        if problem is None and (entry["bbox"][2] <= 0 or entry["bbox"][3] <= 0):
+            problem = "without area"
+        if problem is None and not labels:
+            problem = "of no phrase of the caption"
+        if problem is not None:
+            skipped.add(problem, f"id {entry['id']}")
+            continue
+        left, top, wide, high = entry["bbox"]
+        for label in sorted(labels):
+            boxes[label].append([left, top, left + wide, top + high])
+    return boxes
+
+
+def _hashable(phrase_ids: Any) -> Any:
+    return tuple(phrase_ids) if isinstance(phrase_ids, list) else phrase_ids

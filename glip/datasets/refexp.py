@@ -1,0 +1,59 @@
+"""Referring expressions: RefCOCO, RefCOCO+ and RefCOCOg in MDETR's format."""
+
+from __future__ import annotations
+
+import os.path as osp
+from typing import Any
+
+from glip.datasets.annotation_file import box_problem, read_annotation_file
+from glip.datasets.base import BaseDetDataset
+from glip.registry import DATASETS
+
+
+@DATASETS.register_module()
+class MDETRStyleRefCocoDataset(BaseDetDataset):
+    """A sentence and the one thing it means: ``finetune_refcoco{,+,g}_{val,testA,testB}.json``.
+
+    Each entry of the file is an image with one expression; the prompt is the expression as a whole,
+    so every detection has label 0. The data info has, besides the keys of all data sets,
+    ``dataset_mode``, the data set the expression is from (``refcoco``, ``refcoco+``, ``refcocog``).
+
+    The arguments are those of :class:`~glip.datasets.base.BaseDetDataset`; this data set is for
+    evaluation.
+
+    Raises:
+        glip.datasets.annotation_file.AnnotationFileError: the annotation file is absent or
+            unusable, or nothing is left.
+    """
+
+    PROMPT_KEYS = (*BaseDetDataset.PROMPT_KEYS, "dataset_mode")
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """Read the annotation file into one dictionary for each expression."""
+        file = read_annotation_file(self.ann_file, self.backend_args)
+        data_list = []
+        for image in file.images:
+            instances = []
+            for entry in file.annotations[image["id"]]:
+                problem = box_problem(entry.get("bbox"))
+                if problem is not None:
+                    file.skipped.add(problem, f"id {entry['id']}")
+                    continue
+                left, top, wide, high = entry["bbox"]
+                box = [left, top, left + wide, top + high]
+                instances.append(dict(bbox=box, bbox_label=0, ignore_flag=0))
+            data_list.append(
+                dict(
+                    img_id=image["id"],
+                    img_path=osp.join(self.data_prefix["img"], image["file_name"]),
+                    height=int(image.get("height") or 0),
+                    width=int(image.get("width") or 0),
+                    dataset_mode=image.get("dataset_name", "refexp"),
+                    text=image["caption"],
+                    custom_entities=False,
+                    tokens_positive=-1,
+                    instances=instances,
+                )
+            )
+        file.skipped.log(f"{type(self).__name__} left out of '{self.ann_file}'")
+        return data_list

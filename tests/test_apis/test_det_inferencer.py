@@ -1,0 +1,330 @@
+"""The inferencer in MMDetection's call shape, on a small real model."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.registry import DefaultScope
+from PIL import Image
+
+from glip.apis import DetInferencer, inference_detector
+from glip.apis.det_inferencer import list_images
+from glip.checkpoint import CheckpointError, open_checkpoint, write_checkpoint
+from glip.datasets.images import ImageReadError, read_image
+from glip.structures import DetDataSample
+from glip.text import PromptError, load_tokenizer, load_vocabulary, parse_prompt
+from glip.text.tokenizer import tokenizer_to_bytes
+
+NAMES = "bench . car ."
+
+
+@pytest.fixture(scope="module")
+def inferencer(tiny_config_file, tiny_checkpoint):
+    return DetInferencer(
+        str(tiny_config_file), str(tiny_checkpoint), device="cpu", show_progress=False
+    )
+
+
+@pytest.fixture(scope="module")
+def expected(tiny_model, photo):
+    """What the function finds in the photograph."""
+    return inference_detector(tiny_model, photo, text_prompt=NAMES).pred_instances
+
+
+@pytest.fixture
+def folder(tmp_path, photo):
+    """Four pictures of three sizes, one of them no picture, and a text file."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    shutil.copy(photo, folder / "b.jpg")
+    with Image.open(photo) as image:
+        image.resize((320, 427)).save(folder / "a.PNG")
+        image.resize((400, 200)).save(folder / "d.webp")
+    (folder / "c.jpg").write_bytes(b"not a picture")
+    (folder / "notes.txt").write_text("not to be read")
+    return folder
+
+
+def assert_same(prediction: dict, other: dict, atol: float = 1e-4) -> None:
+    assert prediction["labels"] == other["labels"]
+    assert prediction["label_names"] == other["label_names"]
+    np.testing.assert_allclose(prediction["scores"], other["scores"], atol=atol)
+    np.testing.assert_allclose(prediction["bboxes"], other["bboxes"], rtol=1e-5, atol=atol)
+
+
+def noise(seed: int, height: int = 90, width: int = 120) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+# Building
+
+
+def test_building(inferencer, expected, photo, tiny_model, tiny_cfg, tiny_checkpoint):
+    prediction = inferencer(str(photo), texts=NAMES)["predictions"][0]
+    assert prediction["scores"] == expected.scores.tolist()
+    for other in (
+        DetInferencer(tiny_model),
+        DetInferencer(tiny_cfg, tiny_checkpoint, "cpu"),
+        DetInferencer(model=tiny_cfg, weights=str(tiny_checkpoint), device=torch.device("cpu")),
+    ):
+        assert_same(other(photo, texts=NAMES)["predictions"][0], prediction, atol=0)
+
+
+def test_config_named_by_the_checkpoint(tmp_path, tiny_checkpoint, vocabulary, tiny_config_file):
+    state_dict = open_checkpoint(tiny_checkpoint)["state_dict"]
+    path = tmp_path / "own.pth"
+    tokenizer = tokenizer_to_bytes(load_tokenizer(vocabulary))
+    write_checkpoint(path, state_dict, config=str(tiny_config_file), tokenizer=tokenizer)
+    model = DetInferencer(weights=path, device="cpu").model
+    assert model.cfg.filename == str(tiny_config_file)
+    with pytest.raises(CheckpointError, match="does not name its config"):
+        DetInferencer(weights=tiny_checkpoint, device="cpu")
+    with pytest.raises(ValueError, match="got neither"):
+        DetInferencer()
+
+
+def test_random_weights_are_said(tiny_config_file, caplog):
+    with caplog.at_level(logging.WARNING, logger="glip"):
+        DetInferencer(str(tiny_config_file), device="cpu")
+    assert "no weights were given" in caplog.text
+
+
+def test_scope_is_left_untouched(inferencer, photo):
+    with DefaultScope.overwrite_default_scope("mmengine"):
+        inferencer(photo, texts=NAMES, return_vis=True)
+        assert DefaultScope.get_current_instance().scope_name == "mmengine"
+
+
+# Pictures
+
+
+def test_prediction_can_be_json(inferencer, photo):
+    result = inferencer(photo, texts=NAMES)
+    assert result["visualization"] is None
+    (prediction,) = json.loads(json.dumps(result["predictions"]))
+    assert list(prediction) == ["labels", "label_names", "scores", "bboxes"]
+    assert len({len(values) for values in prediction.values()}) == 1
+    assert len(prediction["labels"]) > 20
+    assert prediction["label_names"] == [["bench", "car"][label] for label in prediction["labels"]]
+    assert prediction["scores"] == sorted(prediction["scores"], reverse=True)
+
+
+def test_array_and_list_and_path(inferencer, photo):
+    array = read_image(photo)
+    results = [
+        inferencer(inputs, texts=NAMES, batch_size=2)["predictions"]
+        for inputs in (array, [photo], [str(photo), array])
+    ]
+    assert [len(result) for result in results] == [1, 1, 2]
+    for result in results[1:]:
+        for prediction in result:
+            assert_same(prediction, results[0][0])
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 8])
+def test_folder(inferencer, folder, expected, batch_size, caplog):
+    with caplog.at_level(logging.WARNING, logger="glip"):
+        result = inferencer(str(folder), texts=NAMES, batch_size=batch_size, return_vis=True)
+    predictions, drawn = result["predictions"], result["visualization"]
+    # By name: a.PNG, b.jpg, c.jpg (no picture), d.webp.
+    assert ["error" in prediction for prediction in predictions] == [False, False, True, False]
+    assert str(folder / "c.jpg") in predictions[2]["error"]
+    assert predictions[2]["error"] in caplog.text
+    shapes = [None if image is None else image.shape for image in drawn]
+    assert shapes == [(427, 320, 3), (427, 640, 3), None, (200, 400, 3)]
+    for prediction, (width, height) in zip(
+        [predictions[i] for i in (0, 1, 3)], [(320, 427), (640, 427), (400, 200)], strict=True
+    ):
+        boxes = np.array(prediction["bboxes"])
+        assert len(boxes) > 20
+        assert (boxes >= 0).all()
+        assert (boxes < np.array([width, height, width, height]) + 1).all()
+    if batch_size == 1:
+        assert predictions[1]["scores"] == expected.scores.tolist()
+
+
+def test_batch_of_one_size_is_one_by_one(inferencer):
+    pictures = [noise(seed) for seed in range(5)]
+    together = inferencer(pictures, texts=NAMES, batch_size=3)["predictions"]
+    assert len({tuple(prediction["scores"]) for prediction in together}) == 5
+    for picture, prediction in zip(pictures, together, strict=True):
+        assert_same(prediction, inferencer(picture, texts=NAMES)["predictions"][0])
+
+
+def test_batch_of_two_sizes(inferencer):
+    """The picture that sets the batch's size is detected as alone; the other one is padded."""
+    wide, narrow = noise(0, 90, 130), noise(1, 90, 120)
+    for pictures, index in (([wide, narrow], 0), ([narrow, wide], 1)):
+        together = inferencer(pictures, texts=NAMES, batch_size=2)["predictions"]
+        assert_same(together[index], inferencer(wide, texts=NAMES)["predictions"][0])
+        # The official + 1 comes after scaling: a box may end less than a pixel past the border.
+        assert np.array(together[1 - index]["bboxes"])[:, 2].max() < 120 + 1
+
+
+def test_batch_size_must_be_positive(inferencer, photo):
+    with pytest.raises(ValueError, match="batch_size"):
+        inferencer(photo, texts=NAMES, batch_size=0)
+
+
+def test_unreadable_picture_alone(inferencer, folder):
+    for inputs in (folder / "c.jpg", [folder / "c.jpg"], folder / "nowhere.jpg"):
+        with pytest.raises(ImageReadError, match="cannot read"):
+            inferencer(inputs, texts=NAMES)
+
+
+def test_only_unreadable_pictures(inferencer, folder):
+    result = inferencer([folder / "c.jpg", folder / "x.jpg"], texts=NAMES, batch_size=2)
+    assert [list(prediction) for prediction in result["predictions"]] == [["error"], ["error"]]
+
+
+def test_nothing_to_read(tmp_path):
+    with pytest.raises(ImageReadError, match="empty list"):
+        list_images([])
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(ImageReadError, match="has no pictures"):
+        list_images(tmp_path)
+
+
+# Prompts
+
+
+def test_prompts_of_a_batch(inferencer):
+    """A prompt a picture, of different lengths and kinds, gives what each gives alone."""
+    pictures = [noise(seed) for seed in range(4)]
+    texts = [NAMES, "$: coco", ["dog"], "sheep . goat ."]
+    together = inferencer(pictures, texts=texts, batch_size=4)["predictions"]
+    for picture, text, prediction in zip(pictures, texts, together, strict=True):
+        alone = inferencer(picture, texts=text)["predictions"][0]
+        assert len(alone["labels"]) > 5
+        assert_same(prediction, alone)
+
+
+def test_prompts_of_a_batch_with_different_numbers_of_pieces(inferencer):
+    """Images of one batch may need different numbers of text passes."""
+    pictures = [noise(seed) for seed in range(3)]
+    texts = [list(load_vocabulary("lvis")[:200]), NAMES, list(load_vocabulary("lvis")[:120])]
+    pieces = [len(inferencer.model.chunk_prompt(parse_prompt(text))) for text in texts]
+    assert len(set(pieces)) == 3
+    together = inferencer(pictures, texts=texts, batch_size=3)["predictions"]
+    for picture, text, prediction in zip(pictures, texts, together, strict=True):
+        assert_same(prediction, inferencer(picture, texts=text)["predictions"][0])
+
+
+def test_captions_of_a_batch(inferencer):
+    pictures = [noise(0), noise(1)]
+    captions, spans = ["a dog and a cat", "one red bird"], [[[[2, 5]]], [[[4, 7]], [[8, 12]]]]
+    result = inferencer(pictures, texts=captions, tokens_positive=spans, batch_size=2)
+    names = [set(prediction["label_names"]) for prediction in result["predictions"]]
+    assert names == [{"dog"}, {"red", "bird"}]
+
+
+def test_mmdet_texts_with_custom_entities(inferencer):
+    pictures = [noise(0), noise(1)]
+    result = inferencer(pictures, texts=["bench. car", "dog"], custom_entities=True)
+    names = [set(prediction["label_names"]) for prediction in result["predictions"]]
+    assert names == [{"bench", "car"}, {"dog"}]
+
+
+def test_wrong_number_of_prompts(inferencer):
+    with pytest.raises(PromptError, match="each of 2 pictures, got 3"):
+        inferencer([noise(0), noise(1)], texts=["a .", "b .", "c ."])
+
+
+def test_no_prompt(inferencer, photo):
+    with pytest.raises(PromptError, match="there is no prompt"):
+        inferencer(photo)
+
+
+# Results
+
+
+def test_data_samples(inferencer, folder):
+    result = inferencer(folder, texts=NAMES, return_datasamples=True)["predictions"]
+    assert [isinstance(sample, DetDataSample) for sample in result] == [True, True, False, True]
+    assert "error" in result[2]
+    assert result[1].ori_shape == (427, 640)
+
+
+def test_printing(inferencer, photo, folder, capsys):
+    for options in ({}, dict(return_datasamples=True)):
+        result = inferencer([photo, folder / "c.jpg"], texts=NAMES, print_result=True, **options)
+        assert isinstance(result["predictions"][0], DetDataSample) == bool(options)
+        printed = json.loads(capsys.readouterr().out)
+        assert len(printed[0]["labels"]) > 20
+        assert list(printed[1]) == ["error"]
+    inferencer(photo, texts=NAMES)
+    assert capsys.readouterr().out == ""
+
+
+def test_saving(inferencer, folder, tmp_path):
+    out = tmp_path / "out"
+    result = inferencer(folder, texts=NAMES, out_dir=out, no_save_pred=False)
+    files = sorted(str(file.relative_to(out)) for file in out.rglob("*.*"))
+    assert files == [f"{kind}/{n}" for kind, end in (("preds", "json"), ("vis", "jpg")) for n in
+                     (f"a.{end}", f"b.{end}", f"d.{end}")]  # fmt: skip
+    saved = json.loads((out / "preds" / "b.json").read_text(encoding="utf-8"))
+    assert saved == result["predictions"][1]
+    with Image.open(out / "vis" / "b.jpg") as image:
+        assert image.size == (640, 427)
+
+
+@pytest.mark.parametrize(
+    ("options", "folders"),
+    [
+        ({}, ["vis"]),
+        (dict(no_save_vis=True), []),
+        (dict(no_save_vis=True, no_save_pred=False), ["preds"]),
+    ],
+)
+def test_what_is_saved(inferencer, photo, tmp_path, options, folders):
+    inferencer(photo, texts=NAMES, out_dir=str(tmp_path), **options)
+    assert [folder.name for folder in tmp_path.iterdir()] == folders
+
+
+def test_names_are_saved_as_they_are(inferencer, photo, tmp_path):
+    inferencer(photo, texts=["長椅子"], out_dir=tmp_path, no_save_pred=False, no_save_vis=True)
+    assert "長椅子" in (tmp_path / "preds" / "demo.json").read_text(encoding="utf-8")
+
+
+def test_equal_names_do_not_overwrite_each_other(inferencer, tmp_path):
+    # The third would be called a_2 by its place, which the second is called already.
+    paths = [tmp_path / name for name in ("a.png", "a_2.png", "x/a.png", "a.bmp")]
+    for index, path in enumerate(paths):
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(noise(index, 30, 40 + index)).save(path)
+    inputs = [*paths, noise(9)]
+    result = inferencer(inputs, texts=NAMES, out_dir=tmp_path / "out", no_save_pred=False)
+    saved = [
+        json.loads(file.read_text()) for file in sorted(Path(tmp_path, "out/preds").iterdir())
+    ]
+    assert len(saved) == 5
+    assert all(prediction in saved for prediction in result["predictions"])
+    assert len(list(Path(tmp_path, "out/vis").iterdir())) == 5
+
+
+def test_drawing(inferencer, photo):
+    rgb = read_image(photo)[..., ::-1]
+
+    def drawn(**options: object) -> np.ndarray:
+        (image,) = inferencer(photo, texts=NAMES, return_vis=True, **options)["visualization"]
+        assert image.dtype == np.uint8
+        assert image.shape == rgb.shape
+        return image
+
+    changed = [(drawn(pred_score_thr=thr) != rgb).any(-1).mean() for thr in (0.1, 0.5, 1.1)]
+    assert changed[0] > changed[1] > changed[2] == 0
+    assert (drawn(draw_pred=False) == rgb).all()
+
+
+def test_threshold_keeps_predictions(inferencer, photo):
+    low, high = (
+        inferencer(photo, texts=NAMES, pred_score_thr=thr)["predictions"] for thr in (0.0, 0.9)
+    )
+    assert low == high
+

@@ -1,0 +1,136 @@
+"""Prompts, images that cannot be read, and data sets without images."""
+
+import os
+import pickle
+
+import pytest
+import torch
+from mmengine.dataset import pseudo_collate
+from torch.utils.data import DataLoader
+
+from glip.datasets import AnnotationFileError, CocoDataset
+from glip.datasets.images import ImageReadError
+
+from .files import CLASSES, PIPELINE, coco_content, draw, write
+
+
+@pytest.fixture
+def build(tmp_path):
+    """Build the data set of three images in tmp_path, its files already written."""
+    write(tmp_path, coco_content())
+    draw(tmp_path, coco_content())
+
+    def build(**others):
+        arguments = dict(
+            ann_file="instances.json",
+            data_root=str(tmp_path),
+            metainfo=dict(classes=CLASSES),
+            pipeline=PIPELINE,
+            test_mode=True,
+        )
+        return CocoDataset(**{**arguments, **others})
+
+    return build
+
+
+def test_sample(build):
+    data = build()[0]
+    sample = data["data_samples"]
+    assert data["inputs"].shape == (3, 64, 96)
+    assert (sample.img_id, sample.ori_shape) == (30, (40, 60))
+    assert sample.text == CLASSES
+    assert sample.custom_entities is True
+    assert "unreadable" not in sample
+    assert sample.gt_instances.labels.tolist() == [1]
+    assert len(sample.ignored_instances) == 1
+
+
+def test_prompt_in_other_words(build):
+    words = dict(cat=dict(prefix="a ", name="kitten", suffix=" asleep"))
+    assert build(caption_prompt=words)[0]["data_samples"].caption_prompt == words
+    with pytest.raises(ValueError, match="bird"):
+        build(caption_prompt=dict(bird={}))
+    with pytest.raises(ValueError, match="return_classes"):
+        build(caption_prompt=words, return_classes=False)
+
+
+def test_no_prompt(build):
+    assert "text" not in build(return_classes=False).get_data_info(0)
+
+
+def test_names_are_not_stored_with_every_image(build):
+    plain, prompted = build(return_classes=False), build()
+    assert len(plain.data_bytes) == len(prompted.data_bytes)
+
+
+def test_meta_information(build):
+    assert build().metainfo["ann_file"].endswith("instances.json")
+    assert "ann_file" not in build(test_mode=False).metainfo
+    assert build(lazy_init=True).metainfo["classes"] == CLASSES
+
+
+@pytest.mark.parametrize("damage", [os.remove, lambda path: open(path, "w").close()])
+def test_unreadable_image_when_testing(build, tmp_path, damage):
+    damage(tmp_path / "b.png")
+    samples = [data["data_samples"] for data in build()]
+    assert [sample.img_id for sample in samples] == [30, 7, 12]  # none twice, none left out
+    assert [sample.get("unreadable", False) for sample in samples] == [False, True, False]
+    stand_in = build()[1]
+    assert stand_in["inputs"].shape == (3, 32, 32)
+    assert stand_in["inputs"].dtype == torch.uint8
+    assert stand_in["data_samples"].ori_shape == (50, 50)
+    assert stand_in["data_samples"].text == CLASSES
+    assert stand_in["data_samples"].gt_instances.labels.tolist() == [0]
+
+
+def test_unreadable_image_with_ignore_empty(build, tmp_path):
+    os.remove(tmp_path / "b.png")
+    pipeline = [dict(type="LoadImageFromFile", ignore_empty=True), *PIPELINE[1:]]
+    assert build(pipeline=pipeline)[1]["data_samples"].unreadable
+
+
+def test_unreadable_image_when_training(build, tmp_path):
+    os.remove(tmp_path / "b.png")
+    dataset = build(test_mode=False, max_unreadable=100)
+    drawn = {dataset[1]["data_samples"].img_id for _ in range(20)}
+    assert drawn <= {30, 12}
+
+
+def test_wrong_folder_is_one_error(build):
+    dataset = build(data_prefix=dict(img="elsewhere"))
+    with pytest.raises(ImageReadError, match=r"3 of 3 images.*data_prefix \(img="):
+        dataset[0]
+
+
+@pytest.mark.parametrize(("limit", "stops"), [(0, True), (1, False), (0.2, True), (0.4, False)])
+def test_limit(build, tmp_path, limit, stops):
+    (tmp_path / "c.png").write_bytes(b"no image")
+    dataset = build(max_unreadable=limit)
+    if not stops:
+        assert dataset[2]["data_samples"].unreadable
+        return
+    with pytest.raises(ImageReadError, match=r"1 of the 3 images.*max_unreadable"):
+        dataset[2]
+
+
+def test_loading_processes(build, tmp_path):
+    os.remove(tmp_path / "a.png")
+    loader = DataLoader(build(), batch_size=2, num_workers=2, collate_fn=pseudo_collate)
+    samples = [sample for batch in loader for sample in batch["data_samples"]]
+    assert [sample.get("unreadable", False) for sample in samples] == [True, False, False]
+
+
+@pytest.mark.parametrize("serialize_data", [True, False])
+def test_empty(build, tmp_path, serialize_data):
+    write(tmp_path, {**coco_content(), "images": []}, "none.json")
+    with pytest.raises(AnnotationFileError, match="data set is empty"):
+        build(ann_file="none.json", serialize_data=serialize_data)
+    with pytest.raises(AnnotationFileError, match="'min_size': 1000"):
+        build(test_mode=False, filter_cfg=dict(min_size=1000), serialize_data=serialize_data)
+
+
+def test_subset_and_pickling(build):
+    dataset = pickle.loads(pickle.dumps(build(indices=2)))
+    assert len(dataset) == 2
+    assert dataset.get_subset([1])[0]["data_samples"].img_id == 7
+    assert dataset.get_cat_ids(0) == [1, 2]
