@@ -8,6 +8,7 @@ model = dict(
         num_heads=[6, 12, 24, 48],
         window_size=12,
         drop_path_rate=0.4,
+        frozen_stages=1,
     ),
     neck=dict(in_channels=[384, 768, 1536]),
     bbox_head=dict(num_dyhead_blocks=8),

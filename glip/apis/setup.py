@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch import nn
 
+from glip.apis.cfg_options import move_data_root, switch_caption_prompts
 from glip.checkpoint import CheckpointError, load_checkpoint
 from glip.config import find_config
 from glip.datasets.images import ImageReadError
@@ -68,7 +69,9 @@ def load_config(config: str | Path | Config, cfg_options: Mapping | None = None)
 def apply_cfg_options(cfg: Config, options: Mapping) -> None:
     """Override values of a config, in place.
 
-    ``lang_model_name`` reaches the language model, as if it had been changed in the file.
+    Some options reach all that the file computed from them: ``lang_model_name`` the language
+    model, ``data_root`` every path below it, ``use_caption_prompt`` the data sets that know caption
+    prompts (also where the config itself changes its base's).
 
     Args:
         cfg: the config.
@@ -81,7 +84,10 @@ def apply_cfg_options(cfg: Config, options: Mapping) -> None:
     if "lang_model_name" in options:
         options.setdefault("model.language_model.name", options["lang_model_name"])
     try:
-        cfg.merge_from_dict(options)
+        if "data_root" in options:  # first: what is said of a single path counts more
+            move_data_root(cfg, str(options["data_root"]))
+        cfg.merge_from_dict({key: options[key] for key in options if key != "data_root"})
+        switch_caption_prompts(cfg)
     except (AttributeError, KeyError, TypeError) as error:
         raise SetupError(
             f"the options {options} do not fit {config_name(cfg)} ({brief(error)})"
@@ -118,7 +124,9 @@ def build_detector(
             f"the model of {config_name(cfg)} cannot be built ({brief(error)}): {_EXPECTED}"
         ) from error
     if not isinstance(model, GLIP):
-        raise SetupError(f"the model of {config_name(cfg)} is a {type(model).__name__}: {_EXPECTED}")
+        raise SetupError(
+            f"the model of {config_name(cfg)} is a {type(model).__name__}: {_EXPECTED}"
+        )
     if checkpoint is not None:
         load_checkpoint(model, checkpoint)
     model.cfg = cfg

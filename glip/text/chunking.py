@@ -114,22 +114,26 @@ def _fit(group: list[int], extents: list[tuple[int, int]], budget: int) -> list[
 
 
 def _widen(first: int, last: int, words: np.ndarray, budget: int) -> tuple[int, int]:
-    """Take in the words on both sides of a token range, as far as they fit.
+    """Take in the words on both sides of a token range, by turns, as far as they fit.
 
     Args:
         first, last: the range, half-open.
         words: (T,), the word of each token.
         budget: most tokens of the range.
     """
-    room = budget - (last - first)
-    left, right = first - 1, len(words) - 1 - last  # all but [CLS] and [SEP]
-    after = min(right, max(room // 2, room - left))
-    first, last = first - min(left, room - after), last + after
-    while words[first] == words[first - 1]:
-        first += 1
-    while words[last] == words[last - 1]:
-        last -= 1
-    return first, last
+    sizes = np.bincount(words[1:-1])  # all but [CLS] and [SEP]
+    left, right = words[first] - 1, words[last - 1] + 1  # the next words
+    room, before = budget - (last - first), -1
+    while room != before:
+        before = room
+        if right < len(sizes) and sizes[right] <= room:
+            room -= sizes[right]
+            right += 1
+        if left >= 0 and sizes[left] <= room:
+            room -= sizes[left]
+            left -= 1
+    columns = np.flatnonzero((words > left) & (words < right))
+    return int(columns[0]), int(columns[-1]) + 1
 
 
 def _extract(whole: TokenizedPrompt, part: list[int], first: int, last: int) -> Prompt:

@@ -10,7 +10,7 @@ from .files import CLASSES, coco_content, write
 
 def load(tmp_path, content, **others):
     arguments = dict(ann_file=write(tmp_path, content), metainfo=dict(classes=CLASSES))
-    return CocoDataset(**{**arguments, "test_mode": True, **others})
+    return CocoDataset(**{**arguments, "test_mode": True, "serialize_data": False, **others})
 
 
 def boxes(dataset, at=0):

@@ -38,7 +38,9 @@ def content():
 
 def load(tmp_path, written, **others):
     write(tmp_path, written)
-    return Flickr30kDataset("instances.json", data_root=str(tmp_path), **others)
+    return Flickr30kDataset(
+        "instances.json", data_root=str(tmp_path), serialize_data=False, **others
+    )
 
 
 def test_data_info(tmp_path):

@@ -24,7 +24,7 @@ def lvis_content(names=NAMES):
 
 def load(tmp_path, content):
     path = write(tmp_path, content)
-    return LVISV1Dataset(path, data_prefix=dict(img="/coco"), test_mode=True)
+    return LVISV1Dataset(path, data_prefix=dict(img="/coco"), test_mode=True, serialize_data=False)
 
 
 def test_data_info(tmp_path):

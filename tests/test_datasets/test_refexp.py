@@ -19,7 +19,7 @@ def content():
 
 
 def test_data_info(tmp_path):
-    dataset = MDETRStyleRefCocoDataset(write(tmp_path, content()))
+    dataset = MDETRStyleRefCocoDataset(write(tmp_path, content()), serialize_data=False)
     info = dataset.get_data_info(0)
     assert (info["text"], info["tokens_positive"]) == ("the left dog", -1)
     assert info["instances"] == [dict(bbox=[1, 2, 11, 22], bbox_label=0, ignore_flag=0)]
@@ -34,6 +34,7 @@ def test_sample(tmp_path):
         data_prefix=dict(img=str(tmp_path)),
         pipeline=PIPELINE,
         test_mode=True,
+        serialize_data=False,
     )
     sample = dataset[1]["data_samples"]
     assert (sample.text, sample.tokens_positive) == ("dog that sleeps", -1)

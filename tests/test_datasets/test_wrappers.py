@@ -11,7 +11,13 @@ from .files import CLASSES, PIPELINE, coco_content, draw, write
 @pytest.fixture
 def configs(tmp_path):
     draw(tmp_path, coco_content())
-    shared = dict(type="CocoDataset", data_root=str(tmp_path), pipeline=PIPELINE, test_mode=True)
+    shared = dict(
+        type="CocoDataset",
+        data_root=str(tmp_path),
+        pipeline=PIPELINE,
+        test_mode=True,
+        serialize_data=False,  # quicker: mmengine collects garbage after it
+    )
     write(tmp_path, coco_content(), "all.json")
     return [
         dict(shared, ann_file="all.json", metainfo=dict(classes=CLASSES)),

@@ -34,16 +34,16 @@ def modulated_deform_conv(
     :func:`reread`.
 
     Returns:
-        (B, K, H', W').
+        (B, K, H', W'), float32: it is computed in float32 under autocast too.
     """
     height, width = ((size - 1) // stride + 1 for size in x.shape[-2:])
+    offset, mask = reread(offset, height, width), reread(mask, height, width)
     # Half precision cannot tell positions apart: 130.3 pixels are 130.5 in bfloat16.
-    offset = reread(offset, height, width).float()
-    mask = reread(mask, height, width)
-    if x.device.type != "cpu":
-        x, mask, weight, bias = x.float(), mask.float(), weight.float(), bias.float()
+    with torch.autocast(x.device.type, enabled=False):
+        x, offset, mask, weight, bias = (t.float() for t in (x, offset, mask, weight, bias))
+        if x.device.type == "cpu":
+            return _gather_conv(x, offset, mask, weight, bias, stride)
         return deform_conv2d(x, offset, weight, bias, stride=stride, padding=1, mask=mask)
-    return _gather_conv(x, offset, mask, weight, bias, stride)
 
 
 def reread(values: Tensor, height: int, width: int) -> Tensor:
@@ -125,4 +125,4 @@ def _corners(
     pixels = rows.clamp(0, height - 1).long() * width + cols.clamp(0, width - 1).long()
     image = torch.arange(batch, device=offset.device).view(-1, 1, 1, 1, 1, 1)
     pixels = pixels + image * (height * width)
-    return pixels.view(-1, 4), torch.where(inside, shares, 0).to(mask.dtype).view(-1, 4)
+    return pixels.view(-1, 4), torch.where(inside, shares, 0).view(-1, 4)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -84,6 +86,16 @@ def test_without_positives() -> None:
     module = HeadLosses()
     expected = module.cls(torch.cat(outputs.token_logits, 1), targets.tokens, avg_factor=1)
     torch.testing.assert_close(found["loss_cls"], expected)
+
+
+def test_box_of_low_centerness_counts_in_full() -> None:
+    """Unlike the number of positives, the sum of centerness may be below 1 (official)."""
+    outputs, targets = make_outputs(1), make_targets([[-1, 0, -1]])
+    targets = dataclasses.replace(targets, centerness=torch.tensor([0.2]))
+    found = HeadLosses()(outputs, targets, full_mask(1), CODER)
+    deltas = torch.cat(outputs.deltas, dim=1)[targets.positive]
+    expected = HeadLosses().bbox(CODER.decode(targets.anchors, deltas), targets.boxes)
+    torch.testing.assert_close(found["loss_bbox"], expected)
 
 
 def test_divisors_are_means_over_processes(monkeypatch: pytest.MonkeyPatch) -> None:

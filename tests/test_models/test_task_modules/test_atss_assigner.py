@@ -152,6 +152,13 @@ def test_fewer_anchors_than_topk() -> None:
     assert assigned.tolist() == [0, -1, -1, -1]
 
 
+def test_deviation_is_unbiased() -> None:
+    # Two candidates of IoU 1 and 0: the threshold is 0.5 + 0.71, where a biased one would be 1.
+    levels = [torch.tensor([[0.0, 0.0, 9.0, 9.0], [10.0, 0.0, 19.0, 9.0]])]
+    assigned = ATSSAssigner()(levels, torch.tensor([[0.0, 0.0, 9.0, 9.0]]))
+    assert assigned.tolist() == [-1, -1]
+
+
 @pytest.mark.parametrize("name", ["InclusiveOverlaps", "BboxOverlaps2D_GLIP"])
 def test_overlaps(name: str) -> None:
     generator = np.random.default_rng(0)

@@ -1,0 +1,4 @@
+# For GLIP-T (B), (C) and GLIP-T.
+_base_ = "./glip_atss_swin-t_a_fpn_dyhead_pretrain_odinw35.py"
+
+model = dict(bbox_head=dict(early_fuse=True))

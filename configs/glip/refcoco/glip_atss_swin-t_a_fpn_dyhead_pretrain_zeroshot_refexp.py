@@ -1,0 +1,20 @@
+_base_ = [
+    "../glip_atss_swin-t_a_fpn_dyhead_pretrain_obj365.py",
+    "../../_base_/datasets/refcoco.py",
+]
+
+val_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type="ConcatDataset",
+        datasets=[dict(each, pipeline=_base_.test_pipeline) for each in _base_.refcoco.values()],
+    )
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(
+    _delete_=True,
+    type="MultiDatasetsEvaluator",
+    metrics=[dict(type="RefExpMetric") for _ in _base_.refcoco],
+    dataset_prefixes=list(_base_.refcoco),
+)
+test_evaluator = val_evaluator

@@ -1,0 +1,58 @@
+"""What scoring reads from a file, and how detections are written."""
+
+import numpy as np
+import pytest
+
+from glip.datasets import AnnotationFileError
+from glip.evaluation.ground_truth import load_ground_truth, results_of
+from glip.evaluation.image_metric import Predictions
+
+from .generated import CATEGORY_IDS, CLASSES, coco_truth, write
+
+
+def test_category_ids(tmp_path):
+    truth = load_ground_truth(write(tmp_path / "truth.json", coco_truth()), CLASSES)
+    assert truth.category_ids == tuple(CATEGORY_IDS[name] for name in CLASSES)
+    assert truth.scored_ids == sorted(CATEGORY_IDS.values())
+    assert truth.names()[90] == "traffic light"
+
+
+def test_fields_that_scoring_needs(tmp_path):
+    content = coco_truth()
+    first = content["annotations"][0]
+    first.update(area=float("nan"), bbox=[1, 2, 3, 4])
+    del first["iscrowd"]
+    truth = load_ground_truth(write(tmp_path / "truth.json", content), CLASSES)
+    loaded = next(each for each in truth.file.all_annotations() if each["id"] == first["id"])
+    assert (loaded["area"], loaded["iscrowd"]) == (12, 0)
+
+
+def test_warnings(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(
+        "glip.datasets.annotation_file.print_log", lambda message, **_: said.append(message)
+    )
+    content = coco_truth()
+    content["annotations"][0]["bbox"][2] = -3
+    content["annotations"][1]["id"] = 0
+    content["annotations"][2]["bbox"] = None
+    load_ground_truth(write(tmp_path / "truth.json", content), CLASSES)
+    assert "1 annotation without a box of four numbers" in said[0]
+    assert "without area (id 1)" in said[1]
+    assert "the id 0, which means 'no match' there (id 0)" in said[1]
+
+
+def test_no_images(tmp_path):
+    with pytest.raises(AnnotationFileError, match="nothing to score against"):
+        load_ground_truth(write(tmp_path / "truth.json", dict(images=[])), CLASSES)
+
+
+def test_results():
+    found = Predictions(
+        np.array([[1.0, 2, 4, 6], [0, 0, 1, 1]]), np.array([0.5, 0.25]), np.array([1, 0])
+    )
+    assert results_of(7, found, [None, 90]) == [
+        dict(image_id=7, category_id=90, bbox=[1, 2, 3, 4], score=0.5)
+    ]
+    with pytest.raises(ValueError, match="label 1, but there are 1 classes"):
+        results_of(7, found, [3])
