@@ -21,11 +21,19 @@ def config_root() -> Path:
     return installed if installed.is_dir() else _PACKAGE.parent / "configs"
 
 
+def config_files() -> list[Path]:
+    """Return the shipped configs; folders with a leading underscore hold parts and templates."""
+    root = config_root()
+    return [
+        file
+        for file in sorted(root.rglob("*.py"))
+        if not any(part.startswith("_") for part in file.relative_to(root).parts)
+    ]
+
+
 def list_configs() -> list[str]:
     """Return the names :func:`get_config` knows, for example ``glip_atss_swin-t_a_…_obj365``."""
-    root = config_root()
-    files = sorted(root.rglob("*.py"))
-    return [file.stem for file in files if "_base_" not in file.relative_to(root).parts]
+    return sorted(file.stem for file in config_files())
 
 
 def find_config(name: str) -> Path:
@@ -38,8 +46,8 @@ def find_config(name: str) -> Path:
         FileNotFoundError: no shipped config has this name; the message lists close ones.
     """
     stem = Path(name).name.removesuffix(".py")
-    for file in config_root().rglob("*.py"):
-        if file.stem == stem and "_base_" not in file.parts:
+    for file in config_files():
+        if file.stem == stem:
             return file
     known = list_configs()
     near = get_close_matches(stem, known, n=5, cutoff=0.4) or known

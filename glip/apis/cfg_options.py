@@ -7,7 +7,7 @@ stood in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
 from typing import Any
 
 from mmengine.config import Config
@@ -30,17 +30,22 @@ def move_data_root(cfg: Config, new: str) -> None:
     stem = old.rstrip("/") if isinstance(old, str) else ""
     if stem in ("", "."):
         raise KeyError(
-            f"its data_root is {old!r}, so no path is known to lie there; set the paths themselves, "
-            "for example test_dataloader.dataset.data_root"
+            f"its data_root is {old!r}, so no path is known to lie there; set the paths "
+            "themselves, for example test_dataloader.dataset.data_root"
         )
     base = new if not new or new.endswith("/") else new + "/"
 
     def follow(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(follow(item) for item in value)
         if isinstance(value, str) and value.startswith(stem + "/"):
             return base + value[len(stem) + 1 :]
         return base if value == stem else value
 
-    _edit(cfg, cfg.keys(), follow, lambda entry: None, set())
+    for part in _parts(cfg, set()):
+        for key in list(part) if isinstance(part, dict) else range(len(part)):
+            if isinstance(part[key], (str, tuple)):
+                part[key] = follow(part[key])
 
 
 def switch_caption_prompts(cfg: Config) -> None:
@@ -53,49 +58,28 @@ def switch_caption_prompts(cfg: Config) -> None:
     wanted = cfg.get("use_caption_prompt")
     if wanted is None:
         return
-
-    def switch(entry: dict) -> None:
-        known = entry.get("metainfo")
+    for part in _parts(cfg, set()):
+        known = part.get("metainfo") if isinstance(part, dict) else None
         if isinstance(known, dict) and "caption_prompt" in known:
-            entry["caption_prompt"] = known["caption_prompt"] if wanted else None
-
-    _edit(cfg, cfg.keys(), lambda value: value, switch, set())
+            part["caption_prompt"] = known["caption_prompt"] if wanted else None
 
 
-def _edit(
-    node: Any,
-    keys: Iterable[Any],
-    change: Callable[[Any], Any],
-    visit: Callable[[dict], None],
-    seen: set[int],
-) -> None:
-    """Go through everything below a dictionary or list, and change it in place.
+def _parts(node: Any, seen: set[int]) -> Iterator[Any]:
+    """Go through the dictionaries and lists of a config, itself included, each once.
 
-    Configs use one object in several places; each is changed once.
+    Configs use one object in several places.
 
     Args:
         node: where to begin.
-        keys: its keys or indices.
-        change: gives a value's successor.
-        visit: called with every dictionary.
-        seen: the ids of what was visited.
+        seen: the ids of what was given.
     """
-
-    def edited(value: Any) -> Any:
-        if isinstance(value, tuple):
-            return type(value)(edited(item) for item in value)
-        if not isinstance(value, (dict, list)):
-            return change(value)
-        if id(value) not in seen:
-            seen.add(id(value))
-            if isinstance(value, dict):
-                visit(value)
-            below = value.keys() if isinstance(value, dict) else range(len(value))
-            _edit(value, below, change, visit, seen)
-        return value
-
-    for key in list(keys):
-        value = node[key]
-        after = edited(value)
-        if after is not value:
-            node[key] = after
+    if isinstance(node, Config):
+        node = node._cfg_dict
+    if not isinstance(node, (dict, list, tuple)) or id(node) in seen:
+        return
+    seen.add(id(node))
+    below = [node[key] for key in node] if isinstance(node, dict) else list(node)
+    if not isinstance(node, tuple):
+        yield node
+    for each in below:
+        yield from _parts(each, seen)

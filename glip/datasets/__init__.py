@@ -1,7 +1,7 @@
 """Data sets and the transforms that prepare them."""
 
 from . import transforms
-from .annotation_file import AnnotationFileError, AnnotationFileNotFoundError
+from .annotation_file import AnnotationFileError, AnnotationFileNotFoundError, DataError
 from .base import BaseDetDataset
 from .coco import CocoDataset
 from .flickr30k import Flickr30kDataset
@@ -15,6 +15,7 @@ __all__ = [
     "BaseDetDataset",
     "CocoDataset",
     "ConcatDataset",
+    "DataError",
     "Flickr30kDataset",
     "LVISV1Dataset",
     "MDETRStyleRefCocoDataset",

@@ -20,7 +20,11 @@ from mmengine import fileio
 from mmengine.logging import print_log
 
 
-class AnnotationFileError(ValueError):
+class DataError(ValueError):
+    """Data, and what a config says of it, do not go together; the message says what to change."""
+
+
+class AnnotationFileError(DataError):
     """An annotation file cannot be used; the message says why and what to do about it."""
 
 
@@ -35,7 +39,7 @@ class Skipped:
         >>> skipped = Skipped("annotation")
         >>> skipped.add("outside the image", 17)
         >>> skipped.summary()
-        "1 annotation outside the image (17)"
+        '1 annotation outside the image (17)'
     """
 
     def __init__(self, kind: str, plural: str | None = None, examples: int = 3) -> None:
@@ -149,6 +153,17 @@ def check_exists(path: str, backend_args: dict[str, Any] | None = None) -> None:
     raise AnnotationFileNotFoundError(
         f"there is no annotation file '{path}'{near}; check data_root and ann_file."
     )
+
+
+def require(image: dict[str, Any], key: str, path: str) -> Any:
+    """Return a field that an image of the file must have.
+
+    Raises:
+        AnnotationFileError: it does not.
+    """
+    if image.get(key) in (None, ""):
+        raise AnnotationFileError(f"the image with id {image['id']!r} in '{path}' has no '{key}'.")
+    return image[key]
 
 
 def box_problem(box: Any) -> str | None:

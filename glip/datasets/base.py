@@ -12,7 +12,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from mmengine.structures import InstanceData
 
-from glip.datasets.annotation_file import AnnotationFileError, check_exists
+from glip.datasets.annotation_file import AnnotationFileError, DataError, check_exists
 from glip.datasets.categories import check_classes
 from glip.datasets.images import ImageReadError
 from glip.registry import TRANSFORMS
@@ -59,7 +59,7 @@ class BaseDetDataset(BaseDataset):
             (an int).
 
     Raises:
-        ValueError: the arguments contradict each other.
+        DataError: the arguments contradict each other.
         glip.datasets.annotation_file.AnnotationFileError: the annotation file is absent or
             unusable, or no image is left.
     """
@@ -92,7 +92,7 @@ class BaseDetDataset(BaseDataset):
         max_unreadable: float = 0.5,
     ) -> None:
         if caption_prompt is not None and not return_classes:
-            raise ValueError(
+            raise DataError(
                 "caption_prompt says how class names are worded in the prompt, but with "
                 "return_classes=False there is none; set return_classes=True."
             )
@@ -129,7 +129,7 @@ class BaseDetDataset(BaseDataset):
             self._metainfo["classes"] = check_classes(self._metainfo["classes"])
             unknown = sorted(set(self.caption_prompt or ()) - set(self._metainfo["classes"]))
             if unknown:
-                raise ValueError(
+                raise DataError(
                     f"caption_prompt words the names {unknown}, which are not among the classes "
                     f"{self._metainfo['classes']}."
                 )

@@ -16,7 +16,7 @@ from typing import Any
 
 from mmengine.logging import print_log
 
-from glip.datasets.annotation_file import AnnotationFileError
+from glip.datasets.annotation_file import AnnotationFileError, DataError
 from glip.text.prompt import clean_name
 
 #: Two names this alike (difflib's ratio, 0 to 1) are taken for two spellings of one.
@@ -27,18 +27,18 @@ def check_classes(classes: Any) -> tuple[str, ...]:
     """Check the class names of a data set.
 
     Raises:
-        ValueError: they are not a list of different names.
+        DataError: they are not a list of different names.
     """
     if isinstance(classes, str):
-        raise ValueError(
+        raise DataError(
             f"the classes are one text, {classes!r}: expected a list of names. A single name is "
             f"written ({classes!r},) with a comma, and a file of names must exist."
         )
     if not isinstance(classes, Sequence) or not all(isinstance(name, str) for name in classes):
-        raise ValueError(f"expected the classes as a list of names, got {classes!r}.")
+        raise DataError(f"expected the classes as a list of names, got {classes!r}.")
     twice = sorted({name for name in classes if classes.count(name) > 1})
     if twice:
-        raise ValueError(f"the classes name {twice} twice; each name stands for one label.")
+        raise DataError(f"the classes name {twice} twice; each name stands for one label.")
     return tuple(classes)
 
 

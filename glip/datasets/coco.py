@@ -10,6 +10,7 @@ from glip.datasets.annotation_file import (
     Skipped,
     box_problem,
     read_annotation_file,
+    require,
 )
 from glip.datasets.base import BaseDetDataset
 from glip.datasets.categories import match_categories
@@ -91,7 +92,7 @@ class CocoDataset(BaseDetDataset):
 
     def file_name(self, image: dict[str, Any]) -> str:
         """Return an image's path below ``data_prefix['img']``."""
-        return image["file_name"]
+        return require(image, "file_name", self.ann_file)
 
     def filter_data(self) -> list[dict[str, Any]]:
         """Leave out, when training, the images that ``filter_cfg`` says."""

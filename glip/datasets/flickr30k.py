@@ -6,7 +6,7 @@ import os.path as osp
 from pathlib import Path
 from typing import Any
 
-from glip.datasets.annotation_file import Skipped, box_problem, read_annotation_file
+from glip.datasets.annotation_file import Skipped, box_problem, read_annotation_file, require
 from glip.datasets.base import BaseDetDataset
 from glip.datasets.flickr30k_entities import Flickr30kEntities, Span
 from glip.registry import DATASETS
@@ -71,6 +71,8 @@ class Flickr30kDataset(BaseDetDataset):
         captions, phrases = Skipped("caption"), Skipped("phrase")
         data_list = []
         for image in file.images:
+            for key in ("file_name", "caption"):
+                require(image, key, self.ann_file)
             found = _find_phrases(image, phrases)
             boxes = _share_out(found, file.annotations[image["id"]], file.skipped)
             types: list[list[str]] = [[] for _ in found]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os.path as osp
 from typing import Any
 
-from glip.datasets.annotation_file import box_problem, read_annotation_file
+from glip.datasets.annotation_file import box_problem, read_annotation_file, require
 from glip.datasets.base import BaseDetDataset
 from glip.registry import DATASETS
 
@@ -45,11 +45,13 @@ class MDETRStyleRefCocoDataset(BaseDetDataset):
             data_list.append(
                 dict(
                     img_id=image["id"],
-                    img_path=osp.join(self.data_prefix["img"], image["file_name"]),
+                    img_path=osp.join(
+                        self.data_prefix["img"], require(image, "file_name", self.ann_file)
+                    ),
                     height=int(image.get("height") or 0),
                     width=int(image.get("width") or 0),
                     dataset_mode=image.get("dataset_name", "refexp"),
-                    text=image["caption"],
+                    text=require(image, "caption", self.ann_file),
                     custom_entities=False,
                     tokens_positive=-1,
                     instances=instances,

@@ -10,7 +10,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.dataset import ConcatDataset as MMEngineConcatDataset
 from mmengine.logging import print_log
 
-from glip.datasets.annotation_file import AnnotationFileNotFoundError
+from glip.datasets.annotation_file import AnnotationFileNotFoundError, DataError
 from glip.registry import DATASETS
 from glip.structures import DetDataSample
 
@@ -47,7 +47,7 @@ class ConcatDataset(MMEngineConcatDataset):
         skip_missing: bool | None = None,
     ) -> None:
         if not datasets:
-            raise ValueError("ConcatDataset joins data sets, but the list of them is empty.")
+            raise DataError("ConcatDataset joins data sets, but the list of them is empty.")
         self.skip_missing = skip_missing
         ignore_keys = [ignore_keys] if isinstance(ignore_keys, str) else ignore_keys
         self.ignore_keys = tuple(ignore_keys or ())

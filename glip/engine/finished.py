@@ -15,6 +15,10 @@ from mmengine.dist import barrier, is_main_process
 from glip.checkpoint import read_checkpoint
 
 
+class OtherEvaluationError(ValueError):
+    """A folder of predictions cannot be continued from; the message says why and what to do."""
+
+
 class FinishedImages:
     """A folder of predictions, by index in the data set; any number of processes may write.
 
@@ -25,7 +29,7 @@ class FinishedImages:
         fingerprint: text that identifies the evaluation (config, checkpoint, data).
 
     Raises:
-        ValueError: the folder holds another evaluation.
+        OtherEvaluationError: the folder holds another evaluation.
     """
 
     def __init__(self, folder: str | Path, *, fingerprint: str):
@@ -37,7 +41,7 @@ class FinishedImages:
             _write_whole(mark, digest.encode())
         barrier()
         if mark.read_text() != digest:
-            raise ValueError(
+            raise OtherEvaluationError(
                 f"{self.folder} holds predictions of another evaluation (config, checkpoint or "
                 "data differ): pass another --resume-dir, or delete this one"
             )

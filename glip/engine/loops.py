@@ -33,6 +33,9 @@ class GLIPTestLoop(TestLoop):
         evaluator: an evaluator or its config.
         fp16: run the model under autocast.
         resume_dir: folder of finished predictions; ``None`` to keep none.
+
+    Raises:
+        OtherEvaluationError: the folder of finished predictions belongs to another evaluation.
     """
 
     def __init__(
@@ -53,15 +56,12 @@ class GLIPTestLoop(TestLoop):
 
         Returns:
             the metrics.
-
-        Raises:
-            ValueError: the folder of finished predictions belongs to another evaluation.
         """
         self.runner.call_hook("before_test")
         self.runner.call_hook("before_test_epoch")
         self.runner.model.eval()
         indices = list(self.dataloader.sampler)
-        ready = self.store.read() if self.store is not None else {}
+        ready = self._read_finished()
         batches = self._detect([i for i in dict.fromkeys(indices) if i not in ready])
         uses = Counter(indices)  # a sampler may repeat images to give every process as many
         for index in indices:
@@ -74,6 +74,17 @@ class GLIPTestLoop(TestLoop):
         self.runner.call_hook("after_test_epoch", metrics=metrics)
         self.runner.call_hook("after_test")
         return metrics
+
+    def _read_finished(self) -> dict[int, dict]:
+        """Read the predictions of an interrupted run, by index."""
+        if self.store is None:
+            return {}
+        ready = self.store.read()
+        self.runner.logger.info(
+            f"{len(ready)} of {len(self.dataloader.dataset)} images are finished already, in "
+            f"{self.store.folder}"
+        )
+        return ready
 
     def _detect(self, todo: Sequence[int]) -> Iterator[dict[int, dict]]:
         """Run the model on some images; yield each batch's predictions by index."""
@@ -103,7 +114,10 @@ class GLIPTestLoop(TestLoop):
     def _fingerprint(self) -> str:
         """What two evaluations must share to share predictions."""
         cfg = self.runner.cfg
-        parts = [cfg.get("model"), cfg.get("test_dataloader"), cfg.get("load_from")]
+        loader = cfg.get("test_dataloader", {})
+        # Images of a batch are padded to one size, which changes the last digits.
+        data = [loader.get("dataset"), loader.get("batch_size")]
+        parts = [cfg.get("model"), *data, cfg.get("load_from")]
         return "\n".join(str(part) for part in parts)
 
 

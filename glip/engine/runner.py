@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.distributed
+from mmengine.device import get_device
+from mmengine.dist import is_distributed
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from torch import nn
 
 from glip.checkpoint import load_checkpoint
 from glip.registry import RUNNERS
@@ -18,7 +22,36 @@ class GLIPRunner(Runner):
 
     mmengine's own runner unpickles whatever a file holds on older torch, and on newer torch refuses
     its own training checkpoints; this one does neither.
+
+    Several processes (``torchrun``) also run without a GPU; they then talk through gloo, whatever
+    ``env_cfg.dist_cfg`` says.
     """
+
+    def setup_env(self, env_cfg: dict) -> None:
+        """Set up processes and their communication.
+
+        Args:
+            env_cfg: mmengine's settings of the environment.
+        """
+        if self.launcher == "pytorch" and get_device() == "cpu" and not is_distributed():
+            torch.distributed.init_process_group(backend="gloo")  # mmengine would ask for a GPU
+        super().setup_env(env_cfg)
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+        """Wrap the model for several processes.
+
+        Args:
+            model_wrapper_cfg: mmengine's settings of the wrapper.
+            model: to wrap.
+        """
+        if self.distributed and get_device() == "cpu":
+            defaults = dict(
+                device_ids=None,
+                broadcast_buffers=False,
+                find_unused_parameters=self.cfg.get("find_unused_parameters", False),
+            )
+            model_wrapper_cfg = {**defaults, **(model_wrapper_cfg or {})}
+        return super().wrap_model(model_wrapper_cfg, model)
 
     def load_checkpoint(
         self,

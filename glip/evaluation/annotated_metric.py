@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from glip.datasets.annotation_file import check_exists
+from glip.datasets.annotation_file import DataError, check_exists
 from glip.evaluation.ground_truth import GroundTruth, load_ground_truth
 from glip.evaluation.image_metric import ImageMetric
 
@@ -70,10 +70,10 @@ class AnnotatedMetric(ImageMetric):
         """What to score against.
 
         Raises:
-            ValueError: the metric has not been told of a data set.
+            DataError: the metric has not been told of a data set.
         """
         if self._truth is None:
-            raise ValueError(
+            raise DataError(
                 f"{type(self).__name__} does not know the data set's classes: set its "
                 "dataset_meta = dict(classes=(...)). (The runner does, from the data loader.)"
             )
@@ -85,7 +85,7 @@ class AnnotatedMetric(ImageMetric):
             raise ImportError(f"{type(self).__name__} needs pycocotools: pip install pycocotools")
         path = self.ann_file or meta.get("ann_file")
         if "classes" not in meta or path is None:
-            raise ValueError(
+            raise DataError(
                 f"{type(self).__name__} needs the classes and the annotation file of one data "
                 f"set, but got the meta information {sorted(meta)}. For several data sets with "
                 "different classes use MultiDatasetsEvaluator."
@@ -101,13 +101,13 @@ class AnnotatedMetric(ImageMetric):
         """Return the image ids to score, in rising order: those that were run.
 
         Raises:
-            ValueError: one of them is not in the annotation file.
+            DataError: one of them is not in the annotation file.
         """
         known = {image["id"] for image in self.truth.file.images}
         run = list(images)
         strangers = [img_id for img_id in run if img_id not in known]
         if strangers:
-            raise ValueError(
+            raise DataError(
                 f"{len(strangers)} images that were run are not in '{self.truth.file.path}', for "
                 f"example {strangers[:3]}: the data set and the metric read different files."
             )

@@ -12,6 +12,7 @@ import numpy as np
 from mmengine import fileio
 from mmengine.logging import print_log
 
+from glip.datasets.annotation_file import DataError
 from glip.evaluation.annotated_metric import AnnotatedMetric
 from glip.evaluation.ground_truth import results_of
 from glip.evaluation.image_metric import Predictions
@@ -50,7 +51,7 @@ class CocoMetric(AnnotatedMetric):
         collect_dir: a folder all processes share, for gathering on the CPU.
 
     Raises:
-        ValueError: an argument is not one of those above.
+        DataError: an argument is not one of those above.
         glip.datasets.annotation_file.AnnotationFileError: the annotation file is absent, unusable,
             or does not have the classes (when the data set is known).
     """
@@ -81,9 +82,9 @@ class CocoMetric(AnnotatedMetric):
         )
         check_metric(metric)
         if format_only and outfile_prefix is None:
-            raise ValueError("format_only=True writes the detections: set outfile_prefix to where.")
+            raise DataError("format_only=True writes the detections: set outfile_prefix to where.")
         if len(proposal_nums) != 3:
-            raise ValueError(f"expected three proposal_nums, as (1, 10, 100), got {proposal_nums}.")
+            raise DataError(f"expected three proposal_nums, as (1, 10, 100), got {proposal_nums}.")
         self.classwise = classwise
         self.proposal_nums = sorted(proposal_nums)
         self.iou_thrs = None if iou_thrs is None else np.atleast_1d(np.array(iou_thrs, float))
@@ -92,7 +93,7 @@ class CocoMetric(AnnotatedMetric):
         known = list(_summary_keys(self.proposal_nums))
         unknown = [item for item in metric_items or () if item not in known]
         if unknown:
-            raise ValueError(f"metric_items has {unknown}; expected some of {known}.")
+            raise DataError(f"metric_items has {unknown}; expected some of {known}.")
         self.metric_items = metric_items
 
     def score(self, images: dict[Any, Predictions]) -> dict[str, float]:
@@ -189,10 +190,10 @@ def check_metric(metric: str | Sequence[str]) -> None:
     """See to it that a metric for boxes is asked for.
 
     Raises:
-        ValueError: another one is.
+        DataError: another one is.
     """
     if ([metric] if isinstance(metric, str) else list(metric)) != ["bbox"]:
-        raise ValueError(f"GLIP detects boxes, so metric must be 'bbox', but got {metric!r}.")
+        raise DataError(f"GLIP detects boxes, so metric must be 'bbox', but got {metric!r}.")
 
 
 def write_results(results: list[dict[str, Any]], outfile_prefix: str) -> Path:

@@ -11,7 +11,7 @@ import torch
 from mmengine import fileio
 from mmengine.logging import print_log
 
-from glip.datasets.annotation_file import AnnotationFileNotFoundError
+from glip.datasets.annotation_file import AnnotationFileNotFoundError, DataError
 from glip.evaluation.image_metric import ImageMetric, Predictions
 from glip.registry import METRICS
 
@@ -36,7 +36,7 @@ class DumpDetResults(ImageMetric):
         collect_dir: a folder all processes share, for gathering on the CPU.
 
     Raises:
-        ValueError: the name ends in something else.
+        DataError: the name ends in something else.
     """
 
     default_prefix = "dump"
@@ -46,7 +46,7 @@ class DumpDetResults(ImageMetric):
     ) -> None:
         super().__init__(collect_device=collect_device, collect_dir=collect_dir)
         if not str(out_file_path).endswith(_SUFFIXES):
-            raise ValueError(
+            raise DataError(
                 f"predictions are stored in a file whose name ends in one of {_SUFFIXES}, but got "
                 f"{str(out_file_path)!r}."
             )
@@ -102,13 +102,13 @@ def load_predictions(path: str | Path) -> list[dict[str, Any]]:
 
     Raises:
         AnnotationFileNotFoundError: there is no such file.
-        ValueError: it holds something else.
+        DataError: it holds something else.
     """
     if not fileio.exists(str(path)):
         raise AnnotationFileNotFoundError(f"there is no file of predictions '{path}'.")
     stored = fileio.load(str(path))
     if not isinstance(stored, list) or any("pred_instances" not in each for each in stored):
-        raise ValueError(
+        raise DataError(
             f"'{path}' does not hold predictions as DumpDetResults stores them: expected a list "
             "with 'pred_instances' for each image."
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from glip.datasets.annotation_file import DataError
 from glip.evaluation.image_metric import ImageMetric, Predictions
 from glip.evaluation.overlaps import box_iou
 from glip.evaluation.tables import log_table
@@ -55,7 +56,7 @@ class Flickr30kMetric(ImageMetric):
         collect_dir: a folder all processes share, for gathering on the CPU.
 
     Raises:
-        ValueError: a k is neither positive nor -1.
+        DataError: a k is neither positive nor -1.
     """
 
     default_prefix = "flickr30k"
@@ -72,7 +73,7 @@ class Flickr30kMetric(ImageMetric):
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
         wrong = [k for k in topk if k != -1 and k < 1]
         if wrong:
-            raise ValueError(f"topk has {wrong}; expected numbers from 1, or -1 for no limit.")
+            raise DataError(f"topk has {wrong}; expected numbers from 1, or -1 for no limit.")
         self.topk = tuple(topk)
         self.iou_thrs = iou_thrs
         self.merge_boxes = merge_boxes
@@ -121,7 +122,7 @@ def _boxes_of(sample: dict) -> list[np.ndarray]:
         return [np.array(boxes, float).reshape(-1, 4) for boxes in sample["phrase_boxes"]]
     missing = [key for key in ("gt_instances", "phrase_ids", "phrases") if key not in sample]
     if missing:
-        raise KeyError(
+        raise DataError(
             f"Flickr30kMetric finds neither 'phrase_boxes' nor {missing} in the data sample: use "
             "Flickr30kDataset with test_mode=True."
         )

@@ -10,6 +10,7 @@ from typing import Any
 from glip.datasets.annotation_file import (
     AnnotationFile,
     AnnotationFileError,
+    DataError,
     Skipped,
     box_problem,
     read_annotation_file,
@@ -117,7 +118,7 @@ def results_of(
         pixels) and ``score``.
 
     Raises:
-        ValueError: a label is not one of the classes.
+        DataError: a label is not one of the classes.
     """
     check_labels(predictions, len(category_ids))
     boxes, scores = predictions.xywh.tolist(), predictions.scores.tolist()
@@ -133,12 +134,12 @@ def check_labels(predictions: Predictions, num_classes: int) -> None:
     """See to it that every label means a class.
 
     Raises:
-        ValueError: one does not.
+        DataError: one does not.
     """
     labels = predictions.labels
     if len(labels) and not (labels.min() >= 0 and labels.max() < num_classes):
         worst = int(labels.max() if labels.max() >= num_classes else labels.min())
-        raise ValueError(
+        raise DataError(
             f"a detection has the label {worst}, but there are {num_classes} classes, so expected "
             f"0 to {num_classes - 1}. The prompt the model was given is not the metric's classes."
         )

@@ -14,6 +14,8 @@ import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
+from glip.datasets.annotation_file import DataError
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -94,11 +96,11 @@ class ImageMetric(BaseMetric):
         """Take in a batch of data samples with ``pred_instances``.
 
         Raises:
-            KeyError: a sample lacks ``img_id`` or ``pred_instances``.
+            DataError: a sample lacks ``img_id`` or ``pred_instances``.
         """
         for sample in data_samples:
             if "img_id" not in sample:
-                raise KeyError(
+                raise DataError(
                     f"{type(self).__name__} needs 'img_id' in every data sample; add it to the "
                     "meta_keys of PackDetInputs."
                 )
@@ -144,10 +146,10 @@ def read_predictions(sample: dict) -> tuple[Predictions, int]:
         a coordinate or the score is not finite.
 
     Raises:
-        KeyError: it has no ``pred_instances``.
+        DataError: it has no ``pred_instances``.
     """
     if "pred_instances" not in sample:
-        raise KeyError(
+        raise DataError(
             "a data sample has no 'pred_instances': expected the output of the model's predict "
             f"mode, got the keys {sorted(sample)}."
         )

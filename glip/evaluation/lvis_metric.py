@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from glip.datasets.annotation_file import AnnotationFileError
+from glip.datasets.annotation_file import AnnotationFileError, DataError
 from glip.evaluation.annotated_metric import AnnotatedMetric
 from glip.evaluation.coco_metric import check_metric, mean_of, write_results
 from glip.evaluation.federated import (
@@ -65,7 +65,7 @@ class _FederatedMetric(AnnotatedMetric):
             collect_dir=collect_dir,
         )
         if format_only and outfile_prefix is None:
-            raise ValueError("format_only=True writes the detections: set outfile_prefix to where.")
+            raise DataError("format_only=True writes the detections: set outfile_prefix to where.")
         self.classwise = classwise
         self.format_only = format_only
         self.outfile_prefix = outfile_prefix
@@ -149,7 +149,7 @@ class LVISMetric(_FederatedMetric):
         collect_dir: a folder all processes share, for gathering on the CPU.
 
     Raises:
-        ValueError: an argument is not one of those above.
+        DataError: an argument is not one of those above.
         glip.datasets.annotation_file.AnnotationFileError: the annotation file is absent, unusable,
             or does not have the classes (when the data set is known).
     """
@@ -184,7 +184,7 @@ class LVISMetric(_FederatedMetric):
         self._keys = [key + f"@{max_dets}" * key.startswith("AR") for key in _KEYS]
         unknown = [item for item in metric_items or () if item not in self._keys]
         if unknown:
-            raise ValueError(f"metric_items has {unknown}; expected some of {self._keys}.")
+            raise DataError(f"metric_items has {unknown}; expected some of {self._keys}.")
         self.max_dets = max_dets
         self.metric_items = metric_items
 

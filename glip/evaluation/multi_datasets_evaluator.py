@@ -12,7 +12,7 @@ from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement
 
-from glip.datasets.annotation_file import AnnotationFileNotFoundError
+from glip.datasets.annotation_file import AnnotationFileNotFoundError, DataError
 from glip.evaluation.coco_metric import CocoMetric
 from glip.evaluation.dump import write_odinw_submission
 from glip.evaluation.tables import log_table
@@ -30,19 +30,18 @@ class MultiDatasetsEvaluator(Evaluator):
     Each metric sees the images of its own data set only. Data sets that are absent, which
     ConcatDataset skips, are listed in the table and are not part of the average.
 
-    Metrics beyond the number of data sets, which programs append to ``metrics`` (to dump
-    predictions, for example), see all images.
-
     Args:
         metrics: one metric for each data set, as configs or objects.
         dataset_prefixes: the data sets' names.
         average_of: the names of the numbers to average.
+        extra_metrics: metrics that see the images of all data sets, for example DumpDetResults. A
+            program may also append such metrics to ``metrics`` of the evaluator.
         submission_file: where to write all detections in the format of the ODinW challenge; see
             :func:`~glip.evaluation.dump.write_odinw_submission`. The metrics must be CocoMetric;
             each one's detections are written beside it first.
 
     Raises:
-        ValueError: metrics and prefixes do not go together.
+        DataError: metrics and prefixes do not go together.
     """
 
     def __init__(
@@ -50,17 +49,20 @@ class MultiDatasetsEvaluator(Evaluator):
         metrics: dict | BaseMetric | Sequence[dict | BaseMetric],
         dataset_prefixes: Sequence[str],
         average_of: Sequence[str] = ("bbox_mAP",),
+        extra_metrics: Sequence[dict | BaseMetric] = (),
         submission_file: str | None = None,
     ) -> None:
         metrics = list(metrics) if isinstance(metrics, (list, tuple)) else [metrics]
         if len(metrics) != len(dataset_prefixes) or len(set(dataset_prefixes)) != len(metrics):
-            raise ValueError(
+            raise DataError(
                 "expected one metric and one name of its own for each data set, got "
                 f"{len(metrics)} metrics and the names {list(dataset_prefixes)}."
             )
         #: For each data set its metric, or the reason why there is none.
         self._own: list[BaseMetric | str] = [_build(metric) for metric in metrics]
-        super().__init__([metric for metric in self._own if not isinstance(metric, str)])
+        present = [metric for metric in self._own if not isinstance(metric, str)]
+        extra = [METRICS.build(each) if isinstance(each, dict) else each for each in extra_metrics]
+        super().__init__([*present, *extra])
         self.dataset_prefixes = tuple(dataset_prefixes)
         self.average_of = tuple(average_of)
         self.submission_file = submission_file
@@ -79,17 +81,14 @@ class MultiDatasetsEvaluator(Evaluator):
             metas = [dataset_meta]
         if metas is None or len(metas) != len(self._own):
             told = "one data set" if metas is None else f"{len(metas)} data sets"
-            raise ValueError(
+            raise DataError(
                 f"MultiDatasetsEvaluator has metrics for {len(self._own)} data sets, but the data "
                 f"loader reads {told}; it goes with a ConcatDataset of the same list."
             )
         self._dataset_meta = dataset_meta
-        for name, metric, meta in zip(self.dataset_prefixes, self._own, metas, strict=True):
-            if meta is None:
-                continue
-            if isinstance(metric, str):
-                raise AnnotationFileNotFoundError(f"{name} cannot be scored: {metric}")
-            metric.dataset_meta = meta
+        for at, meta in enumerate(metas):
+            if meta is not None:
+                self._metric_of(at).dataset_meta = meta
         for metric in self._others():
             metric.dataset_meta = dataset_meta
 
@@ -97,7 +96,7 @@ class MultiDatasetsEvaluator(Evaluator):
         """Hand each image to the metric of its data set.
 
         Raises:
-            KeyError: a data sample does not say which data set it is from.
+            DataError: a data sample does not say which data set it is from.
         """
         samples = [
             sample.to_dict() if isinstance(sample, BaseDataElement) else sample
@@ -106,18 +105,13 @@ class MultiDatasetsEvaluator(Evaluator):
         by_dataset: dict[int, list[dict]] = {}
         for sample in samples:
             if "dataset_index" not in sample and len(self._own) > 1:
-                raise KeyError(
+                raise DataError(
                     "a data sample does not say which data set it is from ('dataset_index'): "
                     "MultiDatasetsEvaluator goes with glip's ConcatDataset."
                 )
             by_dataset.setdefault(sample.get("dataset_index", 0), []).append(sample)
         for at, its_samples in by_dataset.items():
-            metric = self._own[at]
-            if isinstance(metric, str):
-                raise AnnotationFileNotFoundError(
-                    f"{self.dataset_prefixes[at]} cannot be scored: {metric}"
-                )
-            metric.process(data_batch, its_samples)
+            self._metric_of(at).process(data_batch, its_samples)
         for metric in self._others():
             metric.process(data_batch, samples)
 
@@ -148,6 +142,15 @@ class MultiDatasetsEvaluator(Evaluator):
                 parts = {name: folder / f"{name}.bbox.json" for name in present}
                 write_odinw_submission(parts, self.submission_file)
         return numbers
+
+    def _metric_of(self, at: int) -> BaseMetric:
+        """Return the metric of a data set that is there."""
+        metric = self._own[at]
+        if isinstance(metric, str):
+            raise AnnotationFileNotFoundError(
+                f"{self.dataset_prefixes[at]} cannot be scored: {metric}"
+            )
+        return metric
 
     def _others(self) -> list[BaseMetric]:
         """Return the metrics that see all images."""
@@ -180,7 +183,8 @@ class MultiDatasetsEvaluator(Evaluator):
             columns += [key for key in own if key not in columns and "_precision" not in key]
         columns = columns[:6]
         rows = []
-        for name in (*self.dataset_prefixes, "average"):
+        averaged = any(key.startswith("average/") for key in numbers)
+        for name in (*self.dataset_prefixes, *["average"] * averaged):
             values = [numbers.get(f"{name}/{key}", float("nan")) for key in columns]
             rows.append([f"{name} (absent)" if name in absent else name, *values])
         log_table(["data set", *(key.split("/")[-1] for key in columns)], rows)
@@ -195,7 +199,7 @@ class MultiDatasetsEvaluator(Evaluator):
             if isinstance(metric, str):
                 continue
             if not isinstance(metric, CocoMetric):
-                raise ValueError(
+                raise DataError(
                     "the ODinW challenge takes detections in COCO's format, so with "
                     f"submission_file all metrics must be CocoMetric, not {type(metric).__name__}."
                 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from glip.datasets.annotation_file import box_problem, check_exists, read_annotation_file
+from glip.datasets.annotation_file import DataError, box_problem, check_exists, read_annotation_file
 from glip.evaluation.coco_metric import check_metric
 from glip.evaluation.image_metric import ImageMetric, Predictions
 from glip.evaluation.overlaps import box_iou
@@ -38,7 +38,7 @@ class RefExpMetric(ImageMetric):
         collect_dir: a folder all processes share, for gathering on the CPU.
 
     Raises:
-        ValueError: ``metric`` is another one.
+        DataError: ``metric`` is another one.
         glip.datasets.annotation_file.AnnotationFileNotFoundError: there is no such file.
     """
 
@@ -68,14 +68,14 @@ class RefExpMetric(ImageMetric):
         """Count the expressions whose thing is found."""
         path = self.ann_file or (self.dataset_meta or {}).get("ann_file")
         if path is None:
-            raise ValueError("RefExpMetric does not know what to score against: set ann_file.")
+            raise DataError("RefExpMetric does not know what to score against: set ann_file.")
         file = read_annotation_file(path, self.backend_args)
         sources = {each["id"]: each.get("dataset_name", "refexp") for each in file.images}
         right: dict[str, list[list[bool]]] = defaultdict(list)
         without = 0
         for img_id, predictions in images.items():
             if img_id not in sources:
-                raise ValueError(f"the image {img_id!r}, which was run, is not in '{path}'.")
+                raise DataError(f"the image {img_id!r}, which was run, is not in '{path}'.")
             entries = file.annotations[img_id]
             truth = [entry["bbox"] for entry in entries if box_problem(entry.get("bbox")) is None]
             if not truth:

@@ -120,6 +120,13 @@ def test_names_that_do_not_match(tmp_path):
         load(tmp_path, coco_content(), metainfo=dict(classes=("cat", "dog", "traffic_light")))
 
 
+def test_image_without_a_file(tmp_path):
+    content = coco_content()
+    del content["images"][1]["file_name"]
+    with pytest.raises(AnnotationFileError, match=r"id 7 in .* has no 'file_name'"):
+        load(tmp_path, content)
+
+
 def test_fewer_classes_than_the_file(tmp_path):
     dataset = load(tmp_path, coco_content(), metainfo=dict(classes=("cat",)))
     assert [dataset.get_cat_ids(at) for at in range(3)] == [[], [0], []]

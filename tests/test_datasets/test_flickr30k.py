@@ -95,6 +95,13 @@ def test_what_cannot_be_scored_is_left_out(tmp_path):
     assert len(dataset.get_data_info(0)["phrase_boxes"][0]) == 2
 
 
+def test_image_without_a_caption(tmp_path):
+    written = content()
+    del written["images"][0]["caption"]
+    with pytest.raises(AnnotationFileError, match=r"id 4 .* has no 'caption'"):
+        load(tmp_path, written)
+
+
 def test_nothing_left(tmp_path):
     with pytest.raises(AnnotationFileError, match="empty"):
         load(tmp_path, {**content(), "annotations": []})

@@ -107,7 +107,7 @@ def test_other_thresholds():
 
 def test_nothing_to_measure():
     assert run(Flickr30kMetric(), [sample(1, [], [], [], phrase_boxes=[])], classes=None) == {}
-    with pytest.raises(KeyError, match="Flickr30kDataset"):
+    with pytest.raises(ValueError, match="Flickr30kDataset"):
         run(Flickr30kMetric(), [sample(1, [], [], [])], classes=None)
 
 

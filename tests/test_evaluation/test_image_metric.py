@@ -49,9 +49,9 @@ def test_unreadable_and_not_finite(monkeypatch):
 
 
 def test_missing_keys():
-    with pytest.raises(KeyError, match="meta_keys of PackDetInputs"):
+    with pytest.raises(ValueError, match="meta_keys of PackDetInputs"):
         Count(prefix="count").process(None, [dict(pred_instances={})])
-    with pytest.raises(KeyError, match="predict mode"):
+    with pytest.raises(ValueError, match="predict mode"):
         Count(prefix="count").process(None, [dict(img_id=1)])
 
 

@@ -13,6 +13,8 @@ from glip.registry import METRICS
 
 from .generated import as_results, lvis_truth, predictions_for, run, sample, write
 
+pytestmark = pytest.mark.filterwarnings("ignore:The 'warn' method:DeprecationWarning")
+
 
 def classes_of(content):
     """The names, in another order than the ids."""

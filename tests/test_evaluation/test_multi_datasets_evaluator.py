@@ -89,12 +89,17 @@ def test_takes_data_samples(paths):
     assert evaluate(evaluator, packed) == expected
 
 
-def test_metrics_that_see_everything(paths, tmp_path):
-    evaluator = build(paths)
-    evaluator.metrics.append(DumpDetResults(str(tmp_path / "all.pkl")))
+@pytest.mark.parametrize("appended", [False, True])
+def test_metrics_that_see_everything(paths, tmp_path, appended):
+    out = str(tmp_path / "all.pkl")
+    if appended:
+        evaluator = build(paths)
+        evaluator.metrics.append(DumpDetResults(out))
+    else:
+        evaluator = build(paths, extra_metrics=[dict(type="DumpDetResults", out_file_path=out)])
     evaluator.dataset_meta = meta()
     expected = evaluate(evaluator, predictions())
-    stored = load_predictions(tmp_path / "all.pkl")
+    stored = load_predictions(out)
     assert len(stored) == 30
     assert torch.is_tensor(stored[0]["pred_instances"]["bboxes"])
     again = build(paths)
@@ -132,5 +137,5 @@ def test_what_does_not_go_together(paths):
         build(paths).dataset_meta = dict(classes=CLASSES)
     evaluator = build(paths)
     evaluator.dataset_meta = meta()
-    with pytest.raises(KeyError, match="dataset_index"):
+    with pytest.raises(ValueError, match="dataset_index"):
         evaluator.process(predictions_for(coco_truth(0, 10), 0))

@@ -31,14 +31,14 @@ def sentences(draw: st.DrawFn) -> tuple[str, list[list[list[int]]]]:
     """
     gaps = st.sampled_from([" ", ", ", ". ", "  ", " - "])
     caption = "".join(
-        word + gap for word, gap in draw(st.lists(st.tuples(words, gaps), min_size=1, max_size=30))
+        word + gap for word, gap in draw(st.lists(st.tuples(words, gaps), min_size=8, max_size=40))
     )
     letters = [index for index, character in enumerate(caption) if character in READABLE]
     spans = []
     for _ in range(draw(st.integers(1, 6))):
         ranges = []
-        for _ in range(draw(st.integers(1, 2))):
+        for _ in range(draw(st.sampled_from([1, 1, 1, 2]))):
             start = draw(st.sampled_from(letters))
-            ranges.append([start, min(start + draw(st.integers(1, 12)), len(caption))])
+            ranges.append([start, min(start + draw(st.integers(1, 9)), len(caption))])
         spans.append(ranges)
     return caption, spans

@@ -122,7 +122,7 @@ def test_descriptions_stay_with_their_names(tokenizer):
 
 @many
 @given(
-    given_names=st.lists(short_names, min_size=1, max_size=20),
+    given_names=st.lists(short_names, min_size=8, max_size=20),
     max_tokens=st.integers(30, 60),
     size=st.integers(-1, 8),
 )
@@ -137,7 +137,7 @@ def test_pieces_of_any_names(given_names, max_tokens, size, tokenizer):
 
 
 @many
-@given(given_names=st.lists(short_names, min_size=1, max_size=20), max_tokens=st.integers(40, 60))
+@given(given_names=st.lists(short_names, min_size=8, max_size=20), max_tokens=st.integers(40, 60))
 def test_no_two_neighbours_would_fit_together(given_names, max_tokens, tokenizer):
     prompt = Prompt.from_class_names(given_names)
     pieces = chunk_prompt(prompt, tokenizer, max_tokens=max_tokens)
@@ -220,7 +220,7 @@ def words_of(whole, characters):
 
 
 @many
-@given(caption_and_spans=sentences(), max_tokens=st.integers(3, 40))
+@given(caption_and_spans=sentences(), max_tokens=st.integers(10, 40))
 def test_pieces_of_any_sentence(caption_and_spans, max_tokens, tokenizer):
     prompt = Prompt.from_spans(*caption_and_spans)
     whole = tokenize(prompt, tokenizer)

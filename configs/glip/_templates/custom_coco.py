@@ -6,9 +6,10 @@ images = "data/my_data/images/"
 # Nothing below needs a change. Instead of (B) it may be any config of configs/glip.
 _base_ = "../glip_atss_swin-t_b_fpn_dyhead_pretrain_obj365.py"
 
+data_root = ""
 val_dataloader = dict(
     dataset=dict(
-        data_root="",
+        data_root=data_root,
         ann_file=ann_file,
         data_prefix=dict(img=images),
         metainfo=dict(classes=classes),

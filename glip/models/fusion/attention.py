@@ -13,8 +13,6 @@ from torch import Tensor, nn
 
 #: Official guard against half-precision overflow of attention logits and activations.
 CLAMP = 50000.0
-#: What the official code gives an image query for a padded token.
-PADDING_LOGIT = -9e15
 
 
 class BiAttention(nn.Module):
@@ -69,7 +67,9 @@ class BiAttention(nn.Module):
             what the image reads, (B, N, C), and what the text reads, (B, T, D).
         """
         logits = self._logits(visual, text)  # (B, h, N, T)
-        to_text = logits.masked_fill(~mask[:, None, None], PADDING_LOGIT).softmax(dim=-1)
+        # The official code fills in -9e15, which half precision has not; both give exactly 0.
+        lowest = torch.finfo(logits.dtype).min
+        to_text = logits.masked_fill(~mask[:, None, None], lowest).softmax(dim=-1)
         to_image = logits - logits.amax(dim=2, keepdim=True)
         to_image = to_image.clamp(-CLAMP, CLAMP).softmax(dim=2).transpose(2, 3)  # (B, h, T, N)
         return (

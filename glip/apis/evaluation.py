@@ -1,0 +1,124 @@
+"""What the command lines of the evaluation share: a first look at the data, and the last table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from mmengine.config import Config
+from mmengine.dataset.base_dataset import is_abs
+from mmengine.evaluator import Evaluator
+from mmengine.fileio import join_path
+
+from glip.apis.setup import SetupError, config_name
+from glip.datasets.annotation_file import AnnotationFileNotFoundError, check_exists
+from glip.evaluation.tables import format_table
+from glip.registry import EVALUATOR
+
+#: Numbers in a line of the table over data sets.
+_COLUMNS = 6
+
+
+def check_test_data(cfg: Config) -> None:
+    """See to it that there is something to evaluate on, before anything slow begins.
+
+    Looks at no more than whether the annotation files exist. Among several data sets that are
+    joined for testing, absent ones are skipped later, see
+    :class:`~glip.datasets.wrappers.ConcatDataset`; here it counts only if all are.
+
+    Raises:
+        SetupError: the config has no test data or nothing that scores.
+        AnnotationFileNotFoundError: an annotation file that is needed does not exist.
+    """
+    for name in ("test_dataloader", "test_evaluator"):
+        if not cfg.get(name):
+            raise SetupError(f"{config_name(cfg)} has no {name}: there is nothing to evaluate")
+    dataset = cfg.test_dataloader.get("dataset", {})
+    leaves = list(_leaves(dataset))
+    absent: list[AnnotationFileNotFoundError] = []
+    for leaf in leaves:
+        try:
+            _check_leaf(leaf)
+        except AnnotationFileNotFoundError as error:
+            skips = dataset.get("skip_missing")
+            skips = leaf.get("test_mode", False) if skips is None else skips
+            if leaf is dataset or not skips:
+                raise
+            absent.append(error)
+    if absent and len(absent) == len(leaves):
+        raise AnnotationFileNotFoundError(
+            f"none of the {len(leaves)} data sets is there, so nothing can be evaluated. For the "
+            f"first of them: {absent[0]}"
+        )
+
+
+def build_evaluator(cfg: Config) -> Evaluator:
+    """Build a config's ``test_evaluator`` as mmengine's runner does.
+
+    Args:
+        cfg: a config; its scope must be the current one.
+    """
+    evaluator = cfg.test_evaluator
+    if isinstance(evaluator, Mapping) and "metrics" in evaluator:
+        return EVALUATOR.build({"type": "Evaluator", **evaluator})
+    return Evaluator(evaluator)
+
+
+def format_metrics(metrics: Mapping[str, float], datasets: Sequence[str] = ()) -> str:
+    """Draw the numbers as a table.
+
+    Args:
+        metrics: numbers by name; those of several data sets are named
+            ``<data set>/<metric>/<name>``.
+        datasets: the names of the data sets, in the order of their lines; none if there is one
+            data set, whose numbers get a line each.
+    """
+    if not datasets:
+        return format_table(["metric", "value"], [[name, metrics[name]] for name in metrics])
+    found: dict[str, dict[str, float]] = {name: {} for name in (*datasets, "average")}
+    rest: list[list] = []
+    for key, value in metrics.items():
+        name = key.split("/")[0]
+        if name in found:
+            found[name][_column(key, name)] = value
+        else:
+            rest.append([key, value])
+    columns = list(dict.fromkeys(key for numbers in found.values() for key in numbers))[:_COLUMNS]
+    if not found["average"]:
+        del found["average"]
+    rows = [
+        [name if numbers else f"{name} (absent)", *(numbers.get(key, -1.0) for key in columns)]
+        for name, numbers in found.items()
+    ]
+    table = format_table(["data set", *columns], rows)
+    return f"{table}\n\n{format_table(['metric', 'value'], rest)}" if rest else table
+
+
+def dataset_names(cfg: Config) -> list[str]:
+    """Return the names under which a config's evaluator scores several data sets."""
+    evaluator = cfg.test_evaluator
+    names = evaluator.get("dataset_prefixes") if isinstance(evaluator, Mapping) else None
+    return list(names or ())
+
+
+def _leaves(dataset: Mapping) -> Iterator[Mapping]:
+    """Go through the data sets that a data set joins or wraps."""
+    below = dataset.get("datasets") or ([dataset["dataset"]] if dataset.get("dataset") else None)
+    if below is None:
+        yield dataset
+    for each in below or ():
+        yield from _leaves(each)
+
+
+def _check_leaf(dataset: Mapping) -> None:
+    path = dataset.get("ann_file")
+    if not isinstance(path, str) or not path:
+        return
+    if dataset.get("data_root") and not is_abs(path):
+        path = join_path(dataset["data_root"], path)
+    check_exists(path, dataset.get("backend_args"))
+
+
+def _column(key: str, dataset: str) -> str:
+    """Shorten a number's name for its column: ``refcoco_precision@1`` of refcoco_val loses it."""
+    column = key.split("/")[-1]
+    return column.removeprefix(dataset.split("_")[0] + "_")

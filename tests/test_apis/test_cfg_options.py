@@ -1,0 +1,134 @@
+"""Options that reach all that a config computed from a variable."""
+
+from __future__ import annotations
+
+import pytest
+from mmengine.config import Config
+
+import glip
+from glip.apis import SetupError, apply_cfg_options, load_config
+
+A = "glip_atss_swin-t_a_fpn_dyhead_pretrain"
+
+
+def strings(node):
+    """Every string in a config."""
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict):
+        for value in node.values():
+            yield from strings(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            yield from strings(value)
+
+
+def small(**entries) -> Config:
+    return Config(dict(data_root="data/mine/", **entries))
+
+
+@pytest.mark.parametrize("new", ["/disk/coco", "/disk/coco/"])
+def test_data_root_of_coco(new):
+    cfg = load_config(f"{A}_obj365", {"data_root": new})
+    assert cfg.data_root == "/disk/coco/"
+    for kind in ("val", "test"):
+        assert cfg[f"{kind}_dataloader"].dataset.data_root == "/disk/coco/"
+        ann_file = cfg[f"{kind}_evaluator"].ann_file
+        assert ann_file == "/disk/coco/annotations/instances_val2017.json"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"{A}_zeroshot_lvis",
+        f"{A}_zeroshot_mini-lvis",
+        f"{A}_obj365_zeroshot_flickr30k",
+        f"{A}_zeroshot_refexp",
+        f"{A}_odinw13",
+        f"{A}_odinw35",
+    ],
+)
+def test_data_root_of_every_task(name):
+    before = load_config(name)
+    old = before.data_root
+    cfg = load_config(name, {"data_root": "/disk/"})
+    found = sum(each.startswith("/disk/") for each in strings(cfg.to_dict()))
+    assert found == sum(each.startswith(old) for each in strings(before.to_dict())) > 0
+    assert not any(each.startswith(old) for each in strings(cfg.to_dict()))
+
+
+def test_data_root_goes_where_it_was_used_and_nowhere_else():
+    cfg = small(
+        a="data/mine/a.json",
+        b=["data/mine", ("data/mine/b", 1), {"c": "data/mine/c"}],
+        c="data/mine2/c.json",
+        d="see data/mine/",
+        e=None,
+    )
+    apply_cfg_options(cfg, {"data_root": "new"})
+    assert cfg.to_dict() == dict(
+        data_root="new/",
+        a="new/a.json",
+        b=["new/", ("new/b", 1), {"c": "new/c"}],
+        c="data/mine2/c.json",
+        d="see data/mine/",
+        e=None,
+    )
+
+
+def test_data_root_below_the_old_one_is_moved_once():
+    shared = dict(ann_file="data/mine/a.json")
+    cfg = small(a=shared, b=shared, c=[shared, shared])
+    apply_cfg_options(cfg, {"data_root": "data/mine/of/others"})
+    assert set(strings(cfg.to_dict())) == {"data/mine/of/others/", "data/mine/of/others/a.json"}
+
+
+def test_single_path_counts_more():
+    cfg = small(dataset=dict(data_root="data/mine/"), metric=dict(ann_file="data/mine/a.json"))
+    apply_cfg_options(cfg, {"metric.ann_file": "b.json", "data_root": "new/"})
+    assert cfg.metric.ann_file == "b.json"
+    assert cfg.dataset.data_root == "new/"
+
+
+@pytest.mark.parametrize("cfg", [{}, {"data_root": ""}, {"data_root": "./"}, {"data_root": None}])
+def test_no_data_root_to_change(cfg):
+    with pytest.raises(SetupError, match=r"its data_root is .*set the paths themselves"):
+        apply_cfg_options(Config(cfg), {"data_root": "/disk/"})
+
+
+def prompts(cfg) -> dict:
+    """The caption prompts that are on, by data set."""
+    pairs = zip(
+        cfg.test_evaluator.dataset_prefixes, cfg.test_dataloader.dataset.datasets, strict=True
+    )
+    return {name: each.caption_prompt for name, each in pairs if each.get("caption_prompt")}
+
+
+ON = {
+    13: {"Aquarium", "CottontailRabbits", "EgoHands", "NorthAmericaMushrooms"},
+    35: {"Aquarium", "ChessPieces", "EgoHands_generic"},
+}
+
+
+@pytest.mark.parametrize("edition", [13, 35])
+def test_caption_prompts(edition):
+    name = f"{A}_odinw{edition}"
+    every = ON[edition] | {"Packages", "pothole"}
+    default = set() if edition == 13 else every
+    assert set(prompts(glip.get_config(name))) == default
+    assert set(prompts(load_config(name))) == default
+    assert set(prompts(load_config(name, {"use_caption_prompt": True}))) == every
+    assert set(prompts(load_config(name, {"use_caption_prompt": False}))) == set()
+    on = prompts(load_config(name, {"use_caption_prompt": True}))
+    assert on["pothole"] == {
+        "pothole": dict(prefix="there are some ", name="holes", suffix=" on the road")
+    }
+
+
+def test_caption_prompts_of_a_config_that_inherits(tmp_path):
+    base = glip.config.find_config(f"{A}_odinw13")
+    path = tmp_path / "mine.py"
+    path.write_text(f"_base_ = {str(base)!r}\nuse_caption_prompt = True\n")
+    assert prompts(load_config(path))["CottontailRabbits"] == {
+        "Cottontail-Rabbit": dict(name="rabbit")
+    }
