@@ -82,19 +82,20 @@ def read_prompt(args: argparse.Namespace) -> Prompt:
         PromptError: it cannot be looked for.
     """
     if args.texts:
-        if args.tokens_positive:
+        if args.tokens_positive is not None:
             raise PromptError("--tokens-positive goes with --caption, not with --texts")
         names = args.texts[0] if len(args.texts) == 1 else args.texts
         return parse_prompt(names, custom_entities=True)
-    spans = None
-    if args.tokens_positive:
+    if args.tokens_positive is not None:
         try:
             spans = json.loads(args.tokens_positive)
-        except json.JSONDecodeError as error:
+        except json.JSONDecodeError:
+            spans = None
+        if spans is None:
             raise PromptError(
                 "expected --tokens-positive as '[[[start, end], ...], ...]' or -1, got "
                 f"{args.tokens_positive!r}"
-            ) from error
+            )
         return parse_prompt(args.caption, tokens_positive=spans)
     return Prompt.from_caption(args.caption, chunker=args.chunker)
 

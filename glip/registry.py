@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import EVALUATOR as MMENGINE_EVALUATOR
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import LOG_PROCESSORS as MMENGINE_LOG_PROCESSORS
 from mmengine.registry import LOOPS as MMENGINE_LOOPS
 from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import RUNNERS as MMENGINE_RUNNERS
 from mmengine.registry import TASK_UTILS as MMENGINE_TASK_UTILS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
+from mmengine.registry import VISBACKENDS as MMENGINE_VISBACKENDS
 from mmengine.registry import VISUALIZERS as MMENGINE_VISUALIZERS
 from mmengine.registry import Registry
 
@@ -49,6 +52,10 @@ RUNNERS = Registry("runner", parent=MMENGINE_RUNNERS, scope="glip", locations=["
 VISUALIZERS = Registry(
     "visualizer", parent=MMENGINE_VISUALIZERS, scope="glip", locations=["glip.visualization"]
 )
+# Of these all are mmengine's: without an entry for our scope it would warn at each use.
+DATA_SAMPLERS = Registry("data sampler", parent=MMENGINE_DATA_SAMPLERS, scope="glip")
+LOG_PROCESSORS = Registry("log processor", parent=MMENGINE_LOG_PROCESSORS, scope="glip")
+VISBACKENDS = Registry("visualizer backend", parent=MMENGINE_VISBACKENDS, scope="glip")
 
 
 def build_part(registry: Registry, cfg: Mapping) -> Any:

@@ -15,12 +15,11 @@ import pytest
 import torch
 from PIL import Image
 
+from demo import image_demo
 from glip.apis.cli import run
 from glip.text import load_vocabulary
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-from demo import image_demo  # noqa: E402
 
 
 @pytest.fixture
@@ -71,9 +70,7 @@ def test_from_a_shell(photo, tiny_config_file, tiny_checkpoint, tmp_path):
     lines = done.stdout.strip().splitlines()
     assert lines[-1] == f"saved to {tmp_path / 'out'}"
     saved = json.loads((tmp_path / "out" / "preds" / "demo.json").read_text())
-    kept = [
-        name for name, s in zip(saved["label_names"], saved["scores"], strict=True) if s >= 0.3
-    ]
+    kept = [name for name, s in zip(saved["label_names"], saved["scores"], strict=True) if s >= 0.3]
     assert lines[-2] == (
         f"{len(saved['labels'])} detections; with a score of 0.3 or more: "
         f"{kept.count('bench')} x bench, {kept.count('car')} x car"
@@ -123,7 +120,9 @@ def test_caption(demo, options, names):
 
 def test_chunked_size(demo):
     texts = ("--texts", *load_vocabulary("coco")[:12])
-    whole, same, pieces = (demo("--chunked-size", size, texts=texts)[0] for size in ("-1", "12", "5"))
+    whole, same, pieces = (
+        demo("--chunked-size", size, texts=texts)[0] for size in ("-1", "12", "5")
+    )
     assert whole == same
     assert pieces["scores"] != whole["scores"]
     assert set(pieces["label_names"]) <= set(load_vocabulary("coco")[:12])
@@ -248,23 +247,28 @@ def bad_checkpoints(folder: Path, good: Path) -> dict[str, str]:
     (folder / "bad.safetensors").write_text("no checkpoint")
     (folder / "folder").mkdir()
     torch.save({"model": Malicious(folder / "touched")}, folder / "malicious.pth")
-    (folder / "pickled.pth").write_bytes(pickle.dumps(Malicious(folder / "touched")))
+    for protocol in (2, 4):
+        content = pickle.dumps(Malicious(folder / "touched"), protocol=protocol)
+        (folder / f"pickled{protocol}.pth").write_bytes(content)
     return {
         "other.pth": "not a GLIP checkpoint",
         "tensor.pth": "holds a Tensor",
         "nothing.pth": "holds no parameters",
         "truncated.pth": "cannot be read as a checkpoint",
-        "text.pth": "",
+        "text.pth": "cannot be read as a checkpoint",
         "empty.pth": "cannot be read as a checkpoint",
         "bad.safetensors": "cannot be read as .safetensors",
         "folder": "is a folder",
         "nowhere.pth": "does not exist",
         "malicious.pth": "could run code",
-        "pickled.pth": "could run code",
+        "pickled2.pth": "could run code",
+        "pickled4.pth": "checkpoint",
     }
 
 
 def test_bad_checkpoints(demo, tmp_path, tiny_checkpoint):
+    pickle.loads(pickle.dumps(Malicious(tmp_path / "harm")))
+    assert (tmp_path / "harm").exists()  # so it would be noticed
     for name, reason in bad_checkpoints(tmp_path, tiny_checkpoint).items():
         message = fails(demo, checkpoint=tmp_path / name)
         assert reason in message

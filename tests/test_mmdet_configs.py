@@ -26,14 +26,16 @@ def mmdet_folder() -> Path | None:
     spec = importlib.util.find_spec("mmdet")
     if spec is None:
         return None
-    folder = Path(list(spec.submodule_search_locations)[0], ".mim", "configs", "glip")
+    folder = Path(next(iter(spec.submodule_search_locations)), ".mim", "configs", "glip")
     return folder if folder.is_dir() else None
 
 
 FOLDER = mmdet_folder()
 # override_category.py is a script.
 FILES = sorted(f for f in FOLDER.rglob("glip_*.py")) if FOLDER else []
-pytestmark = pytest.mark.skipif(not FILES, reason="mmdet is not installed: pip install mmdet==3.3.0")
+pytestmark = pytest.mark.skipif(
+    not FILES, reason="mmdet is not installed: pip install mmdet==3.3.0"
+)
 each_config = pytest.mark.parametrize("file", FILES or [None], ids=lambda file: file and file.stem)
 
 

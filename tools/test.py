@@ -68,6 +68,8 @@ def prepare_config(args: argparse.Namespace) -> Config:
         raise SetupError(f"expected --out to end in .pkl or .json, got {args.out!r}")
     cfg = load_config(args.config, args.cfg_options)
     check_test_data(cfg)
+    for name in ("val_dataloader", "val_evaluator", "val_cfg"):
+        cfg.pop(name, None)  # not needed, and for many data sets long to print
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get("work_dir") or f"work_dirs/{Path(args.config).stem}"
     cfg.load_from = args.checkpoint

@@ -119,6 +119,6 @@ def _check_leaf(dataset: Mapping) -> None:
 
 
 def _column(key: str, dataset: str) -> str:
-    """Shorten a number's name for its column: ``refcoco_precision@1`` of refcoco_val loses it."""
-    column = key.split("/")[-1]
+    """Shorten a number's name for its column: ``mAP``, and ``precision@1`` of refcoco_val."""
+    column = key.split("/")[-1].removeprefix("bbox_")
     return column.removeprefix(dataset.split("_")[0] + "_")

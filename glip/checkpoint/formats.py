@@ -143,7 +143,7 @@ def convert_in_place(state_dict: dict, prefix: str, *_: object) -> None:
         tensors = find_state_dict({key[len(prefix) :]: value for key, value in own.items()})
     except CheckpointError:
         return
-    if recognise(tensors) not in (None, "glip"):
+    if recognise(tensors):
         result = convert(tensors)
         for key in own:
             del state_dict[key]

@@ -70,6 +70,7 @@ class GLIPTestLoop(TestLoop):
             uses[index] -= 1
             sample = ready[index] if uses[index] else ready.pop(index)
             self.evaluator.process(data_samples=[sample])
+        next(batches, None)  # there is none left: it ends the progress bar
         metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
         self.runner.call_hook("after_test_epoch", metrics=metrics)
         self.runner.call_hook("after_test")

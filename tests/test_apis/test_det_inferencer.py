@@ -300,9 +300,7 @@ def test_equal_names_do_not_overwrite_each_other(inferencer, tmp_path):
         Image.fromarray(noise(index, 30, 40 + index)).save(path)
     inputs = [*paths, noise(9)]
     result = inferencer(inputs, texts=NAMES, out_dir=tmp_path / "out", no_save_pred=False)
-    saved = [
-        json.loads(file.read_text()) for file in sorted(Path(tmp_path, "out/preds").iterdir())
-    ]
+    saved = [json.loads(file.read_text()) for file in sorted(Path(tmp_path, "out/preds").iterdir())]
     assert len(saved) == 5
     assert all(prediction in saved for prediction in result["predictions"])
     assert len(list(Path(tmp_path, "out/vis").iterdir())) == 5
@@ -327,4 +325,3 @@ def test_threshold_keeps_predictions(inferencer, photo):
         inferencer(photo, texts=NAMES, pred_score_thr=thr)["predictions"] for thr in (0.0, 0.9)
     )
     assert low == high
-

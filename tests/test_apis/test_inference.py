@@ -359,4 +359,3 @@ def test_one_chunk_of_everything_is_no_chunking(tiny_cfg, tiny_checkpoint, tiny_
 def test_name_longer_than_the_encoder_reads(tiny_model, photo):
     with pytest.raises(PromptError, match="shorten it"):
         detect(tiny_model, photo, ["bench", "very " * 300 + "long bench"])
-

@@ -49,7 +49,7 @@ def test_mmdet_scope_is_ours():
 
 
 def test_no_such_config():
-    with pytest.raises(FileNotFoundError, match="Close names: .*obj365"):
+    with pytest.raises(FileNotFoundError, match=r"Close names: .*obj365"):
         load_config("glip_swin-t_a_obj365")
 
 

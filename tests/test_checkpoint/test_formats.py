@@ -250,6 +250,17 @@ def test_a_detector_within_another_module(prefix, naming, request, tiny_cfg, our
     same_tensors(dict(loaded), ours)
 
 
+@pytest.mark.parametrize("container", ["model", "state_dict"])
+@pytest.mark.parametrize("naming", ["official", "mmdet", "ours"])
+def test_containers_are_opened(container, naming, request, tiny_cfg, ours):
+    model = build(tiny_cfg)
+    state_dict = {f"module.{key}": v for key, v in request.getfixturevalue(naming).items()}
+    model.load_state_dict({container: state_dict, "optimizer": {"state": {}}, "iteration": 3})
+    loaded = model.state_dict()
+    loaded.pop("language_model._extra_state")
+    same_tensors(dict(loaded), ours)
+
+
 def test_the_given_state_dict_stays_as_it_is(official, tiny_cfg):
     before = list(official)
     build(tiny_cfg).load_state_dict(official)

@@ -20,3 +20,6 @@ val_evaluator = dict(
     dataset_prefixes=list(_base_.flickr30k),
 )
 test_evaluator = val_evaluator
+
+# Not needed in what is printed of the config.
+flickr30k = None

@@ -21,3 +21,6 @@ val_evaluator = dict(
     dataset_prefixes=list(_base_.odinw13),
 )
 test_evaluator = val_evaluator
+
+# Not needed in what is printed of the config.
+odinw13 = odinw35 = None

@@ -18,3 +18,6 @@ val_evaluator = dict(
     dataset_prefixes=list(_base_.refcoco),
 )
 test_evaluator = val_evaluator
+
+# Not needed in what is printed of the config.
+refcoco = None

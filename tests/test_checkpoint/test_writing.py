@@ -1,0 +1,118 @@
+"""Checkpoints that others can read, written whole or not at all."""
+
+import pytest
+import torch
+
+from glip.checkpoint import CheckpointError, open_checkpoint, read_checkpoint, write_checkpoint
+from glip.version import __version__
+
+from .conftest import same_tensors
+
+
+@pytest.mark.parametrize("name", ["x.pth", "x.safetensors", "new/folder/x.pth"])
+def test_what_is_written_is_read_again(name, ours, tmp_path):
+    path = tmp_path / name
+    write_checkpoint(path, ours, config="some_config", tokenizer=b'{"vocab": []}')
+    checkpoint = open_checkpoint(path)
+    carried = checkpoint["state_dict"].pop("language_model._extra_state")
+    assert bytes(carried.tolist()) == b'{"vocab": []}'
+    same_tensors(checkpoint["state_dict"], ours)
+    assert checkpoint["conversion"].source == "glip"
+    assert checkpoint["meta"] == {
+        "format": "glip",
+        "glip_version": __version__,
+        "config": "some_config",
+    }
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_without_a_vocabulary(ours, tmp_path):
+    old = {"language_model._extra_state": torch.ones(3, dtype=torch.uint8)}
+    write_checkpoint(tmp_path / "x.pth", ours | old)
+    same_tensors(read_checkpoint(tmp_path / "x.pth")["state_dict"], ours)
+
+
+@pytest.mark.parametrize("name", ["x.pth", "x.safetensors"])
+def test_mmdet_names(name, ours, mmdet, tmp_path):
+    write_checkpoint(tmp_path / name, ours, naming="mmdet", tokenizer=b"words")
+    written = read_checkpoint(tmp_path / name)
+    same_tensors(written["state_dict"], mmdet)  # no key that MMDetection does not know
+    assert written["meta"]["tokenizer"] == "words"
+    opened = open_checkpoint(tmp_path / name)
+    assert bytes(opened["state_dict"].pop("language_model._extra_state").tolist()) == b"words"
+    same_tensors(opened["state_dict"], ours)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "number"),
+    [("fp16", torch.float16), ("bf16", torch.bfloat16), ("fp32", torch.float32)],
+)
+def test_number_types(dtype, number, ours, tmp_path):
+    counted = ours | {"count": torch.tensor(3)}
+    write_checkpoint(tmp_path / "x.safetensors", counted, dtype=dtype, tokenizer=b"words")
+    written = read_checkpoint(tmp_path / "x.safetensors")["state_dict"]
+    assert written.pop("language_model._extra_state").dtype == torch.uint8
+    assert written.pop("count").dtype == torch.int64
+    same_tensors(written, {key: value.to(number) for key, value in ours.items()})
+
+
+def test_by_default_the_number_type_stays(ours, tmp_path):
+    mixed = {
+        key: value.half() if index % 2 else value for index, (key, value) in enumerate(ours.items())
+    }
+    write_checkpoint(tmp_path / "x.pth", mixed)
+    same_tensors(read_checkpoint(tmp_path / "x.pth")["state_dict"], mixed)
+
+
+def test_tensors_that_are_views(ours, tmp_path):
+    views = {key: value[None].expand(2, *value.shape)[1] for key, value in ours.items()}
+    views["bbox_head.bbox_pred.weight"] = views["bbox_head.bbox_pred.weight"].transpose(0, 1)
+    write_checkpoint(tmp_path / "x.safetensors", views)
+    same_tensors(read_checkpoint(tmp_path / "x.safetensors")["state_dict"], views)
+
+
+@pytest.mark.parametrize("name", ["x", "x.bin", "x.pth.tar", ".pth"])
+def test_other_endings(name, ours, tmp_path):
+    with pytest.raises(CheckpointError, match=r"expected DST to end in \.pth or \.safetensors"):
+        write_checkpoint(tmp_path / name, ours)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_number_types(ours, tmp_path):
+    with pytest.raises(CheckpointError, match=r"one of \['bf16', 'fp16', 'fp32'\], got 'int8'"):
+        write_checkpoint(tmp_path / "x.pth", ours, dtype="int8")
+
+
+@pytest.mark.parametrize("name", ["x.pth", "x.safetensors"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_an_interrupted_write_leaves_the_old_file(name, error, ours, tmp_path, monkeypatch):
+    def break_off(tensors, path, *_):
+        path.write_bytes(b"half of it")
+        raise error("no space left on device")
+
+    path = tmp_path / name
+    path.write_bytes(b"the old one")
+    monkeypatch.setattr("torch.save", break_off)
+    monkeypatch.setattr("safetensors.torch.save_file", break_off)
+    with pytest.raises(CheckpointError if error is OSError else error, match="no space left"):
+        write_checkpoint(path, ours)
+    assert path.read_bytes() == b"the old one"
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+def test_a_file_can_be_written_over_itself(ours, tmp_path):
+    path = tmp_path / "x.pth"
+    write_checkpoint(path, ours)
+    opened = open_checkpoint(path)  # its tensors are still on disk
+    write_checkpoint(path, opened["state_dict"], dtype="fp16")
+    written = read_checkpoint(path)["state_dict"]
+    same_tensors(written, {key: value.half() for key, value in ours.items()})
+
+
+@pytest.mark.parametrize("name", ["file/x.pth", "file/x.safetensors", "folder.pth"])
+def test_where_nothing_can_be_written(name, ours, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "folder.pth").mkdir()
+    with pytest.raises(CheckpointError, match=f"{name} cannot be written"):
+        write_checkpoint(tmp_path / name, ours)
+    assert {entry.name for entry in tmp_path.iterdir()} == {"file", "folder.pth"}

@@ -1,0 +1,132 @@
+"""Cross-attention: the re-associated products against the textbook's."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from glip.models.fusion import BiAttentionBlock
+from glip.models.fusion.attention import BiAttention
+
+B, N, T, C, D, E, HEADS = 2, 21, 7, 6, 10, 24, 3
+
+
+def textbook(attn: BiAttention, visual: Tensor, text: Tensor, mask: Tensor) -> tuple:
+    """The official computation, with every projection made (microsoft/GLIP, fuse_helper.py)."""
+
+    def split(x: Tensor) -> Tensor:
+        return x.view(B, -1, HEADS, E // HEADS).transpose(1, 2)
+
+    query = split(attn.v_proj(visual) * (E // HEADS) ** -0.5)
+    key = split(attn.l_proj(text))
+    values_v, values_l = split(attn.values_v_proj(visual)), split(attn.values_l_proj(text))
+    logits = (query @ key.transpose(2, 3)).clamp(-50000, 50000)  # (B, h, N, T)
+    from_text = logits.transpose(2, 3)
+    from_text = from_text - from_text.max(dim=-1, keepdim=True).values
+    from_text = from_text.clamp(-50000, 50000).softmax(dim=-1)
+    from_image = logits.masked_fill(~mask[:, None, None, :], -9e15).softmax(dim=-1)
+    read = attn.dropout(from_image) @ values_l, attn.dropout(from_text) @ values_v
+    merged = [one.transpose(1, 2).reshape(B, -1, E) for one in read]
+    return attn.out_v_proj(merged[0]), attn.out_l_proj(merged[1])
+
+
+class FixedDropout(nn.Module):
+    """Always drops the same weights, whatever their number."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (torch.arange(x.shape[-1]) % 3 > 0) * 1.5
+
+
+@pytest.fixture
+def inputs():
+    torch.manual_seed(0)
+    attn = BiAttention(C, D, embed_dim=E, num_heads=HEADS, dropout=0.0).double()
+    for parameter in attn.parameters():
+        nn.init.normal_(parameter)
+    visual = torch.randn(B, N, C, dtype=torch.double, requires_grad=True)
+    text = torch.randn(B, T, D, dtype=torch.double, requires_grad=True)
+    mask = torch.ones(B, T, dtype=torch.bool)
+    mask[1, 4:] = False
+    return attn, visual, text, mask
+
+
+def gradients(outputs: tuple, *sources: Tensor) -> tuple:
+    generator = torch.Generator().manual_seed(1)
+    total = sum(
+        (one * torch.randn(one.shape, generator=generator, dtype=one.dtype)).sum()
+        for one in outputs
+    )
+    return torch.autograd.grad(total, sources)
+
+
+def assert_all_close(ours: tuple, theirs: tuple) -> None:
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("dropping", [False, True])
+def test_textbook(inputs, dropping):
+    attn, visual, text, mask = inputs
+    if dropping:
+        # Weights that no longer sum to one: the values' biases must be weighed with them.
+        attn.dropout = FixedDropout()
+    ours, theirs = (f(visual, text, mask) for f in (attn, lambda *x: textbook(attn, *x)))
+    assert_all_close(ours, theirs)
+    sources = (visual, text, *attn.parameters())
+    assert_all_close(gradients(ours, *sources), gradients(theirs, *sources))
+
+
+def test_large_logits(inputs):
+    """Beyond the clamp all logits are alike, in both implementations."""
+    attn, visual, text, mask = inputs
+    with torch.no_grad():
+        attn.v_proj.weight *= 1e4
+        ours, theirs = attn(visual, text, mask), textbook(attn, visual, text, mask)
+        logits = attn._logits(visual, text)
+    assert logits.abs().max() == 50000
+    assert ((logits.abs() == 50000).sum(dim=-1) > 1).any()
+    assert_all_close(ours, theirs)
+
+
+def test_padding_changes_nothing(inputs):
+    attn, visual, text, _ = inputs
+    mask = torch.ones(B, T, dtype=torch.bool)
+    longer = torch.cat([text, torch.randn(B, 5, D, dtype=torch.double)], dim=1)
+    padded = torch.cat([mask, torch.zeros(B, 5, dtype=torch.bool)], dim=1)
+    visual_read, text_read = attn(visual, longer, padded)
+    assert_all_close((visual_read, text_read[:, :T]), attn(visual, text, mask))
+    with pytest.raises(AssertionError):  # and the mask is what does it
+        torch.testing.assert_close(
+            attn(visual, longer, torch.ones_like(padded))[0], attn(visual, text, mask)[0]
+        )
+
+
+def test_block_adds_to_what_is_normalised(inputs):
+    _, _, text, mask = inputs
+    torch.manual_seed(2)
+    block = BiAttentionBlock(C, D, embed_dim=E, num_heads=HEADS, dropout=0.0).double()
+    for parameter in block.parameters():
+        nn.init.normal_(parameter)
+    levels = [torch.randn(B, C, *size, dtype=torch.double) for size in ((3, 5), (2, 2), (1, 2))]
+    fused, fused_text = block(levels, text, mask)
+
+    visual = torch.cat([level.flatten(2).mT for level in levels], dim=1)
+    visual, words = block.layer_norm_v(visual), block.layer_norm_l(text)
+    visual_read, text_read = textbook(block.attn, visual, words, mask)
+    torch.testing.assert_close(fused_text, words + block.gamma_l * text_read)
+    expected = visual + block.gamma_v * visual_read
+    assert [level.shape for level in fused] == [level.shape for level in levels]
+    torch.testing.assert_close(torch.cat([level.flatten(2).mT for level in fused], 1), expected)
+    assert all(level.is_contiguous() for level in fused)
+
+
+def test_start():
+    block = BiAttentionBlock(C, D, embed_dim=E, num_heads=HEADS, init_values=0.25)
+    assert (block.gamma_v == 0.25).all()
+    assert (block.gamma_l == 0.25).all()
+    assert block.attn.v_proj.bias.eq(0).all()
+    limit = (6 / (C + E)) ** 0.5  # Xavier's
+    assert 0.8 * limit < block.attn.v_proj.weight.abs().max() <= limit
+    with pytest.raises(ValueError, match="divide by the 5 heads"):
+        BiAttention(C, D, embed_dim=E, num_heads=5, dropout=0.0)

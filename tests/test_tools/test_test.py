@@ -1,0 +1,201 @@
+"""tools/test.py on every format, interrupted, and in two processes."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from glip.apis import UserError
+from glip.evaluation import load_predictions
+
+from .commands import CONFIGS, command, numbers_of, small_config, tool
+from .conftest import TASKS
+
+KILL = """
+import os
+import signal
+
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+
+@HOOKS.register_module()
+class KillHook(Hook):
+    def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if batch_idx == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def same_predictions(first: Path, second: Path) -> bool:
+    """Compare what two files of predictions say of each image, in any order."""
+    by_id = [{each["img_id"]: each for each in load_predictions(path)} for path in (first, second)]
+    assert by_id[0].keys() == by_id[1].keys()
+    return all(
+        torch.equal(
+            by_id[0][img_id]["pred_instances"][key], by_id[1][img_id]["pred_instances"][key]
+        )
+        for img_id in by_id[0]
+        for key in ("bboxes", "scores", "labels")
+    )
+
+
+def last_table(printed: str) -> list[list[str]]:
+    """Split the table at the end into words, the line under its header left out."""
+    lines = printed.strip().split("\n\n")[-1].splitlines()
+    assert set(lines[1]) == {"-"}
+    return [line.split() for line in (lines[0], *lines[2:])]
+
+
+MAIN = dict(
+    coco="coco/bbox_mAP",
+    lvis="lvis_fixed_ap/AP",
+    flickr30k="Flickr30kTest/flickr30k/Recall@10_all",
+    refcoco="refcocog_val/refexp/mean_precision",
+    odinw="average/coco/bbox_mAP",
+)
+IMAGES = dict(coco=9, lvis=3, flickr30k=12, refcoco=9, odinw=8)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_numbers(runs, task):
+    work_dir, printed, out = runs(task)
+    numbers = numbers_of(work_dir)
+    assert 0 < numbers[MAIN[task]] < 1
+    assert len(load_predictions(out)) == IMAGES[task]
+    assert len(list((work_dir / "drawn").iterdir())) == IMAGES[task]
+    assert "Traceback" not in printed
+    assert "Failed to search registry" not in printed
+    name = MAIN[task].split("/")
+    (row,) = (row for row in last_table(printed) if row[0] in (name[0], MAIN[task]))
+    assert f"{numbers[MAIN[task]]:.3f}" in row
+
+
+def test_table_of_data_sets(runs):
+    _, printed, _ = runs("odinw")
+    header, *rows = last_table(printed)
+    assert header[:4] == ["data", "set", "mAP", "mAP_50"]
+    assert len(rows) == 13 + 1
+    assert rows[0][:3] == ["AerialMaritimeDrone", "(absent)", "-"]
+    assert rows[-1][0] == "average"
+    assert "is absent and is skipped: there is no annotation file" in printed
+
+
+def test_average_is_of_what_is_there(runs):
+    numbers = numbers_of(runs("odinw")[0])
+    present = [numbers[key] for key in numbers if key.endswith("mAP") and "average" not in key]
+    assert len(present) == 3
+    assert numbers["average/coco/bbox_mAP"] == pytest.approx(sum(present) / 3)
+
+
+def test_interrupted(runs, small_configs, examples, tiny_checkpoint, tmp_path, vocabulary):
+    work_dir, _, out = runs("coco")
+    (tmp_path / "kill_hook.py").write_text(KILL)
+    killed = small_config(
+        CONFIGS / TASKS["coco"][0],
+        tmp_path,
+        vocabulary,
+        more='custom_imports = dict(imports=["kill_hook"])\n'
+        'custom_hooks = [dict(type="mmengine.KillHook")]\n',
+    )
+    options = (
+        *("--resume-dir", tmp_path / "finished", "--work-dir", tmp_path / "again"),
+        *("--out", tmp_path / "again.pkl", "--cfg-options", f"data_root={examples['coco']}"),
+    )
+    paths = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
+    command("tools/test.py", killed, tiny_checkpoint, *options, fails=True, PYTHONPATH=paths)
+    first = {path: path.stat().st_mtime_ns for path in (tmp_path / "finished").glob("*.pth")}
+    assert len(first) == 4
+    printed = command("tools/test.py", small_configs["coco"], tiny_checkpoint, *options)
+    assert "4 of 9 images are finished already" in printed
+    assert len(list((tmp_path / "finished").glob("*.pth"))) == 9
+    assert all(path.stat().st_mtime_ns == time for path, time in first.items())
+    assert numbers_of(tmp_path / "again") == numbers_of(work_dir)
+    assert same_predictions(out, tmp_path / "again.pkl")
+    # The folder is of this evaluation only.
+    other = ("model.test_cfg.max_per_img=5", f"data_root={examples['coco']}")
+    printed = command(
+        *("tools/test.py", small_configs["coco"], tiny_checkpoint, *options[:-1], *other),
+        fails=True,
+    )
+    assert printed.strip().splitlines()[-1].startswith("error: ")
+    assert "predictions of another evaluation" in printed
+
+
+def test_two_processes(runs, small_configs, examples, tiny_checkpoint, tmp_path):
+    work_dir, _, out = runs("coco")
+    command(
+        *("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"),
+        *("tools/test.py", small_configs["coco"], tiny_checkpoint, "--launcher", "pytorch"),
+        *("--work-dir", tmp_path, "--out", tmp_path / "predictions.json"),
+        *("--cfg-options", f"data_root={examples['coco']}"),
+    )
+    assert numbers_of(tmp_path) == numbers_of(work_dir)
+    assert len(load_predictions(tmp_path / "predictions.json")) == 9
+    assert same_predictions(out, tmp_path / "predictions.json")
+
+
+def test_data_that_are_not_there(small_configs, tiny_checkpoint):
+    """One sentence, before the model is built (whose type does not exist)."""
+    options = ("--cfg-options", "data_root=nowhere/", "model.type=Never")
+    printed = command("tools/test.py", small_configs["odinw"], "none.pth", *options, fails=True)
+    assert printed.startswith("error: none of the 13 data sets is there")
+    assert len(printed.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("task", "args", "message"),
+    [
+        ("coco", ("--out", "results.txt"), "expected --out to end in .pkl or .json"),
+        ("coco", ("--cfg-options", "test_evaluator="), "has no test_evaluator"),
+        (
+            "coco",
+            ("--cfg-options", "data_root=nowhere/"),
+            "no annotation file 'nowhere/annotations/instances_val2017.json'",
+        ),
+        (
+            "odinw",
+            ("--cfg-options", "test_dataloader.dataset.skip_missing=False"),
+            "no annotation file 'data/odinw/AerialMaritimeDrone/large/valid/annotations",
+        ),
+    ],
+)
+def test_wishes_that_cannot_be_met(small_configs, task, args, message):
+    test = tool("test.py")
+    with pytest.raises(UserError, match=re.escape(message)) as caught:
+        test.prepare_config(test.parse_args([str(small_configs[task]), "none.pth", *args]))
+    assert "\n" not in str(caught.value)
+
+
+def test_own_data(examples, tiny_checkpoint, vocabulary, tmp_path):
+    """The template for one's own data, on COCO's examples."""
+    template = (CONFIGS / "_templates" / "custom_coco.py").read_text()
+    root = Path(examples["coco"])
+    paths = {
+        '"data/my_data/annotations.json"': str(root / "annotations/instances_val2017.json"),
+        '"data/my_data/images/"': str(root / "val2017"),
+        '"../glip': str(CONFIGS / "glip"),
+    }
+    for old, new in paths.items():
+        assert template.count(old) == 1
+        template = template.replace(old, repr(new) if old.endswith('"') else f'"{new}')
+    for classes, message in (
+        ('("stop sign", "dining table")', None),
+        ('("stop sign", "diningtable")', "'diningtable' is not in the file, but 'dining table' is"),
+    ):
+        mine = tmp_path / "mine.py"
+        mine.write_text(template.replace('("balloon", "kite")', classes))
+        config = small_config(mine, tmp_path, vocabulary)
+        printed = command(
+            *("tools/test.py", config, tiny_checkpoint, "--work-dir", tmp_path / "work"),
+            fails=message is not None,
+        )
+        if message is None:
+            assert last_table(printed)[1][0] == "coco/bbox_mAP"
+        else:
+            assert message in printed
+            assert "Traceback" not in printed
