@@ -17,10 +17,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from mmengine.config import DictAction
-
 from glip.apis import DetInferencer, init_detector
-from glip.apis.cli import positive_int, run
+from glip.apis.cli import CfgOptions, positive_int, run
 from glip.datasets.images import ImageReadError
 from glip.text import Prompt, PromptError, parse_prompt
 
@@ -70,7 +68,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--no-save-pred", action="store_true", help="save no predictions")
     parser.add_argument("--print-result", action="store_true", help="print the predictions")
     parser.add_argument(
-        "--cfg-options", nargs="+", action=DictAction, help="override the config: key=value ..."
+        "--cfg-options", nargs="+", action=CfgOptions, help="override the config: key=value ..."
     )
     return parser.parse_args(argv)
 

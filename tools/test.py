@@ -17,11 +17,11 @@ import argparse
 import os
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 from glip.apis import SetupError, load_config
-from glip.apis.cli import run
+from glip.apis.cli import CfgOptions, run
 from glip.apis.evaluation import check_test_data, dataset_names, format_metrics
 from glip.engine import GLIPRunner, OtherEvaluationError
 from glip.evaluation import DumpDetResults
@@ -45,7 +45,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         "--resume-dir", help="keep finished predictions here, and continue from those that are"
     )
     parser.add_argument(
-        "--cfg-options", nargs="+", action=DictAction, help="override the config: key=value ..."
+        "--cfg-options", nargs="+", action=CfgOptions, help="override the config: key=value ..."
     )
     parser.add_argument(
         "--launcher", choices=("none", "pytorch", "slurm", "mpi"), default="none", help="launcher"

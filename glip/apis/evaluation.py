@@ -82,7 +82,9 @@ def format_metrics(metrics: Mapping[str, float], datasets: Sequence[str] = ()) -
             found[name][_column(key, name)] = value
         else:
             rest.append([key, value])
-    columns = list(dict.fromkeys(key for numbers in found.values() for key in numbers))[:_COLUMNS]
+    columns = list(dict.fromkeys(key for numbers in found.values() for key in numbers))
+    # Recall on all phrases goes before that on each kind.
+    columns = sorted(columns, key=lambda column: not column.endswith("_all"))[:_COLUMNS]
     if not found["average"]:
         del found["average"]
     rows = [

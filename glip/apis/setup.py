@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -144,10 +145,11 @@ def config_name(cfg: Config) -> str:
 
 
 def brief(error: Exception) -> str:
-    """The kind of an error and the beginning of its first line, for another error's message."""
+    """The kind of an error and its first sentence, for another error's message."""
     # str(KeyError) is the repr of its message.
     text = str(error.args[0] if isinstance(error, KeyError) and error.args else error).strip()
-    return f"{type(error).__name__}: {text.splitlines()[0][:200]}" if text else type(error).__name__
+    sentence = re.split(r"\.\s|\n", text)[0].rstrip(".")[:200]
+    return f"{type(error).__name__}: {sentence}" if sentence else type(error).__name__
 
 
 def check_device(device: str | torch.device) -> torch.device:

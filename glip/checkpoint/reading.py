@@ -6,6 +6,7 @@ containers and what mmengine's runner writes beside them are accepted.
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import re
@@ -104,6 +105,15 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
     return {"state_dict": tensors, "meta": meta}
 
 
+def restricted_loads(content: bytes) -> Any:
+    """Unpickle numbers, text, numpy arrays and plain containers, and nothing else.
+
+    Raises:
+        pickle.UnpicklingError: it names anything else.
+    """
+    return _RestrictedUnpickler(io.BytesIO(content)).load()
+
+
 def _load_pickle(path: Path) -> Any:
     # Old files are not zip archives and cannot be mapped.
     mmap = zipfile.is_zipfile(path)
@@ -195,7 +205,8 @@ _TORCH_NAMES = frozenset(
         "torch._utils._rebuild_parameter",
         "torch.Size",
         "torch.device",
-        "_codecs.encode",  # how old pickles write bytes
+        "_codecs.encode",  # how old pickles write bytes, and an empty one
+        "builtins.bytes",
         "collections.OrderedDict",
     )
 )

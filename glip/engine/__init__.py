@@ -3,7 +3,14 @@
 from glip.visualization.hook import DetVisualizationHook
 
 from .finished import OtherEvaluationError
+from .logger_hook import LoggerHook
 from .loops import GLIPTestLoop
 from .runner import GLIPRunner
 
-__all__ = ["DetVisualizationHook", "GLIPRunner", "GLIPTestLoop", "OtherEvaluationError"]
+__all__ = [
+    "DetVisualizationHook",
+    "GLIPRunner",
+    "GLIPTestLoop",
+    "LoggerHook",
+    "OtherEvaluationError",
+]

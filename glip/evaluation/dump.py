@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import torch
 from mmengine import fileio
 from mmengine.logging import print_log
 
+from glip.checkpoint.reading import restricted_loads
 from glip.datasets.annotation_file import AnnotationFileNotFoundError, DataError
 from glip.evaluation.image_metric import ImageMetric, Predictions
 from glip.registry import METRICS
@@ -27,7 +30,7 @@ class DumpDetResults(ImageMetric):
     The file is a list with a dictionary for each image: its meta information (``img_id``,
     ``img_path``, ``ori_shape``, a caption's phrases and their true boxes, ...; not a list of class
     names) and ``pred_instances`` with ``bboxes`` (K lists xyxy in pixels of the original image),
-    ``scores``, ``labels`` and ``label_names``. Pickled files hold tensors, JSON files lists.
+    ``scores``, ``labels`` and ``label_names``. Pickled files hold numpy arrays, JSON files lists.
     :func:`load_predictions` reads both; an evaluator's ``offline_evaluate`` scores them.
 
     Args:
@@ -60,9 +63,9 @@ class DumpDetResults(ImageMetric):
         """Keep an image's meta information and detections."""
         given = sample["pred_instances"]
         instances: dict[str, Any] = dict(
-            bboxes=torch.from_numpy(predictions.bboxes).float(),
-            scores=torch.from_numpy(predictions.scores).float(),
-            labels=torch.from_numpy(predictions.labels),
+            bboxes=predictions.bboxes.astype(np.float32),
+            scores=predictions.scores.astype(np.float32),
+            labels=predictions.labels.astype(np.int64),
         )
         names = given.get("label_names")
         if names is not None and len(names) == len(predictions):
@@ -91,7 +94,7 @@ class DumpDetResults(ImageMetric):
 def load_predictions(path: str | Path) -> list[dict[str, Any]]:
     """Read what :class:`DumpDetResults` stored.
 
-    A pickled file can run code when it is read: read only your own.
+    Of a pickled file only numbers, text and plain containers are read; it cannot run code.
 
     Args:
         path: of the ``.pkl`` or ``.json`` file.
@@ -106,7 +109,7 @@ def load_predictions(path: str | Path) -> list[dict[str, Any]]:
     """
     if not fileio.exists(str(path)):
         raise AnnotationFileNotFoundError(f"there is no file of predictions '{path}'.")
-    stored = fileio.load(str(path))
+    stored = _read(str(path))
     if not isinstance(stored, list) or any("pred_instances" not in each for each in stored):
         raise DataError(
             f"'{path}' does not hold predictions as DumpDetResults stores them: expected a list "
@@ -119,6 +122,19 @@ def load_predictions(path: str | Path) -> list[dict[str, Any]]:
         instances["bboxes"] = instances["bboxes"].reshape(-1, 4)
         instances["labels"] = torch.as_tensor(instances["labels"], dtype=torch.int64)
     return stored
+
+
+def _read(path: str) -> Any:
+    content = fileio.get(path)
+    try:
+        if path.endswith(".json"):
+            return json.loads(content)
+        return restricted_loads(content)
+    except (pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+        raise DataError(
+            f"'{path}' cannot be read as stored predictions ({error}): expected a .pkl or .json "
+            "file that tools/test.py --out wrote."
+        ) from error
 
 
 def write_odinw_submission(parts: Mapping[str, str | Path], path: str | Path) -> None:
@@ -152,9 +168,9 @@ def _is_names(key: str, value: Any) -> bool:
 
 
 def _as_lists(image: dict[str, Any]) -> dict[str, Any]:
-    """Turn tensors and numpy numbers into what JSON can hold."""
+    """Turn arrays and numpy numbers into what JSON can hold."""
     instances = {
-        key: value.tolist() if isinstance(value, torch.Tensor) else value
+        key: value.tolist() if isinstance(value, np.ndarray) else value
         for key, value in image["pred_instances"].items()
     }
     plain = {

@@ -104,7 +104,7 @@ def _fit(group: list[int], extents: list[tuple[int, int]], budget: int) -> list[
     first = last = 0
     for index in sorted(group, key=extents.__getitem__):
         begin, end = extents[index]
-        if parts and max(last, end) - first <= budget:
+        if parts and end - first <= budget:
             parts[-1].append(index)
             last = max(last, end)
         else:

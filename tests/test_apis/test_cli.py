@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from glip.apis.cli import positive_int, run
+from glip.apis.cli import CfgOptions, positive_int, run
 from glip.apis.setup import SetupError
 from glip.checkpoint import CheckpointError
 from glip.datasets.images import ImageReadError
@@ -53,3 +53,14 @@ def test_positive_int():
     for text in ("0", "-1", "1.5", "many", ""):
         with pytest.raises(argparse.ArgumentTypeError, match="1 or more"):
             positive_int(text)
+
+
+def test_cfg_options(capsys):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cfg-options", nargs="+", action=CfgOptions)
+    given = ["model.test_cfg.max_per_img=3", "a=[1,2]", "b=(x,y)", "c=d=e"]
+    options = parser.parse_args(["--cfg-options", *given]).cfg_options
+    assert options == {"model.test_cfg.max_per_img": 3, "a": [1, 2], "b": ("x", "y"), "c": "d=e"}
+    with pytest.raises(SystemExit, match="2"):
+        parser.parse_args(["--cfg-options", "a"])
+    assert "argument --cfg-options: expected key=value ..., got ['a']" in capsys.readouterr().err

@@ -238,6 +238,18 @@ def test_phrase_of_several_ranges(tiny_model, photo):
     assert set(instances.label_names) == {"green blue"}
 
 
+def test_overlapping_phrases(tiny_model, photo):
+    """Each is looked for as if it were alone in the caption."""
+    caption, spans = "red bench", [[[0, 9]], [[4, 9]]]
+    instances = detect(tiny_model, photo, caption, tokens_positive=spans).pred_instances
+    assert set(instances.label_names) == {"red bench", "bench"}
+    for label, span in enumerate(spans):
+        alone = detect(tiny_model, photo, caption, tokens_positive=[span]).pred_instances
+        own = instances[instances.labels == label]
+        torch.testing.assert_close(own.scores, alone.scores[: len(own)])
+        torch.testing.assert_close(own.bboxes, alone.bboxes[: len(own)])
+
+
 def test_vocabulary_of_a_data_set(tiny_model, photo):
     instances = detect(tiny_model, photo, "$: coco").pred_instances
     names = load_vocabulary("coco")

@@ -1,11 +1,13 @@
 """Stored predictions score the same, and the submission has the challenge's form."""
 
 import json
+import pickle
+from pathlib import Path
 
 import pytest
 from mmengine.evaluator import Evaluator
 
-from glip.datasets import AnnotationFileNotFoundError
+from glip.datasets import AnnotationFileNotFoundError, DataError
 from glip.evaluation import CocoMetric, load_predictions, write_odinw_submission
 from glip.registry import METRICS
 
@@ -69,3 +71,20 @@ def test_errors(tmp_path):
         load_predictions(tmp_path / "none.pkl")
     with pytest.raises(ValueError, match="does not hold predictions"):
         load_predictions(write(tmp_path / "other.json", [dict(score=1)]))
+
+
+class Evil:
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return (Path.touch, (self.mark,))
+
+
+def test_pickles_run_no_code(tmp_path):
+
+    file = tmp_path / "preds.pkl"
+    file.write_bytes(pickle.dumps([{"pred_instances": Evil(tmp_path / "ran")}]))
+    with pytest.raises(DataError, match=r"preds\.pkl"):
+        load_predictions(file)
+    assert not (tmp_path / "ran").exists()

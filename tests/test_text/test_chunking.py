@@ -203,6 +203,13 @@ def test_a_span_within_a_word_keeps_the_word(tokenizer):
     assert [ids_of_phrases(piece.tokens)[0] for piece in pieces] == whole
 
 
+def test_spaces_at_the_ends_of_a_span(tokenizer):
+    prompt = Prompt.from_spans("one two  three  four five", [[7, 16]])
+    (piece,) = chunk_prompt(prompt, tokenizer, max_tokens=3)
+    assert piece.tokens.prompt.caption == "  three  "
+    assert phrase_texts(piece.tokens.prompt) == [["  three  "]]
+
+
 def test_a_phrase_in_two_places_is_not_torn(tokenizer):
     caption = "one two three four five six seven eight nine ten"
     prompt = Prompt.from_spans(caption, [[[0, 3], [14, 18]], [[45, 48]]])

@@ -180,9 +180,9 @@ def test_names_of_spans():
     [
         ([[[0, 25]]], r"span \[0, 25\) of phrase '.*' is not inside the caption of 24 characters"),
         ([[[2, 9]], [[30, 40]]], r"span \[30, 40\)"),
-        ([[[-3, 5]]], r"span \[-3, 5\)"),
-        ([[[9, 2]]], r"span \[9, 2\)"),
-        ([[[5, 5]]], r"span \[5, 5\)"),
+        ([[[-3, 24]]], r"span \[-3, 24\) of phrase 'nch' is not inside"),
+        ([[[9, 2]]], r"span \[9, 2\) of phrase '' is not inside"),
+        ([[[5, 5]]], r"span \[5, 5\) of phrase '' is not inside"),
         ([[[1, 2]]], "holds only spaces"),
         ([[]], "has no spans"),
         ([], "nothing to look for"),

@@ -101,8 +101,9 @@ def command(*args: str | Path, fails: bool = False, **variables: str) -> str:
 
 def tool(path: str) -> ModuleType:
     """Import a file of tools/, to call it without a new interpreter."""
-    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / "tools" / path)
-    module = importlib.util.module_from_spec(spec)
+    name = f"tools_{Path(path).stem}"
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / path)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 

@@ -29,6 +29,8 @@ TASKS = dict(
     refcoco=("refcoco/glip_atss_swin-t_bc_fpn_dyhead_pretrain_zeroshot_refexp.py", "coco"),
     odinw=("odinw/glip_atss_swin-t_bc_fpn_dyhead_pretrain_odinw13.py", "odinw"),
 )
+#: More options of a task: the kinds of Flickr30k's phrases come from the original annotations.
+OPTIONS = dict(flickr30k=("test_dataloader.dataset.datasets.0.entities_root=.",))
 
 
 @pytest.fixture(scope="session")
@@ -78,7 +80,7 @@ def runs(
             printed = command(
                 *("tools/test.py", small_configs[task], tiny_checkpoint),
                 *("--work-dir", work_dir, "--out", out, "--show-dir", work_dir / "drawn"),
-                *("--cfg-options", f"data_root={examples[task]}"),
+                *("--cfg-options", f"data_root={examples[task]}", *OPTIONS.get(task, ())),
             )
             done[task] = work_dir, printed, out
         return done[task]

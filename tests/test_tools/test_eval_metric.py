@@ -35,7 +35,6 @@ def test_command(runs, small_configs, examples, tmp_path):
 
 
 def test_another_protocol(runs, small_configs, examples):
-    """Boxes merged, and the kinds of phrases from the original annotations."""
     _, _, predictions = runs("flickr30k")
     metrics = tool(TOOL).main(
         [

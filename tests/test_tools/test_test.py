@@ -92,6 +92,12 @@ def test_average_is_of_what_is_there(runs):
     assert numbers["average/coco/bbox_mAP"] == pytest.approx(sum(present) / 3)
 
 
+def test_kinds_of_phrases(runs):
+    numbers = numbers_of(runs("flickr30k")[0])
+    assert "Flickr30kVal/flickr30k/Recall@1_vehicles" in numbers
+    assert "Flickr30kTest/flickr30k/Recall@1_vehicles" not in numbers
+
+
 def test_interrupted(runs, small_configs, examples, tiny_checkpoint, tmp_path, vocabulary):
     work_dir, _, out = runs("coco")
     (tmp_path / "kill_hook.py").write_text(KILL)
@@ -171,31 +177,28 @@ def test_wishes_that_cannot_be_met(small_configs, task, args, message):
     assert "\n" not in str(caught.value)
 
 
-def test_own_data(examples, tiny_checkpoint, vocabulary, tmp_path):
+def own_config(template: str, root: Path, classes: str, folder: Path, vocabulary: str) -> Path:
+    """Fill in the template for one's own data, and make it small."""
+    for old, new in (
+        ('("balloon", "kite")', classes),
+        ('"data/my_data/annotations.json"', repr(str(root / "annotations/instances_val2017.json"))),
+        ('"data/my_data/images/"', repr(str(root / "val2017"))),
+        ('"../glip', f'"{CONFIGS}/glip'),
+    ):
+        assert template.count(old) == 1
+        template = template.replace(old, new)
+    mine = folder / "mine.py"
+    mine.write_text(template)
+    return small_config(mine, folder, vocabulary)
+
+
+def test_own_data(runs, examples, tiny_checkpoint, vocabulary, tmp_path):
     """The template for one's own data, on COCO's examples."""
     template = (CONFIGS / "_templates" / "custom_coco.py").read_text()
-    root = Path(examples["coco"])
-    paths = {
-        '"data/my_data/annotations.json"': str(root / "annotations/instances_val2017.json"),
-        '"data/my_data/images/"': str(root / "val2017"),
-        '"../glip': str(CONFIGS / "glip"),
-    }
-    for old, new in paths.items():
-        assert template.count(old) == 1
-        template = template.replace(old, repr(new) if old.endswith('"') else f'"{new}')
-    for classes, message in (
-        ('("stop sign", "dining table")', None),
-        ('("stop sign", "diningtable")', "'diningtable' is not in the file, but 'dining table' is"),
-    ):
-        mine = tmp_path / "mine.py"
-        mine.write_text(template.replace('("balloon", "kite")', classes))
-        config = small_config(mine, tmp_path, vocabulary)
-        printed = command(
-            *("tools/test.py", config, tiny_checkpoint, "--work-dir", tmp_path / "work"),
-            fails=message is not None,
-        )
-        if message is None:
-            assert last_table(printed)[1][0] == "coco/bbox_mAP"
-        else:
-            assert message in printed
-            assert "Traceback" not in printed
+    data = (template, Path(examples["coco"]))
+    config = own_config(*data, '("stop sign", "dining table")', tmp_path, vocabulary)
+    printed = command("tools/test.py", config, tiny_checkpoint, "--work-dir", tmp_path / "work")
+    assert last_table(printed)[1][0] == "coco/bbox_mAP"
+    config = own_config(*data, '("stop sign", "diningtable")', tmp_path, vocabulary)
+    with pytest.raises(UserError, match="'diningtable' is not in the file, but 'dining table' is"):
+        tool("analysis_tools/eval_metric.py").main([str(config), str(runs("coco")[2])])

@@ -22,12 +22,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import DictAction
 from mmengine.fileio import dump
 from mmengine.registry import DefaultScope
 
 from glip.apis import SetupError, load_config
-from glip.apis.cli import run
+from glip.apis.cli import CfgOptions, run
 from glip.apis.evaluation import (
     build_evaluator,
     check_test_data,
@@ -48,7 +47,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("predictions", help="file that tools/test.py --out stored: .pkl or .json")
     parser.add_argument("--out", help="store the numbers here: .json")
     parser.add_argument(
-        "--cfg-options", nargs="+", action=DictAction, help="override the config: key=value ..."
+        "--cfg-options", nargs="+", action=CfgOptions, help="override the config: key=value ..."
     )
     return parser.parse_args(argv)
 

@@ -75,6 +75,9 @@ def _gather_conv(
     batch, channels, height, width = x.shape
     corners, weights = _corners(offset, mask, (height, width), stride)  # (B * P * 9, 4)
     rows = x.permute(0, 2, 3, 1).reshape(-1, channels)  # (B * H * W, C)
+    if weights.requires_grad and not rows.requires_grad:
+        # Below a frozen backbone: torch 2.1's embedding_bag fails on gradients to weights alone.
+        rows = rows.detach().requires_grad_()
     matrix = weight.permute(2, 3, 1, 0).flatten(0, 2)  # (9C, K)
     blocks = [
         torch.addmm(

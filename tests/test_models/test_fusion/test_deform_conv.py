@@ -71,6 +71,19 @@ def test_as_torchvision_does(size, spread, stride):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-3)
 
 
+def test_gradients_below_a_frozen_backbone():
+    """The offsets learn although the image needs no gradient."""
+    x, *others = inputs(5, 6)
+    learning = [t.requires_grad_() for t in others]
+    found = modulated_deform_conv(x, *learning)
+    offset, mask, weight, bias = learning
+    expected = deform_conv2d(x, offset, weight, bias, padding=1, mask=mask)
+    ours, theirs = (torch.autograd.grad(y.square().sum(), learning) for y in (found, expected))
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-3)
+    assert not x.requires_grad
+
+
 @pytest.mark.parametrize("stride", [1, 2])
 def test_without_offsets_it_is_a_convolution(stride):
     x, offset, mask, weight, bias = inputs(7, 6, stride)

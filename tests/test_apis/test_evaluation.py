@@ -1,0 +1,105 @@
+"""The first look at the data, and the last table."""
+
+from __future__ import annotations
+
+import pytest
+from mmengine.config import Config
+
+from glip.apis import SetupError
+from glip.apis.evaluation import check_test_data, dataset_names, format_metrics
+from glip.datasets import AnnotationFileNotFoundError
+
+
+def config(dataset: dict) -> Config:
+    return Config(dict(test_dataloader=dict(dataset=dataset), test_evaluator=dict(type="M")))
+
+
+@pytest.fixture
+def there(tmp_path):
+    (tmp_path / "a.json").write_text("{}")
+    return str(tmp_path)
+
+
+def test_one_data_set(there):
+    check_test_data(config(dict(data_root=there, ann_file="a.json", test_mode=True)))
+    check_test_data(config(dict(data_root="elsewhere", ann_file=f"{there}/a.json")))
+    check_test_data(config(dict(type="OfOnesOwn")))
+    with pytest.raises(AnnotationFileNotFoundError, match=r"no annotation file '.*b\.json'"):
+        check_test_data(config(dict(data_root=there, ann_file="b.json", test_mode=True)))
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_several_data_sets(there, wrapped):
+    def joined(*files, test_mode=True, **more):
+        parts = [dict(data_root=there, ann_file=each, test_mode=test_mode) for each in files]
+        datasets = dict(type="ConcatDataset", datasets=parts, **more)
+        return config(dict(type="Wrapper", dataset=datasets) if wrapped else datasets)
+
+    check_test_data(joined("a.json", "b.json"))
+    with pytest.raises(AnnotationFileNotFoundError, match="none of the 2 data sets is there"):
+        check_test_data(joined("b.json", "c.json"))
+    # As ConcatDataset has it: only data sets for testing are skipped, unless it says otherwise.
+    with pytest.raises(AnnotationFileNotFoundError, match=r"no annotation file '.*b\.json'"):
+        check_test_data(joined("a.json", "b.json", test_mode=False))
+    if not wrapped:
+        check_test_data(joined("a.json", "b.json", test_mode=False, skip_missing=True))
+        with pytest.raises(AnnotationFileNotFoundError, match=r"no annotation file '.*b\.json'"):
+            check_test_data(joined("a.json", "b.json", skip_missing=False))
+
+
+@pytest.mark.parametrize("lacks", ["test_dataloader", "test_evaluator"])
+def test_nothing_to_test(lacks):
+    cfg = config(dict(type="OfOnesOwn"))
+    cfg[lacks] = None
+    with pytest.raises(SetupError, match=f"the config has no {lacks}: there is nothing"):
+        check_test_data(cfg)
+
+
+def test_table_of_one_data_set():
+    assert format_metrics({"coco/bbox_mAP": 0.25, "coco/bbox_mAP_l": -1.0}).splitlines() == [
+        "metric           value",
+        "----------------------",
+        "coco/bbox_mAP    0.250",
+        "coco/bbox_mAP_l      -",
+    ]
+
+
+def test_table_of_several_data_sets():
+    metrics = {
+        "fish/coco/bbox_mAP": 0.5,
+        "fish/coco/bbox_mAP_50": 0.75,
+        "hands/coco/bbox_mAP": 0.25,
+        "average/coco/bbox_mAP": 0.375,
+        "other/number": 1.0,
+    }
+    assert format_metrics(metrics, ["fish", "birds", "hands"]).splitlines() == [
+        "data set          mAP  mAP_50",
+        "-----------------------------",
+        "fish            0.500   0.750",
+        "birds (absent)      -       -",
+        "hands           0.250       -",
+        "average         0.375       -",
+        "",
+        "metric        value",
+        "-------------------",
+        "other/number  1.000",
+    ]
+
+
+def test_columns_are_shared_and_few():
+    names = ["refcoco_val", "refcoco+_val"]
+    metrics = {f"{name}/refexp/{name.split('_')[0]}_precision@1": 0.5 for name in names}
+    assert format_metrics(metrics, names).splitlines()[0].split() == ["data", "set", "precision@1"]
+    kinds = [f"Recall@{k}_{kind}" for k in (1, 5) for kind in ("animals", "all", "people", "other")]
+    header = format_metrics({f"val/flickr30k/{kind}": 0.5 for kind in kinds}, ["val"]).split("\n")[
+        0
+    ]
+    assert header.split()[2:4] == ["Recall@1_all", "Recall@5_all"]
+    assert len(header.split()) == 2 + 6
+
+
+def test_names_of_data_sets():
+    assert dataset_names(Config(dict(test_evaluator=dict(type="M")))) == []
+    assert dataset_names(Config(dict(test_evaluator=[dict(type="M")]))) == []
+    cfg = Config(dict(test_evaluator=dict(type="M", metrics=[], dataset_prefixes=("a", "b"))))
+    assert dataset_names(cfg) == ["a", "b"]

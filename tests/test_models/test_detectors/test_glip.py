@@ -1,0 +1,93 @@
+"""The detector as mmengine's runner calls it; what it detects is tested in test_apis."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+
+from glip.models import DetDataPreprocessor
+from glip.models.heads import HeadOutputs
+from glip.registry import MODELS
+from glip.structures import DetDataSample
+from glip.text import PromptError, load_vocabulary
+
+
+def sample_of(**meta: object) -> DetDataSample:
+    return DetDataSample(metainfo=dict(img_shape=(60, 90), scale_factor=(0.5, 0.5)) | meta)
+
+
+@pytest.fixture
+def images():
+    return torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+
+
+def test_raw_outputs(tiny_model, images):
+    samples = [sample_of(text="bench . car ."), sample_of(text="traffic light .")]
+    with torch.no_grad():
+        outputs = tiny_model(images, samples, mode="tensor")
+    assert isinstance(outputs, HeadOutputs)
+    assert outputs.sizes == [(8, 12), (4, 6), (2, 3), (1, 2), (1, 1)]
+    # [CLS] bench . car [SEP]
+    assert [tuple(level.shape) for level in outputs.token_logits][:2] == [(2, 96, 5), (2, 24, 5)]
+    assert [tuple(level.shape) for level in outputs.deltas][:2] == [(2, 96, 4), (2, 24, 4)]
+    assert [tuple(level.shape) for level in outputs.centerness][:2] == [(2, 96), (2, 24)]
+
+
+def test_prediction(tiny_model, images):
+    samples = [sample_of(text="bench . car ."), sample_of(text=["dog"])]
+    with torch.no_grad():
+        found = tiny_model(images, samples, mode="predict")
+    assert found is samples
+    for sample, names in zip(found, (["bench", "car"], ["dog"]), strict=True):
+        instances = sample.pred_instances
+        assert len(instances) > 0
+        assert instances.label_names == [names[label] for label in instances.labels.tolist()]
+        assert (instances.bboxes[:, 2] <= 90 / 0.5).all()
+        assert (instances.bboxes[:, 3] <= 60 / 0.5).all()
+        assert instances.bboxes[:, 2].max() > 90
+
+
+@pytest.mark.parametrize(
+    ("meta", "names"),
+    [
+        (dict(text=("bench", "traffic light")), {"bench", "traffic light"}),
+        (dict(text="bench. car", custom_entities=True), {"bench", "car"}),
+        (dict(text="a dog here", tokens_positive=[[[2, 5]]]), {"dog"}),
+        (
+            dict(text=("dog", "cat"), caption_prompt={"cat": dict(suffix=" with stripes")}),
+            {"dog", "cat"},
+        ),
+    ],
+)
+def test_prompts_of_data_sets(tiny_model, images, meta, names):
+    (prompt,) = {chunk.tokens.prompt for chunk in tiny_model.read_prompt(sample_of(**meta))}
+    assert set(prompt.names) == names
+    assert ("with stripes" in prompt.caption) == ("caption_prompt" in meta)
+    found = tiny_model.predict(images[:1], [sample_of(**meta)])[0].pred_instances
+    assert set(found.label_names) == names
+
+
+def test_what_cannot_be_run(tiny_model, images):
+    samples = [sample_of(text="a ."), sample_of(text="b .")]
+    with pytest.raises(ValueError, match="got 'train'"):
+        tiny_model(images, samples, mode="train")
+    with pytest.raises(ValueError, match="got none"):
+        tiny_model(images, mode="predict")
+    with pytest.raises(PromptError, match="return_classes=True"):
+        tiny_model(images, [sample_of(), sample_of()], mode="predict")
+    long = [sample_of(text=load_vocabulary("lvis")), sample_of(text="b .")]
+    with pytest.raises(PromptError, match="too long for one"):
+        tiny_model(images, long, mode="tensor")
+
+
+def test_official_preprocessing_by_default(tiny_cfg):
+    cfg = Config(dict(model=tiny_cfg.model.to_dict())).model
+    del cfg["data_preprocessor"]
+    with DefaultScope.overwrite_default_scope("glip"):
+        model = MODELS.build(cfg)
+    assert type(model.data_preprocessor) is DetDataPreprocessor
+    assert model.data_preprocessor.mean.flatten().tolist() == pytest.approx(
+        [103.53, 116.28, 123.675]
+    )
