@@ -15,7 +15,7 @@ from torch import nn
 from glip.apis.cfg_options import move_data_root, switch_caption_prompts
 from glip.checkpoint import CheckpointError, load_checkpoint
 from glip.config import find_config
-from glip.datasets.annotation_file import AnnotationFileError
+from glip.datasets.annotation_file import DataError
 from glip.datasets.images import ImageReadError
 from glip.models import GLIP
 from glip.registry import MODELS
@@ -28,8 +28,8 @@ class SetupError(ValueError):
 
 #: What a user can mend; command lines print its message without a traceback.
 UserError = (
-    AnnotationFileError,
     CheckpointError,
+    DataError,
     ImageReadError,
     OSError,
     PromptError,

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from mmengine.fileio import dump
 from mmengine.registry import DefaultScope
@@ -33,7 +32,6 @@ from glip.apis.evaluation import (
     dataset_names,
     format_metrics,
 )
-from glip.datasets.annotation_file import AnnotationFileError
 from glip.evaluation import load_predictions
 from glip.registry import DATASETS
 
@@ -52,21 +50,6 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def read_predictions(path: str) -> list[dict[str, Any]]:
-    """Read stored predictions.
-
-    Raises:
-        SetupError: the file holds something else.
-        AnnotationFileError: there is no such file.
-    """
-    try:
-        return load_predictions(path)
-    except AnnotationFileError:
-        raise
-    except (ValueError, KeyError, TypeError) as error:
-        raise SetupError(str(error)) from error
-
-
 def main(argv: list[str] | None = None) -> dict[str, float]:
     """Score; see the module's docstring.
 
@@ -78,7 +61,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
         raise SetupError(f"expected --out to end in .json, got {args.out!r}")
     cfg = load_config(args.config, args.cfg_options)
     check_test_data(cfg)
-    predictions = read_predictions(args.predictions)
+    predictions = load_predictions(args.predictions)
     with DefaultScope.overwrite_default_scope(cfg.get("default_scope", "glip")):
         dataset = DATASETS.build(cfg.test_dataloader.dataset)
         evaluator = build_evaluator(cfg)

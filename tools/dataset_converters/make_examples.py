@@ -180,7 +180,7 @@ def make_flickr30k(root: Path, painter: Painter) -> None:
     """Make val and test in MDETR's format, and the original annotations they come from."""
     for split, first in (("val", 1000), ("test", 2000)):
         images, annotations = [], []
-        for number in range(first, first + 3):
+        for number in range(first, first + 2):
             picture = painter.draw(root / "flickr30k_images" / f"{number}.jpg", 3)
             write_entities(root, number, picture)
             for sentence in (0, 1):
@@ -239,10 +239,10 @@ def write_entities(root: Path, number: int, picture: Picture) -> None:
 
 
 def make_refcoco(root: Path, painter: Painter) -> None:
-    """Make three of the eight splits, three expressions each."""
+    """Make three of the eight splits, two expressions each."""
     for start, name in enumerate(("refcoco_val", "refcoco_testA", "refcocog_val")):
         images, annotations = [], []
-        for number in range(3 * start + 1, 3 * start + 4):
+        for number in (2 * start + 1, 2 * start + 2):
             file = f"COCO_train2014_{number:012d}.jpg"
             picture = painter.draw(root / "train2014" / file, 2)
             kind, box = picture.things[0]
@@ -262,7 +262,7 @@ def make_odinw(root: Path, painter: Painter) -> None:
     aquarium = ["fish", "jellyfish", "penguin", "puffin", "shark", "starfish", "stingray"]
     for folder, file, names, count in (
         ("Aquarium/Aquarium Combined.v2-raw-1024.coco", "valid/", aquarium, 3),
-        ("CottontailRabbits", "valid/", ["Cottontail-Rabbit"], 3),
+        ("CottontailRabbits", "valid/", ["Cottontail-Rabbit"], 2),
         ("pistols/export", "val_", ["pistol"], 2),
     ):
         images, annotations = [], []
