@@ -57,6 +57,15 @@ def find_config(name: str) -> Path:
     )
 
 
+def shipped_name(name: object) -> str | None:
+    """Return ``name`` if it is that of a shipped config, else ``None``.
+
+    What a checkpoint says of its config may be anything: other libraries store its whole text, and
+    a path is not to be followed, for a config is a program.
+    """
+    return name if isinstance(name, str) and name in list_configs() else None
+
+
 def get_config(name: str) -> Config:
     """Load a config that ships with the library.
 

@@ -19,7 +19,7 @@ from rich.progress import track
 from torch import nn
 
 from glip.checkpoint import CheckpointError, read_checkpoint
-from glip.config import find_weights
+from glip.config import find_weights, shipped_name
 from glip.datasets.images import ImageReadError, array_to_bgr, read_image
 from glip.structures import DetDataSample
 from glip.visualization import DetLocalVisualizer
@@ -234,11 +234,11 @@ def _config_of(weights: str | Path | None) -> str:
     if weights is None:
         raise ValueError("expected a model (config) or weights (checkpoint), got neither")
     meta = read_checkpoint(weights).get("meta")
-    config = meta.get("config") if isinstance(meta, dict) else None
-    if not config or not isinstance(config, str):
+    config = shipped_name(meta.get("config") if isinstance(meta, dict) else None)
+    if config is None:
         raise CheckpointError(
-            f"the checkpoint {weights} does not name its config: pass it as `model`, or convert "
-            "the checkpoint with tools/model_converters/convert_glip.py"
+            f"the checkpoint {weights} names no shipped config: pass its config as `model`, or "
+            "convert the checkpoint with tools/model_converters/convert_glip.py"
         )
     return config
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from glip.apis import DetInferencer
+from glip.apis import init_detector
 from glip.checkpoint import CheckpointError, convert, open_checkpoint, read_checkpoint
 from glip.text import TokenizerNotFoundError
 
@@ -86,10 +86,11 @@ def test_conversion(tiny_checkpoint, tiny_config_file, ours, tmp_path, detect, t
     assert "missing: 0" in lines
     assert "unexpected: 0" in lines
     assert lines[-1] == f"wrote {dst} ({dst.stat().st_size / 1e6:.0f} MB)"
-    # It runs by itself, from the file alone.
-    inferencer = DetInferencer(weights=str(dst), device="cpu")
-    assert len(inferencer.model.language_model.tokenizer) == 30522
-    for found, expected in zip(detect(inferencer.model), detect(tiny_model), strict=True):
+    # The file carries its vocabulary.
+    nowhere = {"lang_model_name": "/nowhere"}
+    model = init_detector(tiny_config_file, dst, device="cpu", cfg_options=nowhere)
+    assert len(model.language_model.tokenizer) == 30522
+    for found, expected in zip(detect(model), detect(tiny_model), strict=True):
         assert torch.equal(found, expected)
 
 
@@ -124,7 +125,7 @@ def test_there_and_back(zipped, dtype, converter, official, ours, tiny_config_fi
         [*map(str, (src, mmdet)), "--format", "mmdet", "--config", str(tiny_config_file), *half]
     )
     assert set(read_checkpoint(mmdet)) == {"state_dict", "meta"}
-    converter.main([str(mmdet), str(dst)])  # the config's name is in the file
+    converter.main([str(mmdet), str(dst), "--config", str(tiny_config_file)])
     state_dict = open_checkpoint(dst)["state_dict"]
     assert state_dict.pop("language_model._extra_state").numel() > 200_000
     number = torch.float16 if dtype else torch.float32
@@ -203,6 +204,6 @@ def test_the_vocabulary(converter, tiny_checkpoint, tiny_config_file, vocabulary
     converter.main([*arguments, "--lang-model-name", vocabulary])
     carried = read_checkpoint(dst)["state_dict"]["language_model._extra_state"]
     # A vocabulary that the source carries is handed on.
-    converter.main([str(dst), str(dst), "--lang-model-name", "/nowhere"])
+    converter.main([str(dst), *arguments[1:], "--lang-model-name", "/nowhere"])
     again = read_checkpoint(dst)["state_dict"]["language_model._extra_state"]
     assert torch.equal(again, carried)

@@ -107,7 +107,7 @@ def plant(dataset: BaseDetDataset, model: nn.Module) -> None:
                 annotation["category_id"] = ids[dataset.metainfo["classes"][label]]
             else:  # a label is a phrase of the caption, and each has one box here
                 chosen = found[found.labels == at]
-                chosen = chosen[min(2 * index, len(chosen) - 1)]
+                chosen = chosen[min(12 * index + 3 * at, len(chosen) - 1)]
             left, top, right, bottom = chosen.bboxes[0].tolist()
             width = (right - left) * (0.95, 0.8, 0.65)[(index + at) % 3]
             annotation["bbox"] = [round(each, 1) for each in (left, top, width, bottom - top)]

@@ -14,7 +14,6 @@ SRC may be in any of the three formats; its optimizer and schedule are left out.
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 import torch
@@ -29,7 +28,7 @@ from glip.checkpoint import (
     open_checkpoint,
     write_checkpoint,
 )
-from glip.config import list_configs, list_models
+from glip.config import list_models, shipped_name
 from glip.registry import MODELS
 from glip.text import load_tokenizer
 from glip.text.tokenizer import tokenizer_to_bytes
@@ -83,19 +82,13 @@ def choose_config(state_dict: dict, source: str) -> str:
     return fits[0]
 
 
-def _is_config(name: object) -> bool:
-    """Tell a config's name from its whole text, which other libraries put into checkpoints."""
-    return isinstance(name, str) and (name in list_configs() or os.path.isfile(name))
-
-
 def main(argv: list[str] | None = None) -> None:
     """Convert; see the module's docstring."""
     args = parse_args(argv)
     checkpoint = open_checkpoint(args.src)
     state_dict = checkpoint["state_dict"]
-    name = args.config or checkpoint["meta"].get("config")
-    if not args.config and not _is_config(name):
-        name = choose_config(state_dict, args.src)
+    named = shipped_name(checkpoint["meta"].get("config"))
+    name = args.config or named or choose_config(state_dict, args.src)
     cfg = load_config(name)
     with DefaultScope.overwrite_default_scope("glip"), torch.device("meta"):
         expected = MODELS.build(cfg.model).state_dict()

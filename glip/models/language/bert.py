@@ -86,7 +86,9 @@ class BertModel(BaseModule):
             self.prompt = nn.Embedding(learned_prompt, self.bert.config.hidden_size)
             nn.init.zeros_(self.prompt.weight)
         if use_checkpoint:
-            self.bert.gradient_checkpointing_enable()
+            # Its name until transformers 5 was gradient_checkpointing_enable.
+            old = getattr(self.bert, "gradient_checkpointing_enable", None)
+            getattr(self.bert, "activation_checkpointing_enable", old)({"use_reentrant": False})
         if frozen:
             self.bert.requires_grad_(False)
 
