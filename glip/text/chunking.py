@@ -67,8 +67,15 @@ def chunk_prompt(
     if len(groups) == 1 and whole.num_tokens <= max_tokens:
         return [PromptChunk(whole, np.arange(count))]
     budget = max_tokens - 2  # [CLS] and [SEP]
-    extents = [_token_range(whole, phrase.extent) for phrase in prompt.phrases]
-    for phrase, (first, last) in zip(prompt.phrases, extents, strict=True):
+    # Blank names are in no piece: there is nothing to find.
+    groups = [[index for index in group if prompt.phrases[index].spans] for group in groups]
+    extents = {
+        index: _token_range(whole, prompt.phrases[index].extent)
+        for group in groups
+        for index in group
+    }
+    for index, (first, last) in extents.items():
+        phrase = prompt.phrases[index]
         if last - first > budget:
             raise PromptError(
                 f"the phrase {phrase.name[:60]!r} alone takes {last - first + 2} tokens with its "
@@ -92,12 +99,12 @@ def _token_range(tokens: TokenizedPrompt, span: Span) -> tuple[int, int]:
     return int(columns[0]), int(columns[-1]) + 1
 
 
-def _fit(group: list[int], extents: list[tuple[int, int]], budget: int) -> list[list[int]]:
+def _fit(group: list[int], extents: dict[int, tuple[int, int]], budget: int) -> list[list[int]]:
     """Split a group of phrases, greedily, so that the tokens of each part fit.
 
     Args:
         group: indices of phrases.
-        extents: token range of each of the P phrases.
+        extents: token range of each phrase.
         budget: most tokens of a part.
     """
     parts: list[list[int]] = []

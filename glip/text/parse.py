@@ -35,6 +35,7 @@ def parse_prompt(
     tokens_positive: Sequence | int | None = None,
     descriptions: Mapping[str, Mapping[str, str]] | None = None,
     chunker: str = "rules",
+    allow_blank: bool = False,
 ) -> Prompt:
     """Make a prompt of what a user or a data set gives; the table above says how.
 
@@ -45,6 +46,7 @@ def parse_prompt(
             ``[[[start, end], ...], ...]``, or -1 for the sentence as a whole.
         descriptions: for some names a prefix, another name and a suffix (ODinW's caption prompts).
         chunker: what finds noun phrases; see :meth:`Prompt.from_caption`.
+        allow_blank: keep blank names of a list; see :meth:`Prompt.from_class_names`.
 
     Raises:
         PromptError: the prompt is empty or of another kind.
@@ -52,7 +54,9 @@ def parse_prompt(
     if isinstance(text, Prompt):
         return text
     if not isinstance(text, str):
-        return Prompt.from_class_names(_check_names(text), descriptions=descriptions)
+        return Prompt.from_class_names(
+            _check_names(text), descriptions=descriptions, allow_blank=allow_blank
+        )
     vocabulary = parse_vocabulary_shorthand(text)
     if vocabulary is not None:
         return Prompt.from_class_names(load_vocabulary(vocabulary), descriptions=descriptions)

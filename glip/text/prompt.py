@@ -32,7 +32,8 @@ class Phrase:
 
     Attributes:
         name: what detections of it are called.
-        spans: the characters of the caption that mean it, half-open; often one range.
+        spans: the characters of the caption that mean it, half-open; often one range. A blank
+            class name of a data set has none, and is never found.
         around: the range that may not be torn apart when a long caption is cut: the spans with the
             words that describe them; by default from the first to the last character of the spans.
     """
@@ -78,16 +79,12 @@ class Prompt:
             raise PromptError(
                 "the prompt is empty: expected what to look for, for example 'bench . car .'"
             )
-        if not self.phrases:
+        if not any(phrase.spans for phrase in self.phrases):
             raise PromptError(
                 f"nothing to look for was found in {self.caption!r}: give class names "
                 "('bench . car .') or the character spans of the phrases"
             )
         for phrase in self.phrases:
-            if not phrase.spans:
-                raise PromptError(
-                    f"phrase {phrase.name!r} has no spans: expected at least one [start, end]"
-                )
             for start, end in phrase.spans:
                 if not 0 <= start < end <= len(self.caption):
                     raise PromptError(
@@ -112,6 +109,7 @@ class Prompt:
         *,
         separator: str = SEPARATOR,
         descriptions: Mapping[str, Mapping[str, str]] | None = None,
+        allow_blank: bool = False,
     ) -> Prompt:
         """Look for each of a list of names.
 
@@ -123,6 +121,8 @@ class Prompt:
             separator: what stands between two names (nothing stands after the last).
             descriptions: for some names a ``prefix``, another ``name`` and a ``suffix`` for the
                 caption, ODinW's caption prompts; only the name's characters count as the phrase.
+            allow_blank: keep names that are empty once cleaned as labels that are never found, for
+                data sets that have one (ODinW's ChessPieces).
 
         Raises:
             PromptError: no names, or one that is empty once cleaned.
@@ -132,7 +132,7 @@ class Prompt:
         for name in names:
             description = (descriptions or {}).get(name, {})
             words = clean_name(description.get("name", name))
-            if not words:
+            if not words and not allow_blank:
                 raise PromptError(
                     f"class name number {len(phrases)} is empty ({name!r}): expected words, for "
                     "example 'traffic light'"
@@ -140,9 +140,9 @@ class Prompt:
             caption += separator if phrases else ""
             begin = len(caption)
             caption += description.get("prefix", "") + words
-            span = (len(caption) - len(words), len(caption))
+            spans = ((len(caption) - len(words), len(caption)),) if words else ()
             caption += description.get("suffix", "")
-            phrases.append(Phrase(name, (span,), (begin, len(caption))))
+            phrases.append(Phrase(name, spans, (begin, len(caption))))
         return cls(caption, tuple(phrases), divisible=True)
 
     @classmethod
@@ -232,4 +232,8 @@ def _check_ranges(ranges: Sequence[Sequence[int]], caption: str) -> tuple[Span, 
             "expected the spans of each phrase as [[start, end], ...], got "
             f"{ranges!r}. One phrase of {caption!r} would be [[0, {len(caption.split(' ')[0])}]]"
         ) from error
+    if not checked:
+        raise PromptError(
+            f"a phrase of {caption!r} has no spans: expected at least one [start, end]"
+        )
     return checked

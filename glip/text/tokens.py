@@ -58,7 +58,7 @@ def tokenize(prompt: Prompt, tokenizer: PreTrainedTokenizerBase) -> TokenizedPro
     offsets = np.asarray(encoded["offset_mapping"]).reshape(-1, 2)  # (T, 2); special tokens: 0, 0
     token_map = np.stack([cover(phrase.spans, offsets) for phrase in prompt.phrases])
     for phrase, tokens in zip(prompt.phrases, token_map, strict=True):
-        if not tokens.any():
+        if phrase.spans and not tokens.any():
             raise PromptError(
                 f"the tokenizer makes nothing of the phrase {phrase.name!r}: expected words or "
                 "symbols that can be read"

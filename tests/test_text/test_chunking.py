@@ -273,3 +273,15 @@ def test_a_description_counts_with_its_name(tokenizer):
     assert len(chunk_prompt(prompt, tokenizer, max_tokens=6)) == 1
     with pytest.raises(PromptError, match="the phrase 'car' alone takes 6 tokens"):
         chunk_prompt(prompt, tokenizer, max_tokens=5)
+
+
+def test_blank_names_keep_their_label(tokenizer):
+    names = ["  ", "black bishop", "white king"]
+    prompt = Prompt.from_class_names(names, allow_blank=True)
+    assert prompt.caption == ". black bishop. white king"
+    (whole,) = chunk_prompt(prompt, tokenizer)
+    assert whole.tokens.token_map.any(axis=1).tolist() == [False, True, True]
+    pieces = chunk_prompt(prompt, tokenizer, chunked_size=1)
+    assert [piece.labels.tolist() for piece in pieces] == [[1], [2]]
+    with pytest.raises(PromptError, match="the prompt is empty"):
+        Prompt.from_class_names(["  "], allow_blank=True)

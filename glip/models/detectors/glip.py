@@ -286,6 +286,7 @@ def prompt_of(sample: DetDataSample) -> Prompt:
         custom_entities=bool(sample.get("custom_entities", False)),
         tokens_positive=sample.get("tokens_positive"),
         descriptions=sample.get("caption_prompt"),
+        allow_blank=True,
     )
 
 
