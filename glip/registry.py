@@ -12,11 +12,17 @@ from typing import Any
 from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import EVALUATOR as MMENGINE_EVALUATOR
+from mmengine.registry import FUNCTIONS as MMENGINE_FUNCTIONS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import LOG_PROCESSORS as MMENGINE_LOG_PROCESSORS
 from mmengine.registry import LOOPS as MMENGINE_LOOPS
 from mmengine.registry import METRICS as MMENGINE_METRICS
+from mmengine.registry import MODEL_WRAPPERS as MMENGINE_MODEL_WRAPPERS
 from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
+from mmengine.registry import OPTIMIZERS as MMENGINE_OPTIMIZERS
+from mmengine.registry import PARAM_SCHEDULERS as MMENGINE_PARAM_SCHEDULERS
 from mmengine.registry import RUNNERS as MMENGINE_RUNNERS
 from mmengine.registry import TASK_UTILS as MMENGINE_TASK_UTILS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
@@ -36,6 +42,13 @@ TRANSFORMS = Registry(
 )
 #: Data sets.
 DATASETS = Registry("dataset", parent=MMENGINE_DATASETS, scope="glip", locations=["glip.datasets"])
+#: What puts images into batches.
+DATA_SAMPLERS = Registry(
+    "data sampler",
+    parent=MMENGINE_DATA_SAMPLERS,
+    scope="glip",
+    locations=["glip.datasets.samplers"],
+)
 #: Metrics of the evaluation.
 METRICS = Registry("metric", parent=MMENGINE_METRICS, scope="glip", locations=["glip.evaluation"])
 #: Evaluators, which feed predictions to metrics.
@@ -46,6 +59,17 @@ EVALUATOR = Registry(
 HOOKS = Registry("hook", parent=MMENGINE_HOOKS, scope="glip", locations=["glip.engine"])
 #: Loops of the runner.
 LOOPS = Registry("loop", parent=MMENGINE_LOOPS, scope="glip", locations=["glip.engine"])
+#: Optimizer wrappers, which step, accumulate and clip gradients.
+OPTIM_WRAPPERS = Registry(
+    "optim_wrapper", parent=MMENGINE_OPTIM_WRAPPERS, scope="glip", locations=["glip.engine"]
+)
+#: What gives an optimizer its parameters.
+OPTIM_WRAPPER_CONSTRUCTORS = Registry(
+    "optimizer wrapper constructor",
+    parent=MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
+    scope="glip",
+    locations=["glip.engine"],
+)
 #: Runners.
 RUNNERS = Registry("runner", parent=MMENGINE_RUNNERS, scope="glip", locations=["glip.engine"])
 #: Visualizers.
@@ -53,8 +77,11 @@ VISUALIZERS = Registry(
     "visualizer", parent=MMENGINE_VISUALIZERS, scope="glip", locations=["glip.visualization"]
 )
 # Of these all are mmengine's: without an entry for our scope it would warn at each use.
-DATA_SAMPLERS = Registry("data sampler", parent=MMENGINE_DATA_SAMPLERS, scope="glip")
+FUNCTIONS = Registry("function", parent=MMENGINE_FUNCTIONS, scope="glip")
 LOG_PROCESSORS = Registry("log processor", parent=MMENGINE_LOG_PROCESSORS, scope="glip")
+MODEL_WRAPPERS = Registry("model wrapper", parent=MMENGINE_MODEL_WRAPPERS, scope="glip")
+OPTIMIZERS = Registry("optimizer", parent=MMENGINE_OPTIMIZERS, scope="glip")
+PARAM_SCHEDULERS = Registry("parameter scheduler", parent=MMENGINE_PARAM_SCHEDULERS, scope="glip")
 VISBACKENDS = Registry("visualizer backend", parent=MMENGINE_VISBACKENDS, scope="glip")
 
 

@@ -14,14 +14,13 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 from glip.apis import SetupError, load_config
-from glip.apis.cli import CfgOptions, run
+from glip.apis.cli import add_run_options, parse_run_options, run
 from glip.apis.evaluation import check_test_data, dataset_names, format_metrics
 from glip.engine import GLIPRunner, OtherEvaluationError
 from glip.evaluation import DumpDetResults
@@ -34,9 +33,6 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("config", help="config file, or the name of a shipped config")
     parser.add_argument("checkpoint", help="checkpoint in any of the three formats")
-    parser.add_argument(
-        "--work-dir", help="where logs and numbers go; default: work_dirs/<name of the config>"
-    )
     parser.add_argument("--out", help="store the predictions here: .pkl or .json")
     parser.add_argument("--show", action="store_true", help="show the drawn pictures")
     parser.add_argument("--show-dir", help="save the drawn pictures here")
@@ -44,17 +40,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--resume-dir", help="keep finished predictions here, and continue from those that are"
     )
-    parser.add_argument(
-        "--cfg-options", nargs="+", action=CfgOptions, help="override the config: key=value ..."
-    )
-    parser.add_argument(
-        "--launcher", choices=("none", "pytorch", "slurm", "mpi"), default="none", help="launcher"
-    )
-    # torch.distributed.launch passes it in either spelling; torchrun sets the variable alone.
-    parser.add_argument("--local_rank", "--local-rank", type=int, default=0)
-    args = parser.parse_args(argv)
-    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
-    return args
+    add_run_options(parser)
+    return parse_run_options(parser, argv)
 
 
 def prepare_config(args: argparse.Namespace) -> Config:

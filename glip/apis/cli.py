@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mmengine.config import DictAction
@@ -18,6 +19,30 @@ def run(main: Callable[[], None]) -> None:
         main()
     except UserError as error:
         sys.exit(f"error: {error}")
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add what training and testing share: where to write, what to override, how it was started."""
+    parser.add_argument(
+        "--work-dir", help="where logs and results go; default: work_dirs/<name of the config>"
+    )
+    parser.add_argument(
+        "--cfg-options", nargs="+", action=CfgOptions, help="override the config: key=value ..."
+    )
+    parser.add_argument(
+        "--launcher", choices=("none", "pytorch", "slurm", "mpi"), default="none", help="launcher"
+    )
+    # torch.distributed.launch passes it in either spelling; torchrun sets the variable alone.
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+
+
+def parse_run_options(
+    parser: argparse.ArgumentParser, argv: Sequence[str] | None
+) -> argparse.Namespace:
+    """Read a command line that has :func:`add_run_options`; tell mmengine the local rank."""
+    args = parser.parse_args(argv)
+    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+    return args
 
 
 def positive_int(text: str) -> int:

@@ -32,7 +32,18 @@ def check_test_data(cfg: Config) -> None:
     for name in ("test_dataloader", "test_evaluator"):
         if not cfg.get(name):
             raise SetupError(f"{config_name(cfg)} has no {name}: there is nothing to evaluate")
-    dataset = cfg.test_dataloader.get("dataset", {})
+    check_annotation_files(cfg.test_dataloader.get("dataset", {}))
+
+
+def check_annotation_files(dataset: Mapping) -> None:
+    """See to it that a data set's annotation files exist.
+
+    Args:
+        dataset: config of a data set, which may join or wrap others.
+
+    Raises:
+        AnnotationFileNotFoundError: one that is needed does not exist.
+    """
     leaves = list(_leaves(dataset))
     absent: list[AnnotationFileNotFoundError] = []
     for leaf in leaves:
