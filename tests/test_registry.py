@@ -50,6 +50,7 @@ MMDET_NAMES = {
         "RandomFlip_GLIP",
         "Resize",
     ],
+    "DATA_SAMPLERS": ["AspectRatioBatchSampler"],
     "DATASETS": ["CocoDataset", "ConcatDataset", "Flickr30kDataset", "LVISV1Dataset"],
     "METRICS": ["CocoMetric", "Flickr30kMetric", "LVISFixedAPMetric"],
     "EVALUATOR": ["MultiDatasetsEvaluator"],

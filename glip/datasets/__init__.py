@@ -7,11 +7,13 @@ from .coco import CocoDataset
 from .flickr30k import Flickr30kDataset
 from .lvis import LVISV1Dataset
 from .refexp import MDETRStyleRefCocoDataset
+from .samplers import AspectRatioBatchSampler
 from .wrappers import ConcatDataset
 
 __all__ = [
     "AnnotationFileError",
     "AnnotationFileNotFoundError",
+    "AspectRatioBatchSampler",
     "BaseDetDataset",
     "CocoDataset",
     "ConcatDataset",
