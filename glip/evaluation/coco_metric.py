@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from mmengine.logging import print_log
 
 from glip.datasets.annotation_file import DataError
 from glip.evaluation.annotated_metric import AnnotatedMetric
-from glip.evaluation.ground_truth import results_of
+from glip.evaluation.ground_truth import GroundTruth, results_of
 from glip.evaluation.image_metric import Predictions
 from glip.evaluation.tables import log_table
 from glip.registry import METRICS
@@ -39,6 +39,9 @@ class CocoMetric(AnnotatedMetric):
         metric: ``'bbox'``.
         classwise: also give each class's AP, ``<name>_precision`` (NaN where nothing is annotated),
             and log a table.
+        class_groups: names of groups of classes and their class names, for example
+            ``dict(seen=[...], held_out=[...])``: also give ``bbox_mAP_<group>`` and
+            ``bbox_mAP_50_<group>``, averaged over the classes of each group.
         proposal_nums: numbers of detections an image and class; AP counts the largest.
         iou_thrs: the IoU thresholds, by default 0.50 to 0.95 in steps of 0.05. Without 0.5 and 0.75
             there is no ``mAP_50`` and ``mAP_75``.
@@ -63,6 +66,7 @@ class CocoMetric(AnnotatedMetric):
         ann_file: str | None = None,
         metric: str | Sequence[str] = "bbox",
         classwise: bool = False,
+        class_groups: Mapping[str, Sequence[str]] | None = None,
         proposal_nums: Sequence[int] = (1, 10, 100),
         iou_thrs: float | Sequence[float] | None = None,
         metric_items: Sequence[str] | None = None,
@@ -86,11 +90,13 @@ class CocoMetric(AnnotatedMetric):
         if len(proposal_nums) != 3:
             raise DataError(f"expected three proposal_nums, as (1, 10, 100), got {proposal_nums}.")
         self.classwise = classwise
+        self.class_groups = {name: tuple(group) for name, group in (class_groups or {}).items()}
         self.proposal_nums = sorted(proposal_nums)
         self.iou_thrs = None if iou_thrs is None else np.atleast_1d(np.array(iou_thrs, float))
         self.format_only = format_only
         self.outfile_prefix = outfile_prefix
         known = list(_summary_keys(self.proposal_nums))
+        known += [f"{key}_{group}" for group in self.class_groups for key in ("mAP", "mAP_50")]
         unknown = [item for item in metric_items or () if item not in known]
         if unknown:
             raise DataError(f"metric_items has {unknown}; expected some of {known}.")
@@ -98,42 +104,46 @@ class CocoMetric(AnnotatedMetric):
 
     def score(self, images: dict[Any, Predictions]) -> dict[str, float]:
         """Compute the numbers."""
-        ids = self.truth.category_ids
-        results = [row for key, kept in images.items() for row in results_of(key, kept, ids)]
+        results = _results(self.truth, images)
         if self.outfile_prefix is not None:
             write_results(results, self.outfile_prefix)
         if self.format_only:
             return {}
-        evaluation = self._evaluate(results, self.scored_images(images))
-        numbers = self._summary(evaluation)
+        evaluation = self._evaluate(self.truth, results, self.scored_images(images))
+        numbers = {**self._summary(evaluation), **self._by_group(evaluation)}
         log_table(["bbox", ""], [[key, value] for key, value in numbers.items()])
         wanted = self.metric_items if self.metric_items is not None else list(numbers)
         summary = {f"bbox_{key}": numbers[key] for key in wanted if key in numbers}
         return {**summary, **(self._by_class(evaluation) if self.classwise else {})}
 
-    def _evaluate(self, results: list[dict[str, Any]], img_ids: list[Any]) -> Any:
+    def measure(self, truth: GroundTruth, images: dict[Any, Predictions]) -> dict[str, float]:
+        """Compute the numbers, and log nothing."""
+        return self._summary(self._evaluate(truth, _results(truth, images), list(images)))
+
+    def _evaluate(
+        self, truth: GroundTruth, results: list[dict[str, Any]], img_ids: list[Any]
+    ) -> Any:
         """Run pycocotools; return its COCOeval."""
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
 
-        file = self.truth.file
         with contextlib.redirect_stdout(io.StringIO()):
-            truth = COCO()
-            truth.dataset = dict(
-                images=file.images,
-                categories=file.categories,
-                annotations=list(file.all_annotations()),
+            annotated = COCO()
+            annotated.dataset = dict(
+                images=truth.file.images,
+                categories=truth.file.categories,
+                annotations=list(truth.file.all_annotations()),
             )
-            truth.createIndex()
+            annotated.createIndex()
             if results:
-                found = truth.loadRes(results)
+                found = annotated.loadRes(results)
             else:  # which loadRes does not take
                 found = COCO()
-                found.dataset = {**truth.dataset, "annotations": []}
+                found.dataset = {**annotated.dataset, "annotations": []}
                 found.createIndex()
-            evaluation = COCOeval(truth, found, "bbox")
+            evaluation = COCOeval(annotated, found, "bbox")
             evaluation.params.imgIds = img_ids
-            evaluation.params.catIds = self.truth.scored_ids
+            evaluation.params.catIds = truth.scored_ids
             evaluation.params.maxDets = list(self.proposal_nums)
             if self.iou_thrs is not None:
                 evaluation.params.iouThrs = self.iou_thrs
@@ -159,6 +169,26 @@ class CocoMetric(AnnotatedMetric):
             numbers[key] = mean_of(recall[..., area, -1])
         return numbers
 
+    def _by_group(self, evaluation: Any) -> dict[str, float]:
+        """Average over the classes of each group."""
+        precision = evaluation.eval["precision"]  # (IoU, recall, class, area, detections)
+        names = self.truth.names()
+        known = [names[category_id] for category_id in evaluation.params.catIds]
+        half = np.isclose(evaluation.params.iouThrs, 0.5)
+        numbers = {}
+        for group, members in self.class_groups.items():
+            unknown = sorted(set(members) - set(names.values()))
+            if unknown:
+                raise DataError(
+                    f"class_groups[{group!r}] has {unknown}, which are not categories of the "
+                    "annotation file: write the names as the file does."
+                )
+            at = [index for index, name in enumerate(known) if name in members]
+            numbers[f"mAP_{group}"] = mean_of(precision[:, :, at, 0, -1])
+            if half.any():
+                numbers[f"mAP_50_{group}"] = mean_of(precision[half][:, :, at, 0, -1])
+        return numbers
+
     def _by_class(self, evaluation: Any) -> dict[str, float]:
         """Give each class's AP and log the table."""
         precision = evaluation.eval["precision"]
@@ -178,6 +208,12 @@ class CocoMetric(AnnotatedMetric):
         header = ["category", *(f"mAP{each}" for each in ("", "_50", "_75", *_AREAS[1:]))]
         log_table(header, rows)
         return numbers
+
+
+def _results(truth: GroundTruth, images: dict[Any, Predictions]) -> list[dict[str, Any]]:
+    """Write the detections in all images in COCO's result format."""
+    ids = truth.category_ids
+    return [row for key, kept in images.items() for row in results_of(key, kept, ids)]
 
 
 def mean_of(values: np.ndarray) -> float:

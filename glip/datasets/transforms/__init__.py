@@ -13,6 +13,7 @@ from .annotations import FilterAnnotations, GTBoxSubOne
 from .flipping import RandomFlip, RandomFlipInclusive
 from .loading import LoadAnnotations, LoadImageFromFile, LoadImageFromNDArray
 from .packing import PackDetInputs
+from .prompts import RandomSamplingNegPos
 from .resizing import FixScaleResize, RandomChoiceResize, Resize, official_size
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "RandomChoiceResize",
     "RandomFlip",
     "RandomFlipInclusive",
+    "RandomSamplingNegPos",
     "Resize",
     "official_size",
 ]

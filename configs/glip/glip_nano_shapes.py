@@ -1,0 +1,188 @@
+# GLIP of 4 million parameters on generated pictures of coloured shapes: everything of (B), smaller.
+# Data: tools/dataset_converters/make_shapes.py.
+_base_ = "../_base_/default_runtime.py"
+
+train_root = "data/shapes/train/"
+data_root = "data/shapes/val/"
+lang_model_name = train_root + "vocabulary"
+
+# The classes of detection.json; those that are held out are not in the training pictures.
+colors = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white")
+shapes = ("circle", "square", "triangle", "star", "cross", "heart", "ring", "moon")
+held_out = tuple(colors[at] + " " + shapes[(3 * at + 1) % 8] for at in range(8))
+classes = tuple(color + " " + shape for color in colors for shape in shapes)
+seen = tuple(name for name in classes if name not in held_out)
+
+model = dict(
+    type="GLIP",
+    data_preprocessor=dict(
+        type="DetDataPreprocessor",
+        mean=[103.53, 116.28, 123.675],
+        std=[57.375, 57.12, 58.395],
+        bgr_to_rgb=False,
+        pad_size_divisor=32,
+    ),
+    language_model=dict(
+        type="BertModel",
+        name=lang_model_name,
+        config=dict(
+            vocab_size=512,
+            hidden_size=128,
+            num_hidden_layers=3,
+            num_attention_heads=4,
+            intermediate_size=384,
+            hidden_dropout_prob=0.0,
+            attention_probs_dropout_prob=0.0,
+        ),
+    ),
+    backbone=dict(
+        type="SwinTransformer",
+        embed_dims=32,
+        depths=[2, 2, 4, 2],
+        num_heads=[1, 2, 4, 8],
+        window_size=8,
+        drop_path_rate=0.0,
+        out_indices=(1, 2, 3),
+    ),
+    neck=dict(type="FPN", in_channels=[64, 128, 256], out_channels=64),
+    bbox_head=dict(
+        type="VLFusionHead",
+        in_channels=64,
+        num_dyhead_blocks=2,
+        early_fuse=True,
+        fusion_dim=128,
+        num_fusion_heads=4,
+        dropout=0.0,
+        # Pictures are small, so are the things in them: 32 pixels at the finest level.
+        anchor_generator=dict(type="AnchorGenerator", octave_base_scale=4),
+    ),
+    # As many names a caption as it was trained on.
+    test_cfg=dict(
+        chunked_size=32,
+        score_thr=0.05,
+        nms_pre=1000,
+        nms=dict(type="nms", iou_threshold=0.6),
+        max_per_img=100,
+    ),
+)
+
+meta_keys = (
+    "img_id",
+    "img_path",
+    "ori_shape",
+    "img_shape",
+    "scale_factor",
+    "text",
+    "custom_entities",
+    "tokens_positive",
+)
+train_pipeline = [
+    dict(type="LoadImageFromFile", imdecode_backend="pillow"),
+    dict(type="LoadAnnotations", with_bbox=True),
+    dict(type="GTBoxSubOne"),
+    dict(type="RandomFlip_GLIP", prob=0.5),
+    dict(type="RandomSamplingNegPos", tokenizer_name=lang_model_name, num_sample_negative=24),
+    dict(type="PackDetInputs", meta_keys=meta_keys),
+]
+# Pictures are looked at in the size they have.
+test_pipeline = [
+    dict(type="LoadImageFromFile", imdecode_backend="pillow"),
+    dict(type="FixScaleResize", scale=(256, 256), keep_ratio=True, backend="pillow"),
+    dict(type="LoadAnnotations", with_bbox=True),
+    dict(type="PackDetInputs", meta_keys=meta_keys),
+]
+
+# Half of what it learns from are classes, half captions, as in the paper's mixture.
+train_dataloader = dict(
+    batch_size=16,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type="InfiniteSampler", shuffle=True),
+    dataset=dict(
+        type="ConcatDataset",
+        datasets=[
+            dict(
+                type="CocoDataset",
+                data_root=train_root,
+                ann_file="annotations/detection.json",
+                data_prefix=dict(img="images/"),
+                metainfo=dict(classes=seen),
+                pipeline=train_pipeline,
+            ),
+            dict(
+                type="Flickr30kDataset",
+                data_root=train_root,
+                ann_file="annotations/grounding.json",
+                data_prefix=dict(img="images/"),
+                test_mode=False,
+                pipeline=train_pipeline,
+            ),
+        ],
+    ),
+)
+val_dataloader = dict(
+    batch_size=4,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type="DefaultSampler", shuffle=False),
+    dataset=dict(
+        type="ConcatDataset",
+        datasets=[
+            dict(
+                type="CocoDataset",
+                data_root=data_root,
+                ann_file="annotations/detection.json",
+                data_prefix=dict(img="images/"),
+                metainfo=dict(classes=classes),
+                test_mode=True,
+                pipeline=test_pipeline,
+            ),
+            dict(
+                type="Flickr30kDataset",
+                data_root=data_root,
+                ann_file="annotations/grounding.json",
+                data_prefix=dict(img="images/"),
+                test_mode=True,
+                pipeline=test_pipeline,
+            ),
+        ],
+    ),
+)
+test_dataloader = val_dataloader
+
+val_evaluator = dict(
+    type="MultiDatasetsEvaluator",
+    dataset_prefixes=["detection", "captions"],
+    metrics=[
+        dict(type="CocoMetric", class_groups=dict(seen=seen, held_out=held_out)),
+        dict(type="Flickr30kMetric"),
+    ],
+    average_of=[],
+)
+test_evaluator = val_evaluator
+val_cfg = dict(type="ValLoop")
+test_cfg = dict(type="TestLoop")
+
+max_iters = 4500
+train_cfg = dict(type="IterBasedTrainLoop", max_iters=max_iters, val_interval=1500)
+optim_wrapper = dict(
+    type="OptimWrapper",
+    optimizer=dict(type="AdamW", lr=1e-3, weight_decay=0.05),
+    clip_grad=dict(max_norm=1.0),
+    paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
+)
+param_scheduler = [
+    dict(type="LinearLR", start_factor=0.001, by_epoch=False, begin=0, end=300),
+    dict(
+        type="CosineAnnealingLR",
+        by_epoch=False,
+        begin=300,
+        end=max_iters,
+        eta_min=1e-5,
+    ),
+]
+default_hooks = dict(
+    checkpoint=dict(type="CheckpointHook", by_epoch=False, interval=500, max_keep_ckpts=2),
+    logger=dict(type="LoggerHook", interval=50),
+)
+log_processor = dict(by_epoch=False)

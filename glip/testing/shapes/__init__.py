@@ -1,0 +1,21 @@
+"""Generated pictures of coloured shapes, which a small model learns to detect and to ground."""
+
+from .captions import Phrase, all_words, class_name, write_caption
+from .painting import load_backgrounds, paint
+from .scenes import COLORS, HELD_OUT, PAIRS, SHAPES, Scene, Thing, draw_scene
+
+__all__ = [
+    "COLORS",
+    "HELD_OUT",
+    "PAIRS",
+    "SHAPES",
+    "Phrase",
+    "Scene",
+    "Thing",
+    "all_words",
+    "class_name",
+    "draw_scene",
+    "load_backgrounds",
+    "paint",
+    "write_caption",
+]
