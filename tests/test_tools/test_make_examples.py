@@ -46,6 +46,7 @@ def test_size(made):
     ("file", "images"),
     [
         ("coco/annotations/instances_val2017.json", "coco/val2017"),
+        ("coco/annotations/instances_train2017.json", "coco/train2017"),
         ("coco/annotations/lvis_od_val.json", "coco/val2017"),
         ("coco/annotations/lvis_v1_minival_inserted_image_name.json", "coco/val2017"),
         ("coco/mdetr_annotations/finetune_refcoco_val.json", "coco/train2014"),
@@ -83,10 +84,11 @@ def test_annotations(made, file, images):
 
 
 def test_coco_has_what_is_hard(made):
-    content = json.loads((made / "coco/annotations/instances_val2017.json").read_text())
-    annotated = {each["image_id"] for each in content["annotations"]}
-    assert any(each["id"] not in annotated for each in content["images"])
-    assert any(each["iscrowd"] for each in content["annotations"])
-    assert any(not each["area"] for each in content["annotations"])
-    assert len(content["images"]) % 2
-    assert max(each["id"] for each in content["categories"]) == 90
+    for split in ("train2017", "val2017"):
+        content = json.loads((made / f"coco/annotations/instances_{split}.json").read_text())
+        annotated = {each["image_id"] for each in content["annotations"]}
+        assert any(each["id"] not in annotated for each in content["images"])
+        assert any(each["iscrowd"] for each in content["annotations"])
+        assert any(not each["area"] for each in content["annotations"])
+        assert max(each["id"] for each in content["categories"]) == 90
+    assert len(content["images"]) % 2  # val: two processes get unequal shares

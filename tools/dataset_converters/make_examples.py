@@ -1,4 +1,4 @@
-r"""Draw a small data set in every format, to run the evaluations without a download.
+r"""Draw a small data set in every format, to train and to evaluate without a download.
 
 Pictures of coloured rectangles and ellipses, with annotations as COCO, LVIS, Flickr30k Entities and
 RefCOCO (MDETR's format) and three data sets of ODinW have them, in the usual folders. The same seed
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,14 +126,21 @@ def write_json(path: Path, images: list, annotations: list, categories: list) ->
     path.write_text(json.dumps(content), encoding="utf-8")
 
 
-def make_coco(root: Path, painter: Painter) -> list[Picture]:
-    """Make val2017: nine pictures, one of them empty, with a crowd and a box without area."""
+def make_coco(root: Path, painter: Painter, split: str, counts: Sequence[int]) -> list[Picture]:
+    """Make a split of COCO, with a crowd and a box without area.
+
+    Args:
+        root: the folder.
+        painter: draws.
+        split: its name.
+        counts: for each picture the number of things.
+    """
     ids = [number for number in range(1, 91) if number not in _COCO_GAPS]
     names = load_vocabulary("coco")
     categories = [dict(id=ids[at], name=name) for at, name in enumerate(names)]
     pictures = [
-        painter.draw(root / "val2017" / f"{number:012d}.jpg", count)
-        for number, count in enumerate((2, 3, 0, 1, 2, 3, 2, 1, 2), start=1)
+        painter.draw(root / split / f"{number:012d}.jpg", count)
+        for number, count in enumerate(counts, start=1)
     ]
     annotations = [
         dict(image_id=number, category_id=ids[names.index(kind.coco)], bbox=list(box))
@@ -142,7 +150,7 @@ def make_coco(root: Path, painter: Painter) -> list[Picture]:
     annotations[0]["iscrowd"] = 1
     annotations.append(dict(image_id=2, category_id=ids[0], bbox=[5, 5, 0, 10]))
     images = [picture.entry(number) for number, picture in enumerate(pictures, start=1)]
-    write_json(root / "annotations/instances_val2017.json", images, annotations, categories)
+    write_json(root / f"annotations/instances_{split}.json", images, annotations, categories)
     return pictures
 
 
@@ -289,10 +297,12 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0, help="another one gives other pictures")
     args = parser.parse_args(argv)
     painter = Painter(args.seed)
-    make_lvis(args.out / "coco", make_coco(args.out / "coco", painter))
+    coco = args.out / "coco"
+    make_lvis(coco, make_coco(coco, painter, "val2017", (2, 3, 0, 1, 2, 3, 2, 1, 2)))
     make_flickr30k(args.out / "flickr30k_entities", painter)
-    make_refcoco(args.out / "coco", painter)
+    make_refcoco(coco, painter)
     make_odinw(args.out / "odinw", painter)
+    make_coco(coco, painter, "train2017", (2, 3, 1, 0, 2, 3, 1, 2, 3, 1, 2, 2))
     print(f"wrote coco/, flickr30k_entities/ and odinw/ to {args.out}")
 
 
