@@ -57,6 +57,10 @@ EVALUATOR = Registry(
 )
 #: Runner hooks.
 HOOKS = Registry("hook", parent=MMENGINE_HOOKS, scope="glip", locations=["glip.engine"])
+#: What stands in the log.
+LOG_PROCESSORS = Registry(
+    "log processor", parent=MMENGINE_LOG_PROCESSORS, scope="glip", locations=["glip.engine"]
+)
 #: Loops of the runner.
 LOOPS = Registry("loop", parent=MMENGINE_LOOPS, scope="glip", locations=["glip.engine"])
 #: Optimizer wrappers, which step, accumulate and clip gradients.
@@ -78,7 +82,6 @@ VISUALIZERS = Registry(
 )
 # Of these all are mmengine's: without an entry for our scope it would warn at each use.
 FUNCTIONS = Registry("function", parent=MMENGINE_FUNCTIONS, scope="glip")
-LOG_PROCESSORS = Registry("log processor", parent=MMENGINE_LOG_PROCESSORS, scope="glip")
 MODEL_WRAPPERS = Registry("model wrapper", parent=MMENGINE_MODEL_WRAPPERS, scope="glip")
 OPTIMIZERS = Registry("optimizer", parent=MMENGINE_OPTIMIZERS, scope="glip")
 PARAM_SCHEDULERS = Registry("parameter scheduler", parent=MMENGINE_PARAM_SCHEDULERS, scope="glip")

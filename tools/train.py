@@ -16,7 +16,7 @@ from mmengine.config import Config
 
 from glip.apis import load_config
 from glip.apis.cli import add_run_options, parse_run_options, run
-from glip.apis.training import check_training, set_amp, set_auto_scale_lr
+from glip.apis.training import check_training, set_amp, set_auto_scale_lr, set_start
 from glip.engine import GLIPRunner
 
 
@@ -53,16 +53,13 @@ def prepare_config(args: argparse.Namespace) -> Config:
     Raises:
         SetupError: the config cannot be trained.
         AnnotationFileError: the data are absent.
+        CheckpointError: the checkpoint to start from is absent.
     """
     cfg = load_config(args.config, args.cfg_options)
     check_training(cfg)
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get("work_dir") or f"work_dirs/{Path(args.config).stem}"
-    if args.load_from:
-        cfg.load_from = args.load_from
-    if args.resume:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == "auto" else args.resume
+    set_start(cfg, args.load_from, args.resume)
     if args.amp:
         set_amp(cfg, args.amp)
     if args.auto_scale_lr:

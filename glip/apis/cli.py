@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,7 +19,15 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
     except UserError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {_own_words(error)}")
+
+
+def _own_words(error: BaseException) -> str:
+    """What an error said before a data-loading process wrapped its traceback around it."""
+    text = str(error)
+    if re.match(r"Caught \w+ in DataLoader worker process", text):
+        text = text.rpartition(f"{type(error).__name__}: ")[2].strip()
+    return text
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:

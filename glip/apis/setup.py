@@ -17,6 +17,7 @@ from glip.checkpoint import CheckpointError, load_checkpoint
 from glip.config import find_config
 from glip.datasets.annotation_file import DataError
 from glip.datasets.images import ImageReadError
+from glip.engine.errors import TrainingError
 from glip.models import GLIP
 from glip.registry import MODELS
 from glip.text import PromptError, TokenizerNotFoundError
@@ -35,6 +36,7 @@ UserError = (
     PromptError,
     SetupError,
     TokenizerNotFoundError,
+    TrainingError,
 )
 
 

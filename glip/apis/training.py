@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from importlib.util import find_spec
+
 from mmengine.config import Config
 
 from glip.apis.evaluation import check_annotation_files
 from glip.apis.setup import SetupError, config_name
+from glip.checkpoint import CheckpointError
+from glip.engine import last_checkpoint
+from glip.engine.amp import check_dtype
 
 #: What a config must have to be trained, and to be validated along the way.
 _TRAINING = ("train_dataloader", "train_cfg", "optim_wrapper")
@@ -33,8 +39,48 @@ def check_training(cfg: Config) -> None:
             f"{config_name(cfg)} has {' and '.join(given)} but no {' and no '.join(absent)}: "
             "validation along the way needs all three; set all three to None to leave it out"
         )
+    _check_backends(cfg)
     for loader in ("train_dataloader", "val_dataloader"):
         check_annotation_files((cfg.get(loader) or {}).get("dataset", {}))
+
+
+def _check_backends(cfg: Config) -> None:
+    backends = [
+        *(cfg.get("vis_backends") or ()),
+        *cfg.get("visualizer", {}).get("vis_backends", ()),
+    ]
+    wanted = any("TensorboardVisBackend" in str(backend.get("type")) for backend in backends)
+    if wanted and find_spec("tensorboard") is None:
+        raise SetupError(
+            f"{config_name(cfg)} logs to TensorBoard, which is not installed: pip install "
+            "tensorboard, or take TensorboardVisBackend out of vis_backends"
+        )
+
+
+def set_start(cfg: Config, load_from: str | None, resume: str | None) -> None:
+    """Say from where the training starts.
+
+    Args:
+        cfg: changed in place; has ``work_dir``.
+        load_from: a checkpoint whose weights to start from; ``None`` for what the config says.
+        resume: a checkpoint of a training to go on with, or ``'auto'`` for the last one in the
+            working folder; if there is none yet, the training starts as it does without.
+
+    Raises:
+        CheckpointError: the checkpoint is not there.
+    """
+    if load_from:
+        cfg.load_from, cfg.resume = load_from, False
+    if resume == "auto":
+        resume = last_checkpoint(cfg.work_dir)
+    if resume:
+        cfg.load_from, cfg.resume = resume, True
+    path = cfg.get("load_from")
+    if path and "://" not in path and not os.path.isfile(path):
+        raise CheckpointError(
+            f"there is no checkpoint {path} to start from: expected a .pth or .safetensors file. "
+            "The README's model table links the published ones"
+        )
 
 
 def set_amp(cfg: Config, dtype: str) -> None:
@@ -46,6 +92,7 @@ def set_amp(cfg: Config, dtype: str) -> None:
 
     Raises:
         SetupError: the config's optimizer wrapper is of another kind.
+        TrainingError: this machine cannot compute in it.
     """
     kind = cfg.optim_wrapper.get("type", "OptimWrapper")
     if kind not in ("OptimWrapper", "AmpOptimWrapper"):
@@ -55,6 +102,7 @@ def set_amp(cfg: Config, dtype: str) -> None:
         )
     cfg.optim_wrapper.type = "AmpOptimWrapper"
     cfg.optim_wrapper.dtype = {"bf16": "bfloat16", "fp16": "float16"}[dtype]
+    check_dtype(cfg.optim_wrapper.dtype)
 
 
 def set_auto_scale_lr(cfg: Config) -> None:

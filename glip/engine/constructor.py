@@ -37,7 +37,7 @@ class DefaultOptimWrapperConstructor(MMEngineConstructor):
         if not any(parameter.requires_grad for parameter in model.parameters()):
             raise ValueError(
                 "every parameter of the model is frozen, so that nothing can learn; see "
-                "model.tuning, model.backbone.frozen_stages and model.language_model.frozen"
+                "model.tuning and model.backbone.frozen_stages"
             )
         # Without an option mmengine would take the parameters of the model as they are.
         self.paramwise_cfg = self.paramwise_cfg or dict(bypass_duplicate=False)

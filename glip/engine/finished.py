@@ -6,13 +6,13 @@ import hashlib
 import os
 import uuid
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from mmengine.dist import barrier, is_main_process
 
 from glip.checkpoint import read_checkpoint
+
+from .whole_files import plain, write_whole
 
 
 class OtherEvaluationError(ValueError):
@@ -38,7 +38,7 @@ class FinishedImages:
         digest = hashlib.sha256(fingerprint.encode()).hexdigest()
         mark = self.folder / "evaluation.txt"
         if is_main_process() and not mark.is_file():
-            _write_whole(mark, digest.encode())
+            write_whole(mark, digest.encode())
         barrier()
         if mark.read_text() != digest:
             raise OtherEvaluationError(
@@ -52,7 +52,7 @@ class FinishedImages:
         partial = self.folder / f".{name}.partial"
         # Scoring needs no prompt, and 1203 names an image would be most of the file.
         images = {
-            index: _plain({key: value for key, value in sample.items() if key != "text"})
+            index: plain({key: value for key, value in sample.items() if key != "text"})
             for index, sample in found.items()
         }
         torch.save({"images": images}, partial)
@@ -64,22 +64,3 @@ class FinishedImages:
         for file in sorted(self.folder.glob("*.pth")):
             done.update(read_checkpoint(file)["images"])
         return done
-
-
-def _plain(value: Any) -> Any:
-    """Replace what a safe reader refuses (numpy scalars, prompts) by plain values."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_plain(item) for item in value)
-    if isinstance(value, np.generic):
-        return value.item()
-    if value is None or isinstance(value, (bool, int, float, str, torch.Tensor, np.ndarray)):
-        return value
-    return str(value)
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)

@@ -1,19 +1,30 @@
-"""mmengine's runner, with this library's way of loading checkpoints."""
+"""mmengine's runner, with this library's way of loading and saving checkpoints."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed
 from mmengine.device import get_device
-from mmengine.dist import is_distributed
+from mmengine.dist import is_distributed, master_only
+from mmengine.fileio import LocalBackend, get_file_backend
+from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
-from glip.checkpoint import load_checkpoint
+from glip.checkpoint import CheckpointError, load_into, open_checkpoint, read_checkpoint
+from glip.config import config_files
 from glip.registry import RUNNERS
+from glip.version import __version__
+
+from .accumulation import restore_gradients
+from .checkpoint_hook import last_checkpoint
+from .invalid_loss_hook import InvalidLossHook
+from .train_loops import EpochBasedTrainLoop, IterBasedTrainLoop
+from .whole_files import replace
 
 
 @RUNNERS.register_module()
@@ -21,7 +32,11 @@ class GLIPRunner(Runner):
     """A runner whose ``load_from`` and ``resume`` take checkpoints of any of the three formats.
 
     mmengine's own runner unpickles whatever a file holds on older torch, and on newer torch refuses
-    its own training checkpoints; this one does neither.
+    its own training checkpoints; this one does neither. What it saves is whole or not there, and
+    carries the tokenizer and the name of its config as all checkpoints of this library do.
+
+    A training that is resumed goes on as if it had not been interrupted: to the same weights on a
+    CPU, see :mod:`glip.engine.draws`.
 
     Several processes (``torchrun``) also run without a GPU; they then talk through gloo, whatever
     ``env_cfg.dist_cfg`` says.
@@ -53,6 +68,95 @@ class GLIPRunner(Runner):
             model_wrapper_cfg = {**defaults, **(model_wrapper_cfg or {})}
         return super().wrap_model(model_wrapper_cfg, model)
 
+    def register_default_hooks(self, hooks: dict[str, Hook | dict | None] | None = None) -> None:
+        """Register the hooks that every run has, and one that stops at a loss that is no number.
+
+        Args:
+            hooks: others by name; ``None`` instead of one leaves it out.
+        """
+        hooks = {"invalid_loss": dict(type=InvalidLossHook), **(hooks or {})}
+        super().register_default_hooks(
+            {name: hook for name, hook in hooks.items() if hook or name != "invalid_loss"}
+        )
+
+    def build_train_loop(self, loop: Any) -> Any:
+        """Build the loop; ``by_epoch`` chooses between ours as it does between mmengine's.
+
+        Args:
+            loop: a loop or its config.
+        """
+        if isinstance(loop, dict) and "by_epoch" in loop and "type" not in loop:
+            kind = EpochBasedTrainLoop if loop["by_epoch"] else IterBasedTrainLoop
+            loop = {key: value for key, value in loop.items() if key != "by_epoch"}
+            loop["type"] = kind
+        return super().build_train_loop(loop)
+
+    def train(self) -> nn.Module:
+        """Train, from the beginning or from where a checkpoint was saved.
+
+        Returns:
+            the model.
+
+        Raises:
+            CheckpointError: the checkpoint to go on from cannot be read safely, does not fit, or
+                is none of a training.
+            TrainingError: the training cannot begin or go on.
+        """
+        if self._resume and self._load_from is None:
+            self._load_from = last_checkpoint(self.work_dir)
+            self._resume = self._load_from is not None
+            if not self._resume:
+                self.logger.info(f"No checkpoint in {self.work_dir}: starting anew")
+        if self._resume:
+            # Before the samplers are built, which shuffle by it.
+            self._take_seed(read_training(self._load_from)["meta"].get("seed"))
+        return super().train()
+
+    def _take_seed(self, seed: int | None) -> None:
+        wanted = self._randomness_cfg.get("seed")
+        if seed is None or seed == wanted:
+            return
+        if wanted is not None:
+            self.logger.warning(f"Going on with the checkpoint's seed {seed}, not with {wanted}")
+        self._randomness_cfg.update(seed=seed)
+        self.set_randomness(**self._randomness_cfg)
+
+    def resume(
+        self,
+        filename: str,
+        resume_optimizer: bool = True,
+        resume_param_scheduler: bool = True,
+        map_location: str | torch.device = "cpu",
+    ) -> None:
+        """Go on from a checkpoint of a training.
+
+        Args:
+            filename: the checkpoint.
+            resume_optimizer: also the optimizer's state.
+            resume_param_scheduler: also the schedulers' states.
+            map_location: always the CPU; everything is copied to where it belongs.
+
+        Raises:
+            CheckpointError: it cannot be read safely, does not fit, or is none of a training.
+        """
+        checkpoint = read_training(filename)
+        meta = checkpoint["meta"]
+        super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        restore_gradients(model, checkpoint.get("gradients", {}))
+        loop = self.train_loop
+        if isinstance(loop, EpochBasedTrainLoop):
+            batches = len(loop.dataloader)
+            done = meta.get("batches_done", 0)
+            if done and meta.get("batches_per_epoch") != batches:
+                self.logger.warning(
+                    f"{filename} was saved after {done} of {meta.get('batches_per_epoch')} batches "
+                    f"of an epoch, which now has {batches}: the epoch begins anew. To go on where "
+                    "it was, start as many processes, with the same batch size and data"
+                )
+                done = 0
+            loop.batches_done = done
+
     def load_checkpoint(
         self,
         filename: str,
@@ -75,8 +179,87 @@ class GLIPRunner(Runner):
             CheckpointError: the file cannot be read safely or does not fit the model.
         """
         model = self.model.module if is_model_wrapper(self.model) else self.model
-        checkpoint = load_checkpoint(model, filename)
+        checkpoint = open_checkpoint(filename)
+        # mmengine's resume would run what stands here: to it, it is a config.
+        checkpoint["meta"].pop("config", None)
+        # Before the model is loaded: with averaged weights, the hook brings back the current ones.
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+        load_into(model, checkpoint, filename)
         self._has_loaded = True
         self.logger.info(f"Loaded {checkpoint['conversion'].source} checkpoint {filename}")
         return checkpoint
+
+    @master_only
+    def save_checkpoint(
+        self,
+        out_dir: str,
+        filename: str,
+        file_client_args: dict | None = None,
+        save_optimizer: bool = True,
+        save_param_scheduler: bool = True,
+        meta: dict | None = None,
+        by_epoch: bool = True,
+        backend_args: dict | None = None,
+    ) -> None:
+        """Save the training, whole or not at all.
+
+        Args:
+            out_dir: the folder.
+            filename: in it.
+            file_client_args: mmengine's old way to name a file backend.
+            save_optimizer: also the optimizer's state.
+            save_param_scheduler: also the schedulers' states.
+            meta: more to say of it.
+            by_epoch: count epochs, not iterations.
+            backend_args: mmengine's file backend; what is not on a disk is written in place.
+        """
+        meta = {**(meta or {}), **self._origin()}
+        backend = get_file_backend(out_dir, backend_args=backend_args)
+        local = isinstance(backend, LocalBackend) and file_client_args is None
+        name = f".{filename}.partial" if local else filename
+        super().save_checkpoint(
+            out_dir,
+            name,
+            file_client_args=file_client_args,
+            save_optimizer=save_optimizer,
+            save_param_scheduler=save_param_scheduler,
+            meta=meta,
+            by_epoch=by_epoch,
+            backend_args=backend_args,
+        )
+        if local:
+            replace(Path(out_dir, name), Path(out_dir, filename))
+
+    def _origin(self) -> dict[str, Any]:
+        """What a checkpoint says of itself beside what mmengine writes."""
+        file = Path(self.cfg.filename or "")
+        shipped = file.resolve() in [each.resolve() for each in config_files()]
+        origin: dict[str, Any] = {
+            "format": "glip",
+            "glip_version": __version__,
+            "config": file.stem if shipped else "",
+        }
+        if isinstance(self.train_loop, EpochBasedTrainLoop):
+            origin["batches_done"] = self.train_loop.batches_done
+            origin["batches_per_epoch"] = len(self.train_loop.dataloader)
+        return origin
+
+
+def read_training(source: str) -> dict[str, Any]:
+    """Read a checkpoint that a training can go on from.
+
+    Raises:
+        CheckpointError: it cannot be read safely, or holds no training.
+    """
+    checkpoint = read_checkpoint(source)
+    meta = checkpoint.get("meta")
+    if not isinstance(meta, dict) or not {"epoch", "iter"} <= meta.keys():
+        missing = "how far it was"
+    elif "message_hub" not in checkpoint or "optimizer" not in checkpoint:
+        missing = "its optimizer"
+    else:
+        return checkpoint
+    raise CheckpointError(
+        f"{source} holds weights but not a training to go on with ({missing} is missing): start "
+        "from its weights with --load-from, or resume from a checkpoint like epoch_1.pth"
+    )
