@@ -18,6 +18,7 @@ from glip.checkpoint.formats import convert_in_place
 from glip.models.heads.outputs import HeadOutputs
 from glip.models.language import TextCache, TextFeatures
 from glip.models.task_modules.box_coder import to_public
+from glip.models.tuning import find_tuning
 from glip.registry import MODELS, build_part
 from glip.structures import DetDataSample
 from glip.text import (
@@ -54,7 +55,12 @@ class GLIP(BaseModel):
             may hold (-1: as many as fit, the paper's LVIS: 40).
         data_preprocessor: config of the normalisation and padding of images; by default the
             official ones.
+        tuning: what learns in training: ``'full'``, ``'frozen_text'``, ``'linear_probe'`` or
+            ``'prompt'``; see :mod:`glip.models.tuning`.
         init_cfg: mmengine's initialisation config.
+
+    Raises:
+        ValueError: ``tuning`` is none of these, or nothing would learn.
     """
 
     def __init__(
@@ -66,6 +72,7 @@ class GLIP(BaseModel):
         train_cfg: dict | None = None,
         test_cfg: dict | None = None,
         data_preprocessor: dict | None = None,
+        tuning: str = "full",
         init_cfg: dict | None = None,
     ):
         preprocessor = data_preprocessor or dict(type="DetDataPreprocessor")
@@ -73,12 +80,20 @@ class GLIP(BaseModel):
         self.chunked_size = (test_cfg or {}).get("chunked_size", -1)
         self.backbone = build_part(MODELS, backbone)
         self.neck = build_part(MODELS, neck)
-        self.language_model = build_part(MODELS, language_model)
+        self._tuning = find_tuning(tuning)
+        self.language_model = build_part(MODELS, self._tuning.complete(language_model))
         self.bbox_head = build_part(
             MODELS, self.language_model.head_arguments() | bbox_head | _cfgs(train_cfg, test_cfg)
         )
         self._texts = TextCache(self.language_model)
         self._register_load_state_dict_pre_hook(convert_in_place)
+        self._tuning.freeze(self)
+
+    def train(self, mode: bool = True) -> GLIP:
+        """Set the mode; parts that do not learn stay in evaluation mode, see ``tuning``."""
+        super().train(mode)
+        self._tuning.keep_still(self)
+        return self
 
     def forward(
         self, inputs: Tensor, data_samples: list[DetDataSample] | None = None, mode: str = "tensor"

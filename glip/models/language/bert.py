@@ -57,7 +57,6 @@ class BertModel(BaseModule):
             Padding is masked everywhere, so the results are the same.
         config: settings of another size, as :class:`transformers.BertConfig` names them.
         use_checkpoint: recompute activations in the backward pass to save memory.
-        frozen: the encoder does not learn and stays in evaluation mode.
         learned_prompt: number of text positions that a learned vector is added to (official
             language prompt tuning: 1000); 0 for none.
         init_cfg: mmengine's initialisation config.
@@ -70,7 +69,6 @@ class BertModel(BaseModule):
         pad_to_max: bool = False,
         config: dict | None = None,
         use_checkpoint: bool = False,
-        frozen: bool = False,
         learned_prompt: int = 0,
         init_cfg: dict | None = None,
     ):
@@ -78,7 +76,6 @@ class BertModel(BaseModule):
         self.name = name
         self.max_tokens = max_tokens
         self.pad_to_max = pad_to_max
-        self.frozen = frozen
         self._tokenizer: PreTrainedTokenizerBase | None = None
         self.bert = HFBertModel(_make_config(name, config), add_pooling_layer=False)
         self.prompt: nn.Embedding | None = None
@@ -89,8 +86,6 @@ class BertModel(BaseModule):
             # Its name until transformers 5 was gradient_checkpointing_enable.
             old = getattr(self.bert, "gradient_checkpointing_enable", None)
             getattr(self.bert, "activation_checkpointing_enable", old)({"use_reentrant": False})
-        if frozen:
-            self.bert.requires_grad_(False)
 
     def head_arguments(self) -> dict[str, int]:
         """What the head must know of the encoder: D, and the sizes of its layers."""
@@ -126,13 +121,6 @@ class BertModel(BaseModule):
             learned = self.prompt.weight[: hidden.shape[1]]
             hidden, embedded = hidden + learned, embedded + learned
         return TextFeatures(hidden, embedded, mask)
-
-    def train(self, mode: bool = True) -> BertModel:
-        """Set the mode; a frozen encoder stays in evaluation mode."""
-        super().train(mode)
-        if self.frozen:
-            self.bert.eval()
-        return self
 
     def get_extra_state(self) -> Tensor:
         """Return the tokenizer as bytes, (n,) uint8; empty if none has been loaded."""

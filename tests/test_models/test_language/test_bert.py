@@ -66,18 +66,10 @@ def test_rows_of_features(captions):
         assert torch.equal(getattr(rows, name), getattr(text, name)[[1, 1, 0]])
 
 
-def test_frozen(captions):
-    model = make(frozen=True).train()
-    assert not model.bert.training
-    assert not any(parameter.requires_grad for parameter in model.parameters())
-    assert make().train().bert.training
-
-
 def test_learned_prompt(captions):
     ids, mask = captions
-    model = make(frozen=True, learned_prompt=10)
+    model = make(learned_prompt=10)
     plain = make()(ids, mask)
-    assert [name for name, p in model.named_parameters() if p.requires_grad] == ["prompt.weight"]
     torch.testing.assert_close(model(ids, mask).hidden, plain.hidden)  # it starts with zeros
     torch.nn.init.normal_(model.prompt.weight)
     text = model(ids, mask)
