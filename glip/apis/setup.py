@@ -19,6 +19,7 @@ from glip.datasets.annotation_file import DataError
 from glip.datasets.images import ImageReadError
 from glip.engine.errors import TrainingError
 from glip.models import GLIP
+from glip.models.tuning import TuningError
 from glip.registry import MODELS
 from glip.text import PromptError, TokenizerNotFoundError
 
@@ -37,6 +38,7 @@ UserError = (
     SetupError,
     TokenizerNotFoundError,
     TrainingError,
+    TuningError,
 )
 
 

@@ -14,6 +14,8 @@ from torch import nn
 
 from glip.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
+from .errors import TrainingError
+
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class DefaultOptimWrapperConstructor(MMEngineConstructor):
@@ -24,7 +26,7 @@ class DefaultOptimWrapperConstructor(MMEngineConstructor):
     log gets one for every group, and one for what is frozen.
 
     Raises:
-        ValueError: nothing learns.
+        TrainingError: nothing learns.
     """
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
@@ -35,7 +37,7 @@ class DefaultOptimWrapperConstructor(MMEngineConstructor):
         """
         model = getattr(model, "module", model)
         if not any(parameter.requires_grad for parameter in model.parameters()):
-            raise ValueError(
+            raise TrainingError(
                 "every parameter of the model is frozen, so that nothing can learn; see "
                 "model.tuning and model.backbone.frozen_stages"
             )

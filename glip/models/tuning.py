@@ -21,6 +21,10 @@ from dataclasses import dataclass
 from torch import nn
 
 
+class TuningError(ValueError):
+    """What is to learn is not there; the message says why and what to do."""
+
+
 @dataclass(frozen=True)
 class Tuning:
     """A mode of tuning.
@@ -47,7 +51,7 @@ class Tuning:
         """Keep from learning what does not learn.
 
         Raises:
-            ValueError: nothing would be left to learn.
+            TuningError: nothing would be left to learn.
         """
         names = []
         for name, parameter in detector.named_parameters():
@@ -56,7 +60,7 @@ class Tuning:
             elif parameter.requires_grad:
                 names.append(name)
         if not names:
-            raise ValueError(
+            raise TuningError(
                 f"of what learns in this mode of tuning, {self.learns}, the model has nothing; for "
                 "'prompt' expected model.language_model.learned_prompt of 1 or more"
             )
@@ -89,8 +93,8 @@ def find_tuning(name: str) -> Tuning:
     """Return the mode of a name.
 
     Raises:
-        ValueError: there is no such mode.
+        TuningError: there is no such mode.
     """
     if name not in TUNINGS:
-        raise ValueError(f"expected model.tuning to be one of {', '.join(TUNINGS)}, got {name!r}")
+        raise TuningError(f"expected model.tuning to be one of {', '.join(TUNINGS)}, got {name!r}")
     return TUNINGS[name]

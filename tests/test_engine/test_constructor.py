@@ -10,7 +10,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from glip.engine import DefaultOptimWrapperConstructor
+from glip.engine import DefaultOptimWrapperConstructor, TrainingError
 from glip.registry import MODELS
 
 OPTIMIZER = dict(type="AdamW", lr=0.01, weight_decay=0.1)
@@ -107,7 +107,7 @@ def test_order_is_the_same_each_time():
 
 def test_nothing_learns():
     model = Model().requires_grad_(False)
-    with pytest.raises(ValueError, match=r"every parameter .* is frozen.*model\.tuning"):
+    with pytest.raises(TrainingError, match=r"every parameter .* is frozen.*model\.tuning"):
         build(model)
 
 

@@ -13,7 +13,7 @@ from mmengine.structures import InstanceData
 from torch import nn
 
 from glip.checkpoint.formats import convert
-from glip.models.tuning import TUNINGS
+from glip.models.tuning import TUNINGS, TuningError
 from glip.registry import MODELS
 from glip.structures import DetDataSample
 from glip.testing import tiny_config
@@ -198,10 +198,10 @@ def test_own_options_hold_in_every_mode():
 
 
 def test_unknown_mode():
-    with pytest.raises(ValueError, match="one of full, frozen_text, linear_probe, prompt, got 'a'"):
+    with pytest.raises(TuningError, match="one of full, frozen_text, linear_probe, prompt, got 'a'"):
         build("a")
 
 
 def test_prompt_of_no_length():
-    with pytest.raises(ValueError, match="learned_prompt of 1 or more"):
+    with pytest.raises(TuningError, match="learned_prompt of 1 or more"):
         build("prompt", learned_prompt=0)

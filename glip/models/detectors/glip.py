@@ -60,7 +60,7 @@ class GLIP(BaseModel):
         init_cfg: mmengine's initialisation config.
 
     Raises:
-        ValueError: ``tuning`` is none of these, or nothing would learn.
+        TuningError: ``tuning`` is none of these, or nothing would learn.
     """
 
     def __init__(
