@@ -198,7 +198,9 @@ def test_own_options_hold_in_every_mode():
 
 
 def test_unknown_mode():
-    with pytest.raises(TuningError, match="one of full, frozen_text, linear_probe, prompt, got 'a'"):
+    with pytest.raises(
+        TuningError, match="one of full, frozen_text, linear_probe, prompt, got 'a'"
+    ):
         build("a")
 
 
