@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from glip.datasets.annotation_file import DataError, check_exists
 from glip.evaluation.ground_truth import GroundTruth, load_ground_truth
-from glip.evaluation.image_metric import ImageMetric
+from glip.evaluation.image_metric import ImageMetric, Predictions
 
 
 class AnnotatedMetric(ImageMetric):
@@ -96,6 +97,31 @@ class AnnotatedMetric(ImageMetric):
         return load_ground_truth(
             path, meta["classes"], self.backend_args, same_order=self.SAME_ORDER
         )
+
+    @abstractmethod
+    def measure(self, truth: GroundTruth, images: dict[Any, Predictions]) -> dict[str, float]:
+        """Compute the numbers, by their names in the tables, and log nothing.
+
+        Args:
+            truth: the annotations, of more images perhaps.
+            images: the detections in the images to score, by image id.
+        """
+
+    def score_each(self, images: dict[Any, Predictions]) -> Iterator[tuple[Any, dict[str, float]]]:
+        """Score every image as if there were no other.
+
+        In each, the classes count that are annotated there: detections of others change nothing.
+
+        Args:
+            images: the detections by image id.
+
+        Yields:
+            Image id and numbers, -1 for what cannot be measured, in the order of the ids.
+        """
+        entries = {image["id"]: image for image in self.truth.file.images}
+        for img_id in self.scored_images(images):
+            truth = self.truth.of_image(entries[img_id])
+            yield img_id, self.measure(truth, {img_id: images[img_id]})
 
     def scored_images(self, images: Iterable[Any]) -> list[Any]:
         """Return the image ids to score, in rising order: those that were run.

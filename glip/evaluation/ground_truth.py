@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from glip.datasets.annotation_file import (
@@ -42,6 +42,23 @@ class GroundTruth:
         """Return the class name of each scored category id."""
         pairs = zip(self.category_ids, self.classes, strict=True)
         return {number: name for number, name in pairs if number is not None}
+
+    def of_image(self, image: dict[str, Any]) -> GroundTruth:
+        """Return the annotations of one image, of which no more is scored than their classes.
+
+        Args:
+            image: its entry in the file.
+        """
+        annotations = self.file.annotations[image["id"]]
+        shown = {annotation["category_id"] for annotation in annotations}
+        file = replace(
+            self.file,
+            images=[image],
+            categories=[each for each in self.file.categories if each["id"] in shown],
+            annotations={image["id"]: annotations},
+        )
+        ids = (number if number in shown else None for number in self.category_ids)
+        return replace(self, file=file, category_ids=tuple(ids))
 
 
 def load_ground_truth(

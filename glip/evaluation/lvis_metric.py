@@ -93,26 +93,23 @@ class _FederatedMetric(AnnotatedMetric):
     def score(self, images: dict[Any, Predictions]) -> dict[str, float]:
         """Compute the numbers."""
         img_ids = self.scored_images(images)
-        ids = self.truth.scored_ids
-        detections = self.choose(_gather(images, img_ids, ids, self.truth.category_ids))
+        detections = self.choose(_gather(self.truth, images, img_ids))
         if self.outfile_prefix is not None:
-            write_results(_as_results(detections, img_ids, ids), self.outfile_prefix)
+            results = _as_results(detections, img_ids, self.truth.scored_ids)
+            write_results(results, self.outfile_prefix)
         if self.format_only:
             return {}
         measured = evaluate(_federate(self.truth, img_ids), detections)
-        numbers = self.report(_summary(measured, self._frequency_groups()))
+        numbers = self.report(_summary(measured, _frequency_groups(self.truth)))
         log_table(["bbox", ""], [[key, value] for key, value in numbers.items()])
         return {**numbers, **(self._by_class(measured) if self.classwise else {})}
 
-    def _frequency_groups(self) -> dict[str, list[int]]:
-        """Return the numbers of the rare, common and frequent categories."""
-        frequency = {each["id"]: each.get("frequency") for each in self.truth.file.categories}
-        return {
-            group: [
-                at for at, number in enumerate(self.truth.scored_ids) if frequency[number] == group
-            ]
-            for group in _FREQUENCIES
-        }
+    def measure(self, truth: GroundTruth, images: dict[Any, Predictions]) -> dict[str, float]:
+        """Compute the numbers, and log nothing."""
+        img_ids = sorted(images)
+        detections = self.choose(_gather(truth, images, img_ids))
+        measured = evaluate(_federate(truth, img_ids), detections)
+        return _summary(measured, _frequency_groups(truth))
 
     def _by_class(self, measured: PrecisionRecall) -> dict[str, float]:
         """Give each class's AP and log the table."""
@@ -270,25 +267,19 @@ class LVISFixedAPMetric(_FederatedMetric):
         return {key: value for key, value in numbers.items() if key.startswith("AP")}
 
 
-def _gather(
-    images: dict[Any, Predictions],
-    img_ids: list[Any],
-    scored_ids: list[Any],
-    category_ids: Sequence[Any],
-) -> Boxes:
+def _gather(truth: GroundTruth, images: dict[Any, Predictions], img_ids: list[Any]) -> Boxes:
     """Join the detections of all images, in the order of ``img_ids``.
 
     Args:
+        truth: the classes; detections of those without a category are left out.
         images: the detections by image id.
         img_ids: the I images, in rising order.
-        scored_ids: the K category ids, in rising order.
-        category_ids: the category id of each label; detections of None are left out.
     """
-    numbers = {category_id: at for at, category_id in enumerate(scored_ids)}
-    by_label = np.array([numbers.get(each, -1) for each in category_ids], dtype=np.int64)
+    numbers = {category_id: at for at, category_id in enumerate(truth.scored_ids)}
+    by_label = np.array([numbers.get(each, -1) for each in truth.category_ids], dtype=np.int64)
     parts = [images[img_id] for img_id in img_ids]
     for part in parts:
-        check_labels(part, len(category_ids))
+        check_labels(part, len(by_label))
     image = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     category = by_label[np.concatenate([part.labels for part in parts] or [np.zeros(0, int)])]
     xywh = np.concatenate([part.xywh for part in parts] or [np.zeros((0, 4))])
@@ -322,6 +313,15 @@ def _federate(truth: GroundTruth, img_ids: list[Any]) -> FederatedTruth:
         np.array(kept, dtype=np.int64).reshape(-1, 2) for kept in pairs.values()
     )
     return FederatedTruth(len(img_ids), len(numbers), boxes, negative, not_exhaustive)
+
+
+def _frequency_groups(truth: GroundTruth) -> dict[str, list[int]]:
+    """Return the numbers of the rare, common and frequent categories."""
+    frequency = {each["id"]: each.get("frequency") for each in truth.file.categories}
+    return {
+        group: [at for at, number in enumerate(truth.scored_ids) if frequency[number] == group]
+        for group in _FREQUENCIES
+    }
 
 
 def _summary(measured: PrecisionRecall, groups: dict[str, list[int]]) -> dict[str, float]:

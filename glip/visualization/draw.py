@@ -63,7 +63,7 @@ def draw_detections(
         colors = [label_color(index[name]) for name in names]
     height, width = image.shape[:2]
     auto_size, auto_width = scales(height, width)
-    font = _font(font_size or auto_size)
+    font = load_font(font_size or auto_size)
 
     shown = [(k, rect) for k, box in enumerate(boxes) if (rect := _clip(box, width, height))]
     # best score first; without scores the smallest box first
@@ -234,7 +234,7 @@ def _draw_box(pen: ImageDraw.ImageDraw, rect: Rect, color: RGB, line_width: int)
 
 
 @lru_cache(maxsize=32)
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def load_font(size: int) -> ImageFont.FreeTypeFont:
     """DejaVu Sans, which every matplotlib carries; a character it lacks shows as an empty box."""
     import matplotlib
 

@@ -37,6 +37,8 @@ _BASE: tuple[RGB, ...] = (
 _GOLDEN = 0.6180339887498949  # each new hue falls into the widest gap the earlier ones left
 _SHADES = ((0.85, 0.95), (0.50, 1.0), (0.75, 0.75), (0.60, 0.80))  # saturation, value
 
+#: Of annotated boxes that do not count, crowds for example.
+IGNORED: RGB = (128, 128, 128)
 BLACK: RGB = (0, 0, 0)
 WHITE: RGB = (255, 255, 255)
 

@@ -322,18 +322,18 @@ def test_unusual_names_do_not_crash(name):
     ],
 )
 def test_texts(name, score, expected):
-    assert draw._tag_text(name, score, draw._font(12), 500) == expected
+    assert draw._tag_text(name, score, draw.load_font(12), 500) == expected
 
 
 @given(st.text(max_size=80), st.none() | st.floats(0, 1), st.integers(0, 300))
 def test_a_text_is_as_wide_as_allowed_at_most(name, score, limit):
-    font = draw._font(12)
+    font = draw.load_font(12)
     text = draw._tag_text(name, score, font, limit)
     assert draw._tag_size(text, font)[0] <= limit
 
 
 def test_a_long_phrase_is_shortened_as_little_as_needed():
-    font = draw._font(12)
+    font = draw.load_font(12)
     name = "a man in a red jacket holding a camera"
     text = draw._tag_text(name, 0.5, font, 160)
     shortened, number = text.split(draw.ELLIPSIS)
@@ -344,7 +344,7 @@ def test_a_long_phrase_is_shortened_as_little_as_needed():
 
 
 def test_where_no_name_fits_the_score_stays():
-    font = draw._font(12)
+    font = draw.load_font(12)
     limit = draw._tag_size("0.50", font)[0]
     assert draw._tag_text("elephant", 0.5, font, limit) == "0.50"
     assert draw._tag_text("elephant", 0.5, font, limit - 1) == ""
