@@ -11,11 +11,8 @@ from mmengine.fileio import join_path
 
 from glip.apis.setup import SetupError, config_name
 from glip.datasets.annotation_file import AnnotationFileNotFoundError, check_exists
-from glip.evaluation.tables import format_table
+from glip.evaluation.tables import format_table, table_of_data_sets
 from glip.registry import EVALUATOR
-
-#: Numbers in a line of the table over data sets.
-_COLUMNS = 6
 
 
 def check_test_data(cfg: Config) -> None:
@@ -85,24 +82,11 @@ def format_metrics(metrics: Mapping[str, float], datasets: Sequence[str] = ()) -
     """
     if not datasets:
         return format_table(["metric", "value"], [[name, metrics[name]] for name in metrics])
-    found: dict[str, dict[str, float]] = {name: {} for name in (*datasets, "average")}
-    rest: list[list] = []
-    for key, value in metrics.items():
-        name = key.split("/")[0]
-        if name in found:
-            found[name][_column(key, name)] = value
-        else:
-            rest.append([key, value])
-    columns = list(dict.fromkeys(key for numbers in found.values() for key in numbers))
-    # Recall on all phrases goes before that on each kind.
-    columns = sorted(columns, key=lambda column: not column.endswith("_all"))[:_COLUMNS]
-    if not found["average"]:
-        del found["average"]
-    rows = [
-        [name if numbers else f"{name} (absent)", *(numbers.get(key, -1.0) for key in columns)]
-        for name, numbers in found.items()
+    measured = {key.split("/")[0] for key in metrics}
+    rest = [
+        [key, metrics[key]] for key in metrics if key.split("/")[0] not in (*datasets, "average")
     ]
-    table = format_table(["data set", *columns], rows)
+    table = format_table(*table_of_data_sets(metrics, datasets, set(datasets) - measured))
     return f"{table}\n\n{format_table(['metric', 'value'], rest)}" if rest else table
 
 
@@ -129,9 +113,3 @@ def _check_leaf(dataset: Mapping) -> None:
     if dataset.get("data_root") and not is_abs(path):
         path = join_path(dataset["data_root"], path)
     check_exists(path, dataset.get("backend_args"))
-
-
-def _column(key: str, dataset: str) -> str:
-    """Shorten a number's name for its column: ``mAP``, and ``precision@1`` of refcoco_val."""
-    column = key.split("/")[-1].removeprefix("bbox_")
-    return column.removeprefix(dataset.split("_")[0] + "_")

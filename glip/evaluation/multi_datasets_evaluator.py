@@ -15,7 +15,7 @@ from mmengine.structures import BaseDataElement
 from glip.datasets.annotation_file import AnnotationFileNotFoundError, DataError
 from glip.evaluation.coco_metric import CocoMetric
 from glip.evaluation.dump import write_odinw_submission
-from glip.evaluation.tables import log_table
+from glip.evaluation.tables import log_table, table_of_data_sets
 from glip.registry import EVALUATOR, METRICS
 
 
@@ -176,18 +176,8 @@ class MultiDatasetsEvaluator(Evaluator):
         return {key: sum(values) / len(values) for key, values in found.items()}
 
     def _log_table(self, numbers: dict[str, float], absent: set[str]) -> None:
-        """Log the data sets, one a line, with the numbers they have in common."""
-        columns: list[str] = []
-        for name in self.dataset_prefixes:
-            own = [key.removeprefix(f"{name}/") for key in numbers if key.startswith(f"{name}/")]
-            columns += [key for key in own if key not in columns and "_precision" not in key]
-        columns = columns[:6]
-        rows = []
-        averaged = any(key.startswith("average/") for key in numbers)
-        for name in (*self.dataset_prefixes, *["average"] * averaged):
-            values = [numbers.get(f"{name}/{key}", float("nan")) for key in columns]
-            rows.append([f"{name} (absent)" if name in absent else name, *values])
-        log_table(["data set", *(key.split("/")[-1] for key in columns)], rows)
+        """Log the data sets, one a line, and which of them are absent."""
+        log_table(*table_of_data_sets(numbers, self.dataset_prefixes, absent))
         if absent:
             message = f"{len(absent)} of {len(self._own)} data sets are absent and not averaged: "
             message += ", ".join(name for name in self.dataset_prefixes if name in absent)

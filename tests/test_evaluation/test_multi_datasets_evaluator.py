@@ -71,6 +71,21 @@ def test_absent_data_sets_are_not_averaged(paths, tmp_path):
     assert math.isclose(numbers["average/coco/bbox_mAP"], sum(two) / 2)
 
 
+def test_logs_a_table(paths, tmp_path, monkeypatch):
+    tables = []
+    monkeypatch.setattr(
+        "glip.evaluation.multi_datasets_evaluator.log_table",
+        lambda header, rows: tables.append((header, rows)),
+    )
+    evaluator = build([paths[0], str(tmp_path / "none.json"), paths[2]])
+    evaluator.dataset_meta = meta(absent=[1])
+    numbers = evaluate(evaluator, predictions([0, 2]))
+    ((header, rows),) = tables
+    assert header[:3] == ["data set", "mAP", "mAP_50"]
+    assert [row[0] for row in rows] == ["Aquarium", "pistols (absent)", "pothole", "average"]
+    assert rows[2][1:3] == [numbers[f"pothole/coco/bbox_{key}"] for key in header[1:3]]
+
+
 def test_metric_without_file_for_a_data_set_that_is_there(paths, tmp_path):
     evaluator = build([paths[0], str(tmp_path / "none.json"), paths[2]])
     with pytest.raises(AnnotationFileNotFoundError, match=r"pistols cannot be scored.*none\.json"):
