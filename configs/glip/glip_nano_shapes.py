@@ -51,7 +51,7 @@ model = dict(
         num_dyhead_blocks=2,
         early_fuse=True,
         fusion_dim=128,
-        num_fusion_heads=4,
+        num_fusion_heads=2,
         dropout=0.0,
         # Pictures are small, so are the things in them: 32 pixels at the finest level.
         anchor_generator=dict(type="AnchorGenerator", octave_base_scale=4),
@@ -87,7 +87,7 @@ train_pipeline = [
 # Pictures are looked at in the size they have.
 test_pipeline = [
     dict(type="LoadImageFromFile", imdecode_backend="pillow"),
-    dict(type="FixScaleResize", scale=(256, 256), keep_ratio=True, backend="pillow"),
+    dict(type="FixScaleResize", scale=(192, 192), keep_ratio=True, backend="pillow"),
     dict(type="LoadAnnotations", with_bbox=True),
     dict(type="PackDetInputs", meta_keys=meta_keys),
 ]

@@ -102,6 +102,18 @@ class CocoMetric(AnnotatedMetric):
             raise DataError(f"metric_items has {unknown}; expected some of {known}.")
         self.metric_items = metric_items
 
+    def load_truth(self, meta: dict) -> GroundTruth:
+        """Read the annotation file, and see to it that groups are of the data set's classes."""
+        truth = super().load_truth(meta)
+        for group, members in self.class_groups.items():
+            unknown = sorted(set(members) - set(truth.classes))
+            if unknown:
+                raise DataError(
+                    f"class_groups[{group!r}] has {unknown}; expected names of the data set's "
+                    f"classes, {list(truth.classes)}."
+                )
+        return truth
+
     def score(self, images: dict[Any, Predictions]) -> dict[str, float]:
         """Compute the numbers."""
         results = _results(self.truth, images)
@@ -177,12 +189,6 @@ class CocoMetric(AnnotatedMetric):
         half = np.isclose(evaluation.params.iouThrs, 0.5)
         numbers = {}
         for group, members in self.class_groups.items():
-            unknown = sorted(set(members) - set(names.values()))
-            if unknown:
-                raise DataError(
-                    f"class_groups[{group!r}] has {unknown}, which are not categories of the "
-                    "annotation file: write the names as the file does."
-                )
             at = [index for index, name in enumerate(known) if name in members]
             numbers[f"mAP_{group}"] = mean_of(precision[:, :, at, 0, -1])
             if half.any():

@@ -9,7 +9,7 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from glip.datasets import AnnotationFileError, AnnotationFileNotFoundError
+from glip.datasets import AnnotationFileError, AnnotationFileNotFoundError, DataError
 from glip.evaluation import CocoMetric
 from glip.registry import METRICS
 
@@ -259,3 +259,22 @@ class TestBadData:
 def test_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         METRICS.build(dict(type="CocoMetric", **arguments))
+
+
+def test_groups_average_their_classes(truth, samples):
+    groups = dict(some=CLASSES[:2], rest=CLASSES[2:])
+    numbers = run(CocoMetric(truth, class_groups=groups, classwise=True), samples)
+    for group, members in groups.items():
+        each = [numbers[f"coco/{name}_precision"] for name in members]
+        assert numbers[f"coco/bbox_mAP_{group}"] == pytest.approx(np.nanmean(each))
+    ids = [
+        number for number, name in zip(CATEGORY_IDS, CLASSES, strict=True) if name in CLASSES[:2]
+    ]
+    alone = direct(truth, as_results(samples), cat_ids=ids).stats
+    assert numbers["coco/bbox_mAP_50_some"] == pytest.approx(alone[1])
+
+
+def test_groups_are_of_classes(truth):
+    metric = CocoMetric(truth, class_groups=dict(some=["no such class"]))
+    with pytest.raises(DataError, match="no such class"):
+        metric.dataset_meta = dict(classes=CLASSES)

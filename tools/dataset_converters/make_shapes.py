@@ -136,9 +136,11 @@ def write_vocabulary(folder: Path) -> None:
         show_progress=False,
     )
     known = tokenizer.get_vocab()
-    words = sorted(known, key=known.__getitem__)
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     pieces = ["##" + each for each in printable if each.isalnum()]
-    words += [each for each in pieces if each not in known]
+    # Which pieces of words the training met on its way changes from run to run: only words stay.
+    learned = [word for word in dict.fromkeys(all_words()) if word in known]
+    words = dict.fromkeys([*special, *printable, *pieces, *learned])
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
     settings = dict(tokenizer_class="BertTokenizer", do_lower_case=True, model_max_length=512)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -53,13 +54,13 @@ class RandomSamplingNegPos(BaseTransform):
         if isinstance(results["text"], str):
             return results
         names = list(results["text"])
-        labels = results["gt_bboxes_labels"]
-        present = np.unique(labels)
-        chosen = self._fitting(names, [*np.random.permutation(present), *self._negatives(results)])
-        missing = np.setdiff1d(present, chosen)
-        if len(missing):
+        present = sorted(set(results["gt_bboxes_labels"].tolist()))
+        random.shuffle(present)
+        chosen = self._fitting(names, present + self._negatives(len(names), set(present)))
+        missing = set(present) - set(chosen)
+        if missing:
             self._drop(results, missing)
-        np.random.shuffle(chosen)
+        random.shuffle(chosen)
         position = {label: at for at, label in enumerate(chosen)}
         results["gt_bboxes_labels"] = np.array(
             [position[label] for label in results["gt_bboxes_labels"].tolist()], dtype=np.int64
@@ -67,23 +68,23 @@ class RandomSamplingNegPos(BaseTransform):
         results["text"] = tuple(names[label] for label in chosen)
         return results
 
-    def _negatives(self, results: dict) -> np.ndarray:
-        """Draw labels that no object has."""
-        absent = np.setdiff1d(np.arange(len(results["text"])), results["gt_bboxes_labels"])
+    def _negatives(self, classes: int, present: set[int]) -> list[int]:
+        """Draw labels, of so many, that no object has."""
+        absent = [label for label in range(classes) if label not in present]
         count = min(len(absent), self.num_sample_negative)
-        if count and np.random.random() >= self.full_sampling_prob:
-            count = np.random.randint(1, count + 1)
-        return np.random.permutation(absent)[:count]
+        if count and random.random() >= self.full_sampling_prob:
+            count = random.randint(1, count)
+        return random.sample(absent, count)
 
     def _fitting(self, names: list[str], wanted: list[int]) -> list[int]:
         """The first of the wanted labels, as many as the language encoder reads."""
-        left = self.max_tokens - 2
+        left = self.max_tokens - 2 + 1  # [CLS] and [SEP] come on top, the last separator does not
         kept = []
         for label in wanted:
             left -= self._cost(names[label])
             if left < 0:
                 break
-            kept.append(int(label))
+            kept.append(label)
         return kept
 
     def _cost(self, name: str) -> int:
@@ -92,12 +93,12 @@ class RandomSamplingNegPos(BaseTransform):
             if self._tokenizer is None:
                 self._tokenizer = load_tokenizer(self.tokenizer_name)
             caption = Prompt.from_class_names([name], allow_blank=True).caption
-            self._costs[name] = len(self._tokenizer.tokenize(caption))
+            self._costs[name] = len(self._tokenizer.tokenize(caption)) + 1
         return self._costs[name]
 
-    def _drop(self, results: dict, labels: np.ndarray) -> None:
+    def _drop(self, results: dict, labels: set[int]) -> None:
         """Leave out the objects of some labels."""
-        keep = ~np.isin(results["gt_bboxes_labels"], labels)
+        keep = ~np.isin(results["gt_bboxes_labels"], list(labels))
         for key in ("gt_bboxes", "gt_bboxes_labels", "gt_ignore_flags"):
             if key in results:
                 results[key] = results[key][keep]

@@ -22,7 +22,7 @@ COLORS = {
 SHAPES = ("circle", "square", "triangle", "star", "cross", "heart", "ring", "moon")
 TEXTURES = ("plain", "striped", "dotted")
 #: Sides in pixels: the gaps keep what is small apart from what is not.
-SIZES = {"small": (16, 28), "medium": (34, 58), "large": (70, 108)}
+SIZES = {"small": (14, 21), "medium": (27, 42), "large": (52, 78)}
 
 #: Every pair of a colour and a shape, the classes of the detection data.
 PAIRS = tuple((color, shape) for color in COLORS for shape in SHAPES)
@@ -32,7 +32,7 @@ HELD_OUT = tuple(
 )
 
 #: Widths and heights of pictures.
-PICTURE_SIZES = ((256, 256), (256, 208), (208, 256), (240, 192), (192, 240))
+PICTURE_SIZES = ((192, 192), (192, 160), (160, 192), (192, 144), (144, 192))
 #: How often a picture has one, two, three, ... things.
 _COUNTS = (10, 15, 18, 18, 15, 10, 8, 6)
 #: A thing may hide at most this share of another one.
