@@ -8,10 +8,13 @@ the last pixel itself: its width is x2 - x1 + 1, and mirrored it becomes (W - 1 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from mmcv.transforms import RandomFlip as MMCVRandomFlip
 
 from ...registry import TRANSFORMS
+from ...text.mirror import mirror_caption, mirror_text
 
 
 @TRANSFORMS.register_module()
@@ -19,13 +22,22 @@ class RandomFlip(MMCVRandomFlip):
     """Flip the image with some probability, and its boxes with it.
 
     Reads ``img`` (H, W, 3) and, where present, ``gt_bboxes`` (G, 4). Writes both, ``flip``, whether
-    it was flipped, and ``flip_direction``, the direction or None. A caption is left as it is, also
-    where it says "left" or "right", as in the official code.
+    it was flipped, and ``flip_direction``, the direction or None.
+
+    A caption is left as it is, also where it says "left" or "right", as in the official code. With
+    ``swap_left_right`` these words change places where left and right do: in ``text`` (a caption or
+    names), ``tokens_positive`` (whose spans move along) and ``caption_prompt``. A label then still
+    means its phrase: what was the left shoe is a right shoe in the flipped picture.
 
     Args:
         prob: probability of a flip; with several directions their sum, or a list with one each.
         direction: ``'horizontal'``, ``'vertical'`` or ``'diagonal'`` (both at once), or a list.
         inclusive: the boxes include their last pixel.
+        swap_left_right: swap these words when left and right change places; see
+            :func:`glip.text.mirror.mirror_text`.
+
+    Raises:
+        TypeError: the prompt is neither a text nor a list of names (on use).
     """
 
     def __init__(
@@ -34,10 +46,18 @@ class RandomFlip(MMCVRandomFlip):
         direction: str | list[str] = "horizontal",
         *,
         inclusive: bool = False,
+        swap_left_right: bool = False,
     ) -> None:
         # mmcv refuses the integers 0 and 1.
         super().__init__(float(prob) if isinstance(prob, int) else prob, direction)
         self.inclusive = inclusive
+        self.swap_left_right = swap_left_right
+
+    def _flip(self, results: dict) -> None:
+        """Flip the image, its boxes, and the sides that its prompt tells."""
+        super()._flip(results)
+        if self.swap_left_right and results["flip_direction"] != "vertical":
+            results.update(_mirrored_prompt(results))
 
     def _flip_bbox(
         self, bboxes: np.ndarray, img_shape: tuple[int, int], direction: str
@@ -56,7 +76,7 @@ class RandomFlip(MMCVRandomFlip):
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}(prob={self.prob}, direction={self.direction!r}, "
-            f"inclusive={self.inclusive})"
+            f"inclusive={self.inclusive}, swap_left_right={self.swap_left_right})"
         )
 
 
@@ -67,9 +87,37 @@ class RandomFlipInclusive(RandomFlip):
     Args:
         prob: as in :class:`RandomFlip`.
         direction: as in :class:`RandomFlip`.
+        swap_left_right: as in :class:`RandomFlip`.
     """
 
     def __init__(
-        self, prob: float | list[float], direction: str | list[str] = "horizontal"
+        self,
+        prob: float | list[float],
+        direction: str | list[str] = "horizontal",
+        *,
+        swap_left_right: bool = False,
     ) -> None:
-        super().__init__(prob, direction, inclusive=True)
+        super().__init__(prob, direction, inclusive=True, swap_left_right=swap_left_right)
+
+
+def _mirrored_prompt(results: dict) -> dict:
+    """Return the parts of a prompt with left and right swapped; data sets keep what they gave."""
+    text, spans = results.get("text"), results.get("tokens_positive")
+    mirrored: dict = {}
+    if isinstance(text, str) and isinstance(spans, Sequence):
+        mirrored["text"], mirrored["tokens_positive"] = mirror_caption(text, spans)
+    elif isinstance(text, str):
+        mirrored["text"] = mirror_text(text)
+    elif isinstance(text, Sequence):
+        mirrored["text"] = tuple(mirror_text(name) for name in text)
+    elif text is not None:
+        raise TypeError(
+            "RandomFlip swaps left and right in a text or in a list of names, but 'text' is a "
+            f"{type(text).__name__}: {text!r}"
+        )
+    if results.get("caption_prompt"):
+        mirrored["caption_prompt"] = {
+            mirror_text(name): {part: mirror_text(words) for part, words in parts.items()}
+            for name, parts in results["caption_prompt"].items()
+        }
+    return mirrored

@@ -101,3 +101,92 @@ def test_flips_about_half_of_the_time():
     np.random.seed(0)  # noqa: NPY002  (mmcv draws from the global generator)
     flips = [flip({"img": np.zeros((2, 3, 3), np.uint8)})["flip"] for _ in range(200)]
     assert 70 < sum(flips) < 130
+
+
+# The words
+
+
+def flipped(direction="horizontal", swap=True, **prompt):
+    image = np.zeros((4, 10, 3), np.uint8)
+    flip = RandomFlip(prob=1, direction=direction, swap_left_right=swap)
+    return flip({"img": image, "gt_bboxes": np.array([[1.0, 0, 3, 2]]), **prompt})
+
+
+CAPTION = "a dog on the left of a cat"
+SPANS = [[[0, 5]], [[9, 17]], [[21, 26]]]
+
+
+@pytest.mark.parametrize("direction", ["horizontal", "diagonal"])
+def test_swaps_words_of_a_caption(direction):
+    results = flipped(direction, text=CAPTION, tokens_positive=SPANS)
+    assert results["text"] == "a dog on the right of a cat"
+    assert results["tokens_positive"] == [[[0, 5]], [[9, 18]], [[22, 27]]]
+    assert SPANS == [[[0, 5]], [[9, 17]], [[21, 26]]]
+
+
+@pytest.mark.parametrize(
+    ("direction", "swap"), [("vertical", True), ("horizontal", False), ("diagonal", False)]
+)
+def test_leaves_words_as_they_are(direction, swap):
+    results = flipped(direction, swap, text=CAPTION, tokens_positive=SPANS)
+    assert results["flip"]
+    assert (results["text"], results["tokens_positive"]) == (CAPTION, SPANS)
+
+
+def test_an_image_that_is_not_flipped_keeps_its_words():
+    flip = RandomFlipInclusive(prob=0, swap_left_right=True)
+    results = flip({"img": np.zeros((2, 3, 3), np.uint8), "text": CAPTION})
+    assert results["text"] == CAPTION
+
+
+@pytest.mark.parametrize("spans", [-1, None])
+def test_swaps_words_of_a_whole_caption(spans):
+    results = flipped(text=CAPTION, tokens_positive=spans)
+    assert results["text"] == "a dog on the right of a cat"
+    assert results["tokens_positive"] == spans
+
+
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_swaps_words_of_names(kind):
+    """Labels stay: the box of the left shoe is now that of the first name, a right shoe."""
+    names = kind(["left_shoe", "hat", "right_shoe"])
+    words = {"left_shoe": {"name": "left boot", "suffix": " on the right foot"}}
+    results = flipped(text=names, caption_prompt=words, gt_bboxes_labels=np.array([0]))
+    assert results["text"] == ("right_shoe", "hat", "left_shoe")
+    assert results["caption_prompt"] == {
+        "right_shoe": {"name": "right boot", "suffix": " on the left foot"}
+    }
+    assert names[0] == "left_shoe"
+    assert words["left_shoe"]["name"] == "left boot"
+    assert results["gt_bboxes_labels"].tolist() == [0]
+
+
+def test_another_kind_of_prompt():
+    with pytest.raises(TypeError, match="'text' is a int: 3"):
+        flipped(text=3)
+
+
+def test_no_prompt():
+    assert "text" not in flipped()
+
+
+SIDES = st.lists(st.sampled_from(["left", "Right", "dog", "LEFT", "rightmost", "a"]), min_size=1)
+
+
+@settings(deadline=None)
+@given(SIDES, st.sampled_from(DIRECTIONS))
+def test_a_second_flip_undoes_the_words(words, direction):
+    caption = " ".join(words)
+    starts = [len(" ".join([*words[:at], ""])) for at in range(len(words))]
+    spans = [[[at, at + len(word)]] for at, word in zip(starts, words, strict=True)]
+    once = flipped(direction, text=caption, tokens_positive=spans)
+    assert [once["text"][a:b] for ((a, b),) in once["tokens_positive"]] == once["text"].split(" ")
+    again = RandomFlip(prob=1, direction=direction, swap_left_right=True)(dict(once))
+    assert (again["text"], again["tokens_positive"]) == (caption, spans)
+
+
+@pytest.mark.parametrize("name", ["RandomFlip", "RandomFlip_GLIP"])
+def test_words_in_a_config(name):
+    flip = TRANSFORMS.build({"type": name, "prob": 1, "swap_left_right": True})
+    assert "swap_left_right=True" in repr(flip)
+    assert not TRANSFORMS.build({"type": name, "prob": 1}).swap_left_right
