@@ -6,9 +6,12 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 
 from glip.testing import tiny_config
+
+from .test_tools.commands import tool
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,8 +30,16 @@ PIPELINE = [
     dict(type="FilterAnnotations", min_gt_bbox_wh=(1, 1)),
     dict(type="PackDetInputs"),
 ]
+#: Options that leave out the validation.
+NO_VALIDATION = dict(val_cfg=None, val_dataloader=None, val_evaluator=None)
 #: What the generated pictures show, under COCO's names.
 CLASSES = ("sports ball", "car", "tie", "cat", "umbrella")
+
+
+def draw_examples(folder: Path) -> Path:
+    """Draw the pictures that a training learns from, nine of them; return the folder."""
+    tool("dataset_converters/make_examples.py").main([str(folder)])
+    return folder
 
 
 def training_config(
@@ -73,9 +84,29 @@ def training_config(
         dict(type="MultiStepLR", milestones=[1], by_epoch=True),
     ]
     cfg.default_hooks.logger.interval = 2
+    cfg.log_level = "WARNING"
     cfg.randomness = dict(seed=3)
     cfg.work_dir = str(work_dir)
     cfg.experiment_name = uuid.uuid4().hex  # mmengine keeps state by this name
     cfg.train_cfg = options.pop("train_cfg", cfg.train_cfg)
     cfg.merge_from_dict({key.replace("__", "."): value for key, value in options.items()})
     return cfg
+
+
+def differences(first: Any, second: Any, name: str = "") -> list[str]:
+    """List where two stored things differ, to the last bit."""
+    if isinstance(first, torch.Tensor):
+        same = isinstance(second, torch.Tensor) and torch.equal(first, second)
+        return [] if same else [name]
+    if isinstance(first, dict):
+        if not isinstance(second, dict) or first.keys() != second.keys():
+            return [f"{name}: the keys"]
+        return [
+            each for key in first for each in differences(first[key], second[key], f"{name}.{key}")
+        ]
+    if isinstance(first, (list, tuple)):
+        if len(first) != len(second):
+            return [f"{name}: the length"]
+        pairs = enumerate(zip(first, second, strict=True))
+        return [each for at, pair in pairs for each in differences(*pair, f"{name}.{at}")]
+    return [] if first == second else [name]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed
+from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import is_distributed, master_only
 from mmengine.fileio import LocalBackend, get_file_backend
@@ -232,17 +234,26 @@ class GLIPRunner(Runner):
 
     def _origin(self) -> dict[str, Any]:
         """What a checkpoint says of itself beside what mmengine writes."""
-        file = Path(self.cfg.filename or "")
-        shipped = file.resolve() in [each.resolve() for each in config_files()]
         origin: dict[str, Any] = {
             "format": "glip",
             "glip_version": __version__,
-            "config": file.stem if shipped else "",
+            "config": _shipped_name(self.cfg),
         }
         if isinstance(self.train_loop, EpochBasedTrainLoop):
             origin["batches_done"] = self.train_loop.batches_done
             origin["batches_per_epoch"] = len(self.train_loop.dataloader)
         return origin
+
+
+def _shipped_name(cfg: Config) -> str:
+    """The name of the shipped config whose model this is; empty if it is another."""
+    file = Path(cfg.filename or "").resolve()
+    if file not in [each.resolve() for each in config_files()]:
+        return ""
+    models = [copy.deepcopy(each.model) for each in (cfg, Config.fromfile(file))]
+    for model in models:
+        model.language_model.pop("name", None)  # the tokenizer is in the checkpoint
+    return file.stem if models[0] == models[1] else ""
 
 
 def read_training(source: str) -> dict[str, Any]:

@@ -1,0 +1,189 @@
+"""A training that is interrupted ends as if it had not been: the same bits everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+
+from glip.checkpoint import CheckpointError, read_checkpoint
+from glip.engine import GLIPRunner, TrainingError, last_checkpoint
+from tests.training import NO_VALIDATION, differences, training_config
+
+
+class InterruptedHereError(Exception):
+    """Stands for a kill."""
+
+
+class Interrupt(Hook):
+    """Interrupts before an iteration, or in the validation after so many."""
+
+    priority = "LOWEST"
+
+    def __init__(self, iteration=None, validation=None):
+        self.iteration = iteration
+        self.validation = validation
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter == self.iteration:
+            raise InterruptedHereError
+
+    def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter == self.validation:
+            raise InterruptedHereError
+
+
+def run(cfg: Config, **interrupt: int) -> GLIPRunner:
+    """Train; with ``interrupt`` only until then."""
+    runner = GLIPRunner.from_cfg(cfg)
+    if not interrupt:
+        runner.train()
+        return runner
+    runner.register_hook(Interrupt(**interrupt))
+    with pytest.raises(InterruptedHereError):
+        runner.train()
+    return runner
+
+
+def both(pictures: Path, tmp_path: Path, interrupt: dict, **options) -> tuple[dict, dict]:
+    """The last checkpoint of a training, and of the same one interrupted and resumed."""
+    make = lambda name, **more: training_config(  # noqa: E731
+        pictures, tmp_path / name, early_fuse=False, **options, **more
+    )
+    run(make("whole"))
+    run(make("parts"), **interrupt)
+    last = last_checkpoint(tmp_path / "parts")
+    run(make("parts", resume=True))
+    assert last_checkpoint(tmp_path / "parts") != last
+    return tuple(read_checkpoint(last_checkpoint(tmp_path / name)) for name in ("whole", "parts"))
+
+
+def check(whole: dict, parts: dict, *more: str) -> None:
+    names = ("state_dict", "optimizer", "param_schedulers", *more)
+    for name in names:
+        assert differences(whole[name], parts[name], name) == []
+    assert whole["meta"]["iter"] == parts["meta"]["iter"]
+
+
+BY_ITERATION = dict(default_hooks__checkpoint=dict(by_epoch=False, interval=3))
+SHORT = dict(early_fuse=False, train_cfg__max_epochs=1, **NO_VALIDATION, **BY_ITERATION)
+
+
+def test_in_the_middle_of_an_epoch(pictures, tmp_path):
+    """Saved after 6 of 10 iterations, interrupted in the 8th."""
+    check(*both(pictures, tmp_path, dict(iteration=7), **BY_ITERATION))
+
+
+def test_iterations(pictures, tmp_path):
+    """Over the end of the data, with loading processes, and validations in between."""
+    options = dict(
+        train_cfg=dict(type="IterBasedTrainLoop", max_iters=8, val_interval=4),
+        train_dataloader__num_workers=1,
+        log_processor__by_epoch=False,
+        param_scheduler=[dict(type="LinearLR", start_factor=0.1, by_epoch=False, end=8)],
+    )
+    check(*both(pictures, tmp_path, dict(iteration=7), **options, **BY_ITERATION))
+
+
+def test_half_a_step(pictures, tmp_path):
+    """Gradients that are added up over two batches when the checkpoint is saved."""
+    whole, parts = both(
+        pictures,
+        tmp_path,
+        dict(iteration=4),
+        optim_wrapper__accumulative_counts=2,
+        train_cfg__max_epochs=1,
+        **NO_VALIDATION,
+        **BY_ITERATION,
+    )
+    check(whole, parts)
+    assert "gradients" in read_checkpoint(tmp_path / "parts" / "iter_3.pth")
+    assert "gradients" not in parts  # the last step is made of what there is
+
+
+def test_averaged_weights(pictures, tmp_path):
+    whole, parts = both(
+        pictures,
+        tmp_path,
+        dict(iteration=7),
+        custom_hooks=[dict(type="EMAHook", momentum=0.1)],
+        **BY_ITERATION,
+    )
+    check(whole, parts, "ema_state_dict")
+    assert differences(whole["state_dict"], whole["ema_state_dict"])
+
+
+@pytest.mark.parametrize("where", [dict(validation=5), dict(iteration=6)])
+def test_validation_is_made_up_for(pictures, tmp_path, where):
+    """What follows from it (the best, early stopping, the learning rate) is as it would be."""
+    whole, parts = both(
+        pictures,
+        tmp_path,
+        where,
+        custom_hooks=[
+            dict(type="EarlyStoppingHook", monitor="coco/bbox_mAP", min_delta=0.5, patience=9)
+        ],
+        default_hooks__checkpoint=dict(interval=1, save_best="coco/bbox_AR@100", rule="greater"),
+        param_scheduler=[dict(type="ReduceOnPlateauLR", monitor="coco/bbox_AR@100", patience=1)],
+        train_cfg__max_epochs=3,
+    )
+    check(whole, parts)
+    infos = [each["message_hub"]["runtime_info"] for each in (whole, parts)]
+    assert infos[0]["best_score"] == infos[1]["best_score"]
+    assert infos[0]["early_stopping"] == infos[1]["early_stopping"]
+    assert infos[0]["early_stopping"]["coco/bbox_mAP"][1] >= 1
+
+
+def test_no_seed(pictures, tmp_path):
+    """The seed that was drawn is the checkpoint's."""
+    options = dict(randomness=dict(), **SHORT)
+    first = run(training_config(pictures, tmp_path, **options), iteration=4)
+    second = run(training_config(pictures, tmp_path, resume=True, **options))
+    assert second.seed == first.seed
+    samplers = [each.train_dataloader.sampler for each in (first, second)]
+    assert list(samplers[0]) == list(samplers[1])
+
+
+def test_other_batches(pictures, tmp_path):
+    """With others than before, the middle of an epoch is not where it was."""
+    options = SHORT
+    run(training_config(pictures, tmp_path, **options), iteration=4)
+    runner = run(
+        training_config(pictures, tmp_path, resume=True, train_dataloader__batch_size=5, **options)
+    )
+    log = next(Path(runner.log_dir).glob("*.log")).read_text()
+    assert "after 3 of 5 batches of an epoch, which now has 2: the epoch begins anew" in log
+    assert runner.iter == 3 + 2
+
+
+def test_nothing_to_go_on_with(pictures, tmp_path):
+    cfg = training_config(pictures, tmp_path, resume=True, **SHORT)
+    assert run(cfg).iter == 5  # it begins anew
+    weights = tmp_path / "weights.pth"
+    checkpoint = read_checkpoint(tmp_path / "iter_3.pth")
+    torch.save({"state_dict": dict(checkpoint["state_dict"])}, weights)
+    cfg = training_config(pictures, tmp_path / "other", early_fuse=False)
+    cfg.resume, cfg.load_from = True, str(weights)
+    with pytest.raises(CheckpointError, match=r"weights but not a training .* --load-from"):
+        GLIPRunner.from_cfg(cfg).train()
+
+
+def test_by_epoch_chooses_the_loop(pictures, tmp_path):
+    for by_epoch, name in ((True, "EpochBasedTrainLoop"), (False, "IterBasedTrainLoop")):
+        length = dict(max_epochs=1) if by_epoch else dict(max_iters=1)
+        cfg = training_config(
+            pictures, tmp_path, early_fuse=False, train_cfg=dict(by_epoch=by_epoch, **length)
+        )
+        loop = GLIPRunner.from_cfg(cfg).build_train_loop(cfg.train_cfg)
+        assert type(loop).__name__ == name
+        assert type(loop).__module__ == "glip.engine.train_loops"
+
+
+def test_no_batch(pictures, tmp_path):
+    cfg = training_config(pictures, tmp_path, early_fuse=False, train_dataloader__drop_last=True)
+    cfg.train_dataloader.batch_size = 10
+    with pytest.raises(TrainingError, match="do not fill one batch"):
+        GLIPRunner.from_cfg(cfg).train()
