@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.utils import ManagerMeta, ManagerMixin
+from mmengine.utils import ManagerMixin
 
 from glip.apis import load_config
 from glip.engine import GLIPRunner
@@ -56,12 +56,18 @@ def walk(node: object) -> Iterator[dict]:
 
 @contextmanager
 def training(cfg: Config, work_dir: Path) -> Iterator[GLIPRunner]:
-    """Build the runner of a config; afterwards mmengine's global state is as it was before."""
-    kinds = [kind for kind in subclasses(ManagerMixin) if isinstance(kind, ManagerMeta)]
-    before = {kind: dict(kind._instance_dict) for kind in kinds}
+    """Build the runner of a config, and leave nothing of it behind."""
     cfg.work_dir = str(work_dir)
-    try:
+    with nothing_left():
         yield GLIPRunner.from_cfg(cfg)
+
+
+@contextmanager
+def nothing_left() -> Iterator[None]:
+    """Set mmengine's global state (scope, loggers, visualizers) back to what it was."""
+    before = {kind: dict(kind._instance_dict) for kind in subclasses(ManagerMixin)}
+    try:
+        yield
     finally:
         for kind in subclasses(ManagerMixin):
             kind._instance_dict.clear()

@@ -1,0 +1,161 @@
+"""The template for data of one's own: its five lines, from the command line, in every mode."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from glip.apis import init_detector, load_config
+from glip.apis.setup import UserError
+from glip.models.tuning import TUNINGS
+from glip.testing import tiny_config
+
+from .commands import CONFIGS, PARTS, numbers_of, tool
+from .training import nothing_left, training
+
+TEMPLATE = CONFIGS / "_templates" / "custom_coco_finetune.py"
+
+#: What makes a copy of the template small enough for a test.
+_SMALL = """
+for part, options in {model!r}.items():
+    model.setdefault(part, dict()).update(options)
+load_from = None
+train_pipeline = [dict(step) for step in _base_.train_pipeline]
+train_pipeline[3]["scales"] = [(213, 96), (213, 128)]
+test_pipeline = [dict(step) for step in _base_.test_pipeline]
+test_pipeline[1]["scale"] = (128, 213)
+train_dataloader["dataset"]["dataset"]["pipeline"] = train_pipeline
+val_dataloader["dataset"]["pipeline"] = test_pipeline
+for loader in (train_dataloader, val_dataloader):
+    loader.update(num_workers=0, persistent_workers=False)
+"""
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("examples")
+    tool("dataset_converters/make_examples.py").main([str(folder)])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def own_config(examples, vocabulary, tmp_path_factory) -> Path:
+    """A copy of the template: the five lines, where its bases are, and the small model."""
+    text = TEMPLATE.read_text()
+    assert text.count('"data/examples/') == 4
+    text = text.replace('"data/examples/', f'"{examples}/')
+    text = text.replace('"../../_base_/', f'"{CONFIGS.parent}/_base_/')
+    text = text.replace('"../glip_', f'"{CONFIGS}/glip_')
+    tiny = tiny_config(lang_model_name=vocabulary).to_dict()["model"]
+    model = {part: {key: tiny[part][key] for key in keys} for part, keys in PARTS.items()}
+    path = tmp_path_factory.mktemp("own") / "my_data.py"
+    path.write_text(text + _SMALL.format(model=model))
+    return path
+
+
+def test_train_then_evaluate(own_config, tmp_path, capsys):
+    """With the two commands; what is evaluated is what was validated, and something is found."""
+    options = ["train_cfg.max_epochs=4", "train_cfg.val_interval=2"]
+    options += ["train_dataloader.dataset.times=3", "optim_wrapper.optimizer.lr=0.002"]
+    with nothing_left():
+        tool("train.py").main(
+            [str(own_config), "--work-dir", str(tmp_path), "--seed", "0", "--cfg-options", *options]
+        )
+    (best,) = tmp_path.glob("best_coco_bbox_mAP_epoch_*.pth")
+    assert len(list(tmp_path.glob("epoch_*.pth"))) == 1
+    with nothing_left():
+        tool("test.py").main(
+            [str(own_config), str(best), "--work-dir", str(tmp_path / "evaluated")]
+        )
+    numbers = numbers_of(tmp_path / "evaluated")
+    (scalars,) = tmp_path.glob("*/vis_data/scalars.json")
+    validated = [json.loads(line) for line in scalars.read_text().splitlines()]
+    validated = [each for each in validated if "coco/bbox_mAP" in each]
+    assert len(validated) == 2
+    expected = max(validated, key=lambda each: each["coco/bbox_mAP"])
+    assert f"epoch_{expected['step']}.pth" in best.name
+    for key, value in numbers.items():
+        assert value == pytest.approx(expected[key], abs=1e-4), key
+    assert numbers["coco/bbox_AR@100"] > 0
+    assert "coco/bbox_mAP" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("mode", list(TUNINGS))
+def test_modes(own_config, mode, tmp_path):
+    cfg = load_config(own_config, {"model.tuning": mode, "train_cfg.max_epochs": 1})
+    cfg.randomness = dict(seed=0)
+    cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
+    cfg.default_hooks.checkpoint.save_best = None
+    cfg.param_scheduler = cfg.custom_hooks = None
+    with training(cfg, tmp_path) as runner:
+        before = {name: p.detach().clone() for name, p in runner.model.named_parameters()}
+        runner.train()
+        after = {name: p.detach() for name, p in runner.model.named_parameters()}
+        changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all(name.startswith(TUNINGS[mode].learns) for name in changed)
+    # What was learned is in the checkpoint, and the same config reads it.
+    model = init_detector(cfg, tmp_path / "epoch_1.pth", device="cpu")
+    read = dict(model.named_parameters())
+    assert read.keys() == after.keys()
+    assert all(torch.equal(read[name], after[name]) for name in changed)
+
+
+def test_what_learns_how_fast(own_config, tmp_path):
+    """Official: the text encoder at a tenth, biases at twice the rate and without decay."""
+    with training(load_config(own_config), tmp_path) as runner:
+        wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+        names = {id(p): name for name, p in runner.model.named_parameters()}
+        rates = {
+            names[id(p)]: (round(group["lr"], 9), group["weight_decay"])
+            for group in wrapper.optimizer.param_groups
+            for p in group["params"]
+        }
+    assert rates["backbone.stages.1.blocks.0.mlp.fc1.weight"] == (1e-4, 0.05)
+    assert rates["bbox_head.bbox_pred.bias"] == (2e-4, 0.0)
+    assert rates["bbox_head.token_logits.bias_lang"] == (2e-4, 0.0)
+    assert {rate for name, rate in rates.items() if name.startswith("language_model.")} == {
+        (1e-5, 0.05)
+    }
+    assert not any("patch_embed" in name or "stages.0.blocks" in name for name in rates)
+
+
+def test_unknown_mode(own_config, tmp_path):
+    cfg = load_config(own_config, {"model.tuning": "some"})
+    with (
+        pytest.raises(UserError, match="one of full, frozen_text, linear_probe, prompt"),
+        training(cfg, tmp_path),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("part", ["train_dataloader.dataset.dataset", "val_dataloader.dataset"])
+def test_wrong_paths(own_config, part, tmp_path):
+    train = tool("train.py")
+    option = f"{part}.ann_file=no.json"
+    with pytest.raises(UserError, match=r"there is no annotation file 'no\.json'"):
+        train.main([str(own_config), "--work-dir", str(tmp_path), "--cfg-options", option])
+
+
+def test_wrong_class_names(own_config, tmp_path):
+    cfg = load_config(own_config)
+    cfg.train_dataloader.dataset.dataset.metainfo.classes = ("sport ball", "car")
+    with (
+        pytest.raises(UserError, match="'sport ball' is not in the file, but 'sports ball' is"),
+        training(cfg, tmp_path) as runner,
+    ):
+        runner.train()
+
+
+def test_as_it_stands():
+    """The template's own relative paths are right, and it starts from published weights."""
+    cfg = load_config(TEMPLATE)
+    assert cfg.model.neck.type == "FPNDropBlock"
+    assert cfg.load_from.startswith("https://")
+    for loader in (cfg.train_dataloader.dataset.dataset, cfg.val_dataloader.dataset):
+        assert loader.metainfo.classes == cfg.classes
+    assert cfg.val_evaluator.ann_file == cfg.val_dataloader.dataset.ann_file
+    assert cfg.test_dataloader == cfg.val_dataloader
