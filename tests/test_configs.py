@@ -76,6 +76,42 @@ def test_odinw(edition):
         assert Path(each.ann_file).name.startswith("new_") == ("category_names" in each.metainfo)
 
 
+#: Where the README says microsoft/GLIP takes another split.
+MINI_VAL = {
+    13: {3: "EgoHands", 12: "VehiclesOpenImages"},
+    35: {
+        6: "brackishUnderwater",
+        10: "DroneControl",
+        11: "EgoHands_generic",
+        12: "EgoHands_specific",
+        17: "openPoetryVision",
+        18: "OxfordPets_by_breed",
+        19: "OxfordPets_by_species",
+        20: "PKLot",
+        31: "UnoCards",
+        32: "VehiclesOpenImages",
+        34: "websiteScreenshots",
+    },
+}
+
+
+@pytest.mark.parametrize(("edition", "places"), MINI_VAL.items())
+def test_other_splits_of_odinw(edition, places):
+    options = dict(data_root="elsewhere/")
+    for at in places:
+        place = f"test_dataloader.dataset.datasets.{at}"
+        options[f"{place}.ann_file"] = "mini_val/annotations_without_background.json"
+        options[f"{place}.data_prefix.img"] = "mini_val/"
+    cfg = load_config(f"glip_atss_swin-t_a_fpn_dyhead_pretrain_odinw{edition}", options)
+    for at, name in places.items():
+        assert cfg.test_evaluator.dataset_prefixes[at] == name
+        with DefaultScope.overwrite_default_scope("glip"):
+            built = DATASETS.build({**cfg.test_dataloader.dataset.datasets[at], "lazy_init": True})
+        folder = Path(built.ann_file).parent
+        assert (folder.name, folder.parts[:2]) == ("mini_val", ("elsewhere", name.split("_")[0]))
+        assert Path(built.data_prefix["img"]) == folder
+
+
 def test_nothing_of_the_table_leaks():
     cfg = load_config("glip_atss_swin-t_a_fpn_dyhead_pretrain_odinw13")
     assert not [name for name in cfg if name.startswith("_")]

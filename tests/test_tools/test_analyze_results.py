@@ -30,7 +30,7 @@ def test_command(runs, small_configs, examples, tmp_path, task, key):
     out = tmp_path / "new" / "analysis"
     options = ("--cfg-options", f"data_root={examples[task]}")
     printed = command(
-        *(f"tools/{TOOL}", small_configs[task], predictions, out, "--topk", "3"),
+        *(f"tools/{TOOL}", small_configs[task], predictions, out, "--topk", "2"),
         *("--score-thr", "0", *options),
     )
     rows = rows_of(out)
@@ -38,8 +38,8 @@ def test_command(runs, small_configs, examples, tmp_path, task, key):
     assert [row["img_id"] for row in rows] == sorted(stored, key=int)
     scores = [float(row[key]) for row in rows if row[key]]
     assert len(set(scores)) > 1  # the annotations are where the model finds something
-    assert f"best: {key} {max(scores):.3f} to" in printed
-    assert f"worst: {key} {min(scores):.3f} to" in printed
+    assert f"best.png: 2 images, {key} {max(scores):.3f} to" in printed
+    assert f"worst.png: 2 images, {key} {min(scores):.3f} to" in printed
     for row in rows:
         assert (row[key] == "") == (int(row["annotated"]) == 0)
         assert int(row["detected"]) == len(stored[row["img_id"]]["pred_instances"]["scores"])

@@ -252,9 +252,11 @@ def main(argv: list[str] | None = None) -> list[ScoredImage]:
             sheet = draw_sheet(chosen, dataset.metainfo["classes"], args.score_thr)
             Image.fromarray(sheet).save(args.out_dir / f"{name}.png")
             key = next(iter(chosen[0].numbers))
-            print(f"{name}: {key} {chosen[0].score:.3f} to {chosen[-1].score:.3f}, {len(chosen)}")
+            between = f"{chosen[0].score:.3f} to {chosen[-1].score:.3f}"
+            print(f"{name}.png: {len(chosen)} images, {key} {between}")
     unmeasured = sum(image.score == -1 for image in images)
-    print(f"{len(images)} images, {unmeasured} of them without annotations, in {args.out_dir}")
+    print(f"images.csv: {len(images)} images, {unmeasured} of them without annotations")
+    print(f"wrote to {args.out_dir}")
     return images
 
 

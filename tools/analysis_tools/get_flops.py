@@ -5,8 +5,11 @@ attention, a multiplication and an addition as two operations. Of a deformable c
 product with its kernel is counted, the sampling before it is not. The fusion is counted as it is
 computed here, with its wide projections folded away, and grows with the prompt.
 
+The prompt takes a tokenizer; demo/bert-base-uncased is one that needs no download.
+
 Examples:
-    python tools/analysis_tools/get_flops.py glip_atss_swin-t_b_fpn_dyhead_pretrain_obj365
+    python tools/analysis_tools/get_flops.py glip_atss_swin-t_b_fpn_dyhead_pretrain_obj365 \
+        --cfg-options lang_model_name=demo/bert-base-uncased
     python tools/analysis_tools/get_flops.py CONFIG --shape 640 640 --texts 'person . dog .'
 """
 
