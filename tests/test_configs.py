@@ -76,7 +76,7 @@ def test_odinw(edition):
         assert Path(each.ann_file).name.startswith("new_") == ("category_names" in each.metainfo)
 
 
-#: Where the README says microsoft/GLIP takes another split.
+#: Where docs/evaluate.md says microsoft/GLIP takes another split.
 MINI_VAL = {
     13: {3: "EgoHands", 12: "VehiclesOpenImages"},
     35: {
