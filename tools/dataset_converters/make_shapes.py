@@ -4,6 +4,7 @@ Writes to OUT:
 
 - ``images/``: the pictures;
 - ``annotations/detection.json``: COCO's format, a class for each pair of a colour and a shape;
+- ``annotations/colors.json``, ``annotations/shapes.json``: the same boxes, fewer classes;
 - ``annotations/grounding.json``: MDETR's format, a caption for each picture, with the boxes of its
   phrases;
 - ``vocabulary/``: the WordPiece vocabulary of these words, the same for every OUT.
@@ -31,8 +32,10 @@ from tqdm import trange
 
 from glip.apis.cli import positive_int, run
 from glip.testing.shapes import (
+    COLORS,
     HELD_OUT,
     PAIRS,
+    SHAPES,
     all_words,
     class_name,
     draw_scene,
@@ -87,6 +90,7 @@ def make_shapes(
     photos = load_backgrounds(backgrounds)
     pairs = tuple(pair for pair in PAIRS if not (without_held_out and pair in HELD_OUT))
     detection = AnnotationFile([class_name(pair) for pair in pairs])
+    colors, shapes = AnnotationFile(list(COLORS)), AnnotationFile(list(SHAPES))
     grounding = AnnotationFile(["object"])
     (out / "images").mkdir(parents=True, exist_ok=True)
     for number in trange(num_images, desc="Drawing", unit="picture", dynamic_ncols=True):
@@ -96,9 +100,12 @@ def make_shapes(
         name = f"{number:06d}.jpg"
         picture.save(out / "images" / name, quality=92)
         image = dict(id=number + 1, file_name=name, width=scene.width, height=scene.height)
-        detection.images.append(image)
+        for file in (detection, colors, shapes):
+            file.images.append(image)
         for thing, box in zip(scene.things, boxes, strict=True):
             detection.add(box, category_id=pairs.index(thing.pair) + 1)
+            colors.add(box, category_id=list(COLORS).index(thing.color) + 1)
+            shapes.add(box, category_id=SHAPES.index(thing.shape) + 1)
         caption, phrases = write_caption(scene, rng)
         spans = [[phrase.start, phrase.end] for phrase in phrases]
         grounding.images.append(
@@ -113,8 +120,9 @@ def make_shapes(
         for phrase, span in zip(phrases, spans, strict=True):
             for at in phrase.things:
                 grounding.add(boxes[at], category_id=1, tokens_positive=[span])
-    detection.write(out / "annotations" / "detection.json")
-    grounding.write(out / "annotations" / "grounding.json")
+    files = dict(detection=detection, colors=colors, shapes=shapes, grounding=grounding)
+    for file_name, file in files.items():
+        file.write(out / "annotations" / f"{file_name}.json")
     write_vocabulary(out / "vocabulary")
 
 

@@ -34,7 +34,7 @@ HELD_OUT = tuple(
 #: Widths and heights of pictures.
 PICTURE_SIZES = ((192, 192), (192, 160), (160, 192), (192, 144), (144, 192))
 #: How often a picture has one, two, three, ... things.
-_COUNTS = (10, 15, 18, 18, 15, 10, 8, 6)
+_COUNTS = (6, 8, 10, 14, 16, 16, 14, 8, 5, 3)
 #: A thing may hide at most this share of another one.
 _HIDDEN = 0.35
 
@@ -74,7 +74,7 @@ class Scene:
 
 
 def draw_scene(rng: random.Random, pairs: tuple[tuple[str, str], ...] = PAIRS) -> Scene:
-    """Draw a scene of one to eight things.
+    """Draw a scene of one to ten things.
 
     Args:
         rng: the source of chance.

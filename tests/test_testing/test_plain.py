@@ -1,0 +1,89 @@
+"""What is re-arranged for speed equals its plain form, forward and backward."""
+
+import pytest
+import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import DefaultScope
+from mmengine.structures import InstanceData
+
+from glip.models.fusion import dyconv
+from glip.registry import MODELS
+from glip.structures import DetDataSample
+from glip.testing import draw_state_dict, tiny_config
+from glip.testing.plain import plain_formulation
+
+
+@pytest.fixture(params=[False, True], ids=["A", "B"])
+def model(request, vocabulary):
+    cfg = tiny_config(early_fuse=request.param, lang_model_name=vocabulary)
+    cfg.model.bbox_head.dropout = 0.0
+    cfg.model.language_model.config.update(
+        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
+    )
+    with DefaultScope.overwrite_default_scope("glip"):
+        model = MODELS.build(cfg.model)
+    model.load_state_dict(draw_state_dict(model.state_dict()))
+    return model.eval()
+
+
+def samples():
+    made = []
+    for number, text in enumerate((("bench", "car"), ("a rather long name", "dog", "cat"))):
+        sample = DetDataSample(
+            metainfo=dict(img_shape=(96, 128), text=text, custom_entities=True, img_id=number)
+        )
+        sample.gt_instances = InstanceData(
+            bboxes=torch.tensor([[10.0, 12.0, 60.0, 70.0], [40.0, 5.0, 100.0, 90.0]]),
+            labels=torch.tensor([0, 1]),
+        )
+        made.append(sample)
+    return made
+
+
+def batch(model, *, training):
+    pixels = torch.randint(0, 256, (3, 96, 128), generator=torch.Generator().manual_seed(0))
+    items = [dict(inputs=pixels.byte(), data_samples=each) for each in samples()]
+    return model.data_preprocessor(pseudo_collate(items), training)
+
+
+def test_same_outputs(model):
+    with torch.no_grad():
+        fast = model(**batch(model, training=False))
+        with plain_formulation(model):
+            plain = model(**batch(model, training=False))
+    for one, other in zip(
+        fast.deltas + fast.centerness, plain.deltas + plain.centerness, strict=True
+    ):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+    for one, other in zip(fast.token_logits, plain.token_logits, strict=True):
+        assert other.shape[-1] == 256  # padded to all tokens
+        torch.testing.assert_close(one, other[..., : one.shape[-1]], rtol=1e-4, atol=1e-4)
+
+
+def test_same_gradients(model):
+    gradients = []
+    for plain in (False, True):
+        model.zero_grad()
+        if plain:
+            with plain_formulation(model):
+                sum(model(**batch(model, training=True), mode="loss").values()).backward()
+        else:
+            sum(model(**batch(model, training=True), mode="loss").values()).backward()
+        gradients.append({n: p.grad for n, p in model.named_parameters() if p.grad is not None})
+    assert gradients[0].keys() == gradients[1].keys()
+    for name, gradient in gradients[0].items():
+        largest = gradients[1][name].abs().max().item()
+        if name.endswith("key.bias"):  # truly 0: what is there is rounding
+            continue
+        torch.testing.assert_close(
+            gradient, gradients[1][name], rtol=1e-3, atol=1e-4 * largest + 1e-8, msg=name
+        )
+
+
+def test_it_ends(model):
+    before = dyconv.modulated_deform_conv, model.bbox_head.look, model.language_model.pad_to_max
+    with plain_formulation(model):
+        assert dyconv.modulated_deform_conv is not before[0]
+        assert model.language_model.pad_to_max
+    after = dyconv.modulated_deform_conv, model.bbox_head.look, model.language_model.pad_to_max
+    assert before == after
