@@ -58,7 +58,8 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         # mmengine's own constructor insists on a GPU; the rest of it does not.
         OptimWrapper.__init__(self, **own)
         self._scale_update_param = None
-        self.loss_scaler = torch.cuda.amp.GradScaler(enabled=False)
+        scaler = getattr(torch.amp, "GradScaler", torch.cuda.amp.GradScaler)  # its name since 2.3
+        self.loss_scaler = scaler(enabled=False)
         self.cast_dtype = dtype
 
 

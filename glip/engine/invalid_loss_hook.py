@@ -42,7 +42,7 @@ class InvalidLossHook(Hook):
             TrainingError: one of them is not finite.
         """
         bad = {
-            name: float(value)
+            name: torch.as_tensor(value).tolist()
             for name, value in (outputs or {}).items()
             if not torch.isfinite(torch.as_tensor(value)).all()
         }

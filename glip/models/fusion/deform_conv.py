@@ -116,7 +116,8 @@ def _corners(
     left = torch.arange(out_width, **grid)[:, None, None] * stride - 1 + tap
     moves = offset.permute(0, 2, 3, 1).reshape(batch, out_height, out_width, 3, 3, 2)
     y, x = moves[..., 0] + top, moves[..., 1] + left  # (B, H', W', 3, 3)
-    y0, x0 = y.detach().floor(), x.detach().floor()
+    # What is no number has no place; it still counts as no number, so that a loss shows it.
+    y0, x0 = (each.detach().nan_to_num().floor() for each in (y, x))
     down, right = y - y0, x - x0
     shares = torch.stack(
         [(1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right], dim=-1

@@ -144,3 +144,15 @@ def test_convolution_with_the_finer_level_s_offsets():
     read = [t.flatten(1)[:, : k * 12].view(2, k, 3, 4) for t, k in ((offset, 18), (mask, 9))]
     expected = deform_conv2d(x, read[0], weight, bias, padding=1, mask=read[1])
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_offsets_that_are_no_numbers(value):
+    """A training that diverges must be able to say so; what is infinitely far away counts 0."""
+    x, offset, mask, weight, bias = inputs(4, 5)
+    offset[0, 8:10, 1, 2] = torch.tensor([value, 0.0])  # y and x of the middle tap
+    found = modulated_deform_conv(x, offset, mask, weight, bias)
+    bad = ~found.isfinite()
+    expected = torch.zeros_like(bad)
+    expected[0, :, 1, 2] = math.isnan(value)
+    assert torch.equal(bad, expected)
