@@ -92,6 +92,8 @@ class SwinBlock(nn.Module):
         )
         if qk_scale is not None:
             self.attn.scale = qk_scale
+        # timm leaves torch's fused attention out for Swin by default; it scales by 1 / sqrt(C / h).
+        self.attn.fused_attn = qk_scale is None
         self.drop_path = DropPath(drop_path)
         self.norm2 = nn.LayerNorm(dim)
         self.mlp = Mlp(dim, int(dim * mlp_ratio), drop=drop)
@@ -168,6 +170,7 @@ class SwinStage(nn.Module):
         super().__init__()
         self.window_size = window_size
         self.with_cp = with_cp
+        self._last_mask: tuple[tuple, Tensor] | None = None
         self.blocks = nn.ModuleList(
             SwinBlock(
                 dim,
@@ -187,13 +190,21 @@ class SwinStage(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H, W, C), before the merging of patches."""
-        shift_mask = make_shift_mask(x.shape[1], x.shape[2], self.window_size, x.device)
+        shift_mask = self._shift_mask(x.shape[1], x.shape[2], x.device)
         for block in self.blocks:
             if self.with_cp and self.training:
                 x = checkpoint(block, x, shift_mask, use_reentrant=False)
             else:
                 x = block(x, shift_mask)
         return x
+
+    def _shift_mask(self, height: int, width: int, device: torch.device) -> Tensor:
+        """Make the mask, or take the last one: pictures of one size often follow each other."""
+        key = (height, width, device)
+        if self._last_mask is None or self._last_mask[0] != key:
+            with torch.inference_mode(False):  # it may be used in training later
+                self._last_mask = key, make_shift_mask(height, width, self.window_size, device)
+        return self._last_mask[1]
 
 
 @MODELS.register_module()

@@ -231,3 +231,18 @@ def test_official_swin_names():
         assert torch.equal(one, other)
     with pytest.raises(RuntimeError, match="layers"):
         small().load_state_dict(renamed)
+
+
+def test_sizes_may_alternate():
+    """The mask that a stage keeps is that of the last size only."""
+    torch.manual_seed(0)
+    model = SwinTransformer(embed_dims=8, depths=(2, 2), num_heads=(1, 2), out_indices=(0, 1))
+    model.eval()
+    pictures = [torch.randn(1, 3, 64, 96), torch.randn(1, 3, 72, 56)]
+    with torch.inference_mode():
+        first = [model(picture) for picture in pictures]
+        again = [model(picture) for picture in pictures]
+    for one, other in zip(first, again, strict=True):
+        for map_one, map_other in zip(one, other, strict=True):
+            torch.testing.assert_close(map_one, map_other, rtol=0, atol=0)
+    sum(level.sum() for level in model.train()(pictures[1])).backward()  # after inference mode
