@@ -105,7 +105,8 @@ def test_recipe_is_mmdetections(name):
         steps = loader["dataset"]["dataset"].pop("pipeline")
         loader["pipeline"] = {step.pop("type"): step for step in steps}
         keys = loader["pipeline"]["PackDetInputs"].pop("meta_keys")
-        assert set(keys) - {"caption_prompt"} == {
+        # Ours also train on other words for a name, and on captions.
+        assert set(keys) - {"caption_prompt", "tokens_positive"} == {
             *("img_id", "img_path", "ori_shape", "img_shape", "scale_factor"),
             *("flip", "flip_direction", "text", "custom_entities"),
         }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 
 from glip.apis import init_detector, load_config
 from glip.apis.setup import UserError
@@ -14,7 +15,7 @@ from glip.models.tuning import TUNINGS
 from glip.testing import tiny_config
 
 from .commands import CONFIGS, PARTS, numbers_of, tool
-from .training import nothing_left, training
+from .training import nothing_left, training, walk
 
 TEMPLATE = CONFIGS / "_templates" / "custom_coco_finetune.py"
 
@@ -159,3 +160,59 @@ def test_as_it_stands():
         assert loader.metainfo.classes == cfg.classes
     assert cfg.val_evaluator.ann_file == cfg.val_dataloader.dataset.ann_file
     assert cfg.test_dataloader == cfg.val_dataloader
+
+
+# The templates that run on the examples as they stand
+
+
+def on_examples(name: str, examples: Path, vocabulary: str) -> Config:
+    """Load a template, with its examples and its tokenizer where they are here."""
+    cfg = load_config(CONFIGS / "_templates" / f"{name}.py")
+    for node in walk(cfg._cfg_dict):
+        for key, value in node.items():
+            if isinstance(value, str) and value.startswith("data/examples/"):
+                node[key] = value.replace("data/examples", str(examples), 1)
+            elif value == "demo/bert-base-uncased":
+                node[key] = vocabulary
+    return cfg
+
+
+def test_mixed(examples, vocabulary, tmp_path):
+    """Batches have pictures of both parts, each with a prompt of its own, and it trains."""
+    cfg = on_examples("custom_mixed", examples, vocabulary)
+    cfg.train_dataloader.dataset.datasets[0].times = 1
+    cfg.train_dataloader.dataset.datasets[1].times = 1
+    cfg.train_dataloader.dataset.datasets[0].dataset.metainfo.classes = ("car", "cat")
+    cfg.train_cfg.update(max_epochs=1, val_interval=1)
+    cfg.param_scheduler[1].end = 1
+    seen = []
+    with training(cfg, tmp_path) as runner:
+        forward = runner.model.loss
+
+        def loss(inputs, samples):
+            seen.extend((sample.dataset_index, sample.text) for sample in samples)
+            return forward(inputs, samples)
+
+        runner.model.loss = loss
+        runner.train()
+    own, other = ([text for index, text in seen if index == part] for part in (0, 1))
+    assert set(own) == {("car", "cat")}
+    assert len(other) == 12  # six pictures with two captions each
+    assert all(text.startswith("There is a") for text in other)
+    assert (tmp_path / "epoch_1.pth").is_file()
+
+
+def test_on_cpu(examples, vocabulary, tmp_path):
+    """It is the template, smaller: every part of its recipe that it does not change is there."""
+    small = on_examples("finetune_on_cpu", examples, vocabulary)
+    full = load_config(TEMPLATE)
+    assert small.classes == full.classes
+    assert small.model.neck.type == "FPNDropBlock"
+    assert small.optim_wrapper.paramwise_cfg == full.optim_wrapper.paramwise_cfg
+    small.train_dataloader.dataset.times = 1
+    small.train_cfg.update(max_epochs=1, val_interval=1)
+    small.param_scheduler[1].end = 1
+    with training(small, tmp_path) as runner:
+        runner.train()
+        assert runner.iter == 3
+        assert "val/coco/bbox_mAP" in runner.message_hub.log_scalars

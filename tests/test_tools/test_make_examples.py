@@ -56,6 +56,10 @@ def test_size(made):
             "flickr30k_entities/flickr30k_images",
         ),
         (
+            "flickr30k_entities/final_flickr_separateGT_train.json",
+            "flickr30k_entities/flickr30k_images",
+        ),
+        (
             "odinw/Aquarium/Aquarium Combined.v2-raw-1024.coco/valid/annotations_without_background"
             ".json",
             "odinw/Aquarium/Aquarium Combined.v2-raw-1024.coco/valid",

@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -184,11 +184,17 @@ def make_lvis(root: Path, pictures: list[Picture]) -> None:
         write_json(root / "annotations" / file, images, annotations, categories)
 
 
-def make_flickr30k(root: Path, painter: Painter) -> None:
-    """Make val and test in MDETR's format, and the original annotations they come from."""
-    for split, first in (("val", 1000), ("test", 2000)):
+def make_flickr30k(root: Path, painter: Painter, splits: Mapping[str, range]) -> None:
+    """Make splits in MDETR's format, and the original annotations they come from.
+
+    Args:
+        root: the folder.
+        painter: draws.
+        splits: for each split the numbers of its pictures, with two captions each.
+    """
+    for split, numbers in splits.items():
         images, annotations = [], []
-        for number in range(first, first + 2):
+        for number in numbers:
             picture = painter.draw(root / "flickr30k_images" / f"{number}.jpg", 3)
             write_entities(root, number, picture)
             for sentence in (0, 1):
@@ -299,10 +305,12 @@ def main(argv: list[str] | None = None) -> None:
     painter = Painter(args.seed)
     coco = args.out / "coco"
     make_lvis(coco, make_coco(coco, painter, "val2017", (2, 3, 0, 1, 2, 3, 2, 1, 2)))
-    make_flickr30k(args.out / "flickr30k_entities", painter)
+    flickr30k = args.out / "flickr30k_entities"
+    make_flickr30k(flickr30k, painter, dict(val=range(1000, 1002), test=range(2000, 2002)))
     make_refcoco(coco, painter)
     make_odinw(args.out / "odinw", painter)
     make_coco(coco, painter, "train2017", (2, 3, 1, 0, 2, 3, 1, 2, 3, 1, 2, 2))
+    make_flickr30k(flickr30k, painter, dict(train=range(3000, 3006)))
     print(f"wrote coco/, flickr30k_entities/ and odinw/ to {args.out}")
 
 

@@ -26,6 +26,7 @@ train_pipeline = [
             "text",
             "custom_entities",
             "caption_prompt",
+            "tokens_positive",
         ),
     ),
 ]

@@ -1,5 +1,5 @@
-# Fine-tune on your own data in COCO's format. Copy this file and write these five lines anew (as they
-# are, it runs on what tools/dataset_converters/make_examples.py data/examples draws):
+# Fine-tune on your own data in COCO's format. Copy this file and write these five lines anew. As
+# they are, it runs on what tools/dataset_converters/make_examples.py data/examples draws.
 classes = ("sports ball", "car", "tie", "cat", "umbrella")  # the names, as in the annotation files
 train_ann_file = "data/examples/coco/annotations/instances_train2017.json"
 train_images = "data/examples/coco/train2017/"
