@@ -91,7 +91,7 @@ def test_recipe_is_mmdetections(name):
     for key in ("optimizer", "clip_grad"):
         assert ours.optim_wrapper[key] == theirs.optim_wrapper[key]
     mults = ours.optim_wrapper.paramwise_cfg.custom_keys
-    assert mults.pop("language_model") == dict(lr_mult=1.0)
+    assert mults.pop("bert") == dict(lr_mult=1.0)
     assert dict(mults, absolute_pos_embed=dict(decay_mult=0.0)) == (
         theirs.optim_wrapper.paramwise_cfg.custom_keys
     )

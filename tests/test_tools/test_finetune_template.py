@@ -105,16 +105,27 @@ def test_modes(own_config, mode, tmp_path):
     assert all(torch.equal(read[name], after[name]) for name in changed)
 
 
-def test_what_learns_how_fast(own_config, tmp_path):
-    """Official: the text encoder at a tenth, biases at twice the rate and without decay."""
-    with training(load_config(own_config), tmp_path) as runner:
+def rates_of(cfg: Config, work_dir: Path) -> dict[str, tuple[float, float]]:
+    """Learning rate and weight decay of each parameter that learns."""
+    with training(cfg, work_dir) as runner:
         wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
         names = {id(p): name for name, p in runner.model.named_parameters()}
-        rates = {
+        return {
             names[id(p)]: (round(group["lr"], 9), group["weight_decay"])
             for group in wrapper.optimizer.param_groups
             for p in group["params"]
         }
+
+
+def test_the_prompt_learns_at_the_full_rate(own_config, tmp_path):
+    options = {"model.tuning": "prompt", "optim_wrapper.optimizer.lr": 0.05}
+    rates = rates_of(load_config(own_config, options), tmp_path)
+    assert rates == {"language_model.prompt.weight": (0.05, 0.05)}
+
+
+def test_what_learns_how_fast(own_config, tmp_path):
+    """Official: the text encoder at a tenth, biases at twice the rate and without decay."""
+    rates = rates_of(load_config(own_config), tmp_path)
     assert rates["backbone.stages.1.blocks.0.mlp.fc1.weight"] == (1e-4, 0.05)
     assert rates["bbox_head.bbox_pred.bias"] == (2e-4, 0.0)
     assert rates["bbox_head.token_logits.bias_lang"] == (2e-4, 0.0)

@@ -24,7 +24,7 @@ optim_wrapper = dict(
     optimizer=dict(type="AdamW", lr=0.0001, weight_decay=0.05),
     paramwise_cfg=dict(
         custom_keys={
-            "language_model": dict(lr_mult=0.1),
+            "bert": dict(lr_mult=0.1),  # the text encoder
             "bias": dict(lr_mult=2.0, decay_mult=0.0),
         }
     ),
