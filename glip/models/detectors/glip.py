@@ -51,8 +51,10 @@ class GLIP(BaseModel):
         bbox_head: config of the head.
         language_model: config of the language encoder.
         train_cfg: handed to the head.
-        test_cfg: handed to the head; ``chunked_size`` is read here, the number of names a caption
-            may hold (-1: as many as fit, the paper's LVIS: 40).
+        test_cfg: handed to the head; read here are ``chunked_size``, the number of names a caption
+            may hold (-1: as many as fit, the paper's LVIS: 40), and ``chunks_at_a_time``, how many
+            captions of an image go through the head together (more take more memory, and keep a
+            GPU busier).
         data_preprocessor: config of the normalisation and padding of images; by default the
             official ones.
         tuning: what learns in training: ``'full'``, ``'frozen_text'``, ``'linear_probe'`` or
@@ -78,6 +80,7 @@ class GLIP(BaseModel):
         preprocessor = data_preprocessor or dict(type="DetDataPreprocessor")
         super().__init__(build_part(MODELS, preprocessor), init_cfg)
         self.chunked_size = (test_cfg or {}).get("chunked_size", -1)
+        self.chunks_at_a_time = (test_cfg or {}).get("chunks_at_a_time", 1)
         self.backbone = build_part(MODELS, backbone)
         self.neck = build_part(MODELS, neck)
         self._tuning = find_tuning(tuning)
@@ -246,11 +249,17 @@ class GLIP(BaseModel):
         self.encode_text([piece.tokens for pieces in chunks for piece in pieces])
         levels = self.bbox_head.look(self.extract_feat(inputs))
         found: list[list[InstanceData]] = [[] for _ in data_samples]
-        # The k-th pieces of all images that have as many go through the head together.
-        for turn in range(max(len(pieces) for pieces in chunks)):
-            rows = [row for row, pieces in enumerate(chunks) if turn < len(pieces)]
-            batch = levels if len(rows) == len(chunks) else [level[rows] for level in levels]
-            pieces = [chunks[row][turn] for row in rows]
+        jobs = [
+            (row, pieces[turn])
+            for turn in range(max(len(pieces) for pieces in chunks))
+            for row, pieces in enumerate(chunks)
+            if turn < len(pieces)
+        ]
+        together = len(chunks) * self.chunks_at_a_time
+        for start in range(0, len(jobs), together):
+            rows, pieces = zip(*jobs[start : start + together], strict=True)
+            every = list(rows) == list(range(len(chunks)))
+            batch = levels if every else [level[list(rows)] for level in levels]
             shapes = [data_samples[row].img_shape for row in rows]
             for row, piece, instances in zip(
                 rows, pieces, self._detect(batch, pieces, shapes), strict=True
@@ -263,7 +272,7 @@ class GLIP(BaseModel):
         return data_samples
 
     def _detect(
-        self, levels: list[Tensor], pieces: list[PromptChunk], shapes: list[tuple[int, int]]
+        self, levels: list[Tensor], pieces: Sequence[PromptChunk], shapes: list[tuple[int, int]]
     ) -> list[InstanceData]:
         text = self.encode_text([piece.tokens for piece in pieces])
         maps = _token_maps([piece.tokens for piece in pieces], text)

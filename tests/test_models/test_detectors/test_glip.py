@@ -11,6 +11,7 @@ from glip.models import DetDataPreprocessor
 from glip.models.heads import HeadOutputs
 from glip.registry import MODELS
 from glip.structures import DetDataSample
+from glip.testing import draw_state_dict, tiny_config
 from glip.text import PromptError, load_vocabulary
 
 
@@ -91,3 +92,26 @@ def test_official_preprocessing_by_default(tiny_cfg):
     assert model.data_preprocessor.mean.flatten().tolist() == pytest.approx(
         [103.53, 116.28, 123.675]
     )
+
+
+@pytest.mark.parametrize("early_fuse", [False, True])
+@pytest.mark.parametrize("together", [2, 5, 100])
+def test_captions_together(early_fuse, together, vocabulary, images):
+    """How many captions go through the head at a time changes nothing but the last digits."""
+    cfg = tiny_config(early_fuse=early_fuse, lang_model_name=vocabulary)
+    cfg.model.test_cfg.update(chunked_size=3, score_thr=0.0)
+    with DefaultScope.overwrite_default_scope("glip"):
+        model = MODELS.build(cfg.model).eval()
+    model.load_state_dict(draw_state_dict(model.state_dict()))
+    texts = (("bench", "car", "a very long name", "dog", "cat", "kite", "tie"), ("dog", "cat"))
+    results = []
+    for model.chunks_at_a_time in (1, together):
+        with torch.no_grad():
+            found = model.predict(images, [sample_of(text=text) for text in texts])
+        results.append([sample.pred_instances for sample in found])
+    for one, other in zip(*results, strict=True):
+        assert len(one) == len(other) > 10
+        torch.testing.assert_close(one.scores, other.scores, rtol=1e-4, atol=1e-5)
+        same = one.labels == other.labels  # boxes of equal scores may change places
+        assert same.float().mean() > 0.9
+        torch.testing.assert_close(one.bboxes[same], other.bboxes[same], rtol=1e-3, atol=0.1)
