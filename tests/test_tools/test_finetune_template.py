@@ -135,6 +135,30 @@ def test_what_learns_how_fast(own_config, tmp_path):
     assert not any("patch_embed" in name or "stages.0.blocks" in name for name in rates)
 
 
+def test_goes_on_to_the_same_weights(own_config, tmp_path):
+    """Stopped within an epoch, the batches of one shape are those of an unbroken run."""
+
+    def train(work_dir: Path, load_from: Path | None = None) -> dict[str, torch.Tensor]:
+        cfg = load_config(own_config, {"train_cfg.max_epochs": 2, "model.tuning": "frozen_text"})
+        cfg.randomness = dict(seed=5)
+        cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
+        cfg.param_scheduler = cfg.custom_hooks = None
+        cfg.train_dataloader.batch_size = 2
+        cfg.default_hooks.checkpoint = dict(type="CheckpointHook", by_epoch=False, interval=2)
+        if load_from is not None:
+            cfg.update(load_from=str(load_from), resume=True)
+        with training(cfg, work_dir) as runner:
+            runner.train()
+            assert len(runner.train_dataloader) == 6
+            assert runner.iter == 12
+            return {name: each.detach() for name, each in runner.model.state_dict().items()}
+
+    unbroken = train(tmp_path / "unbroken")
+    resumed = train(tmp_path / "resumed", tmp_path / "unbroken" / "iter_8.pth")
+    for name, each in unbroken.items():
+        assert torch.equal(resumed[name], each), name
+
+
 def test_unknown_mode(own_config, tmp_path):
     cfg = load_config(own_config, {"model.tuning": "some"})
     with (
