@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
+from importlib import import_module
 
 from mmengine.config import Config
 
@@ -45,16 +45,16 @@ def check_training(cfg: Config) -> None:
 
 
 def _check_backends(cfg: Config) -> None:
-    backends = [
-        *(cfg.get("vis_backends") or ()),
-        *cfg.get("visualizer", {}).get("vis_backends", ()),
-    ]
-    wanted = any("TensorboardVisBackend" in str(backend.get("type")) for backend in backends)
-    if wanted and find_spec("tensorboard") is None:
+    backends = (cfg.get("visualizer") or {}).get("vis_backends") or ()
+    if not any("TensorboardVisBackend" in str(backend.get("type")) for backend in backends):
+        return
+    try:
+        import_module("torch.utils.tensorboard")
+    except ImportError as error:
         raise SetupError(
-            f"{config_name(cfg)} logs to TensorBoard, which is not installed: pip install "
-            "tensorboard, or take TensorboardVisBackend out of vis_backends"
-        )
+            f"{config_name(cfg)} logs to TensorBoard, which cannot be imported ({error}): pip "
+            "install tensorboard, or take TensorboardVisBackend out of visualizer.vis_backends"
+        ) from error
 
 
 def set_start(cfg: Config, load_from: str | None, resume: str | None) -> None:

@@ -180,10 +180,14 @@ class VLFusionHead(BaseModule):
         """
         outputs = self._respond(list(levels), text)
         anchors = self.anchors.all_levels(outputs.sizes, levels[0].device)
-        return [
-            self.postprocess(outputs, index, token_map, anchors, self.coder, tuple(img_shape))
-            for index, (token_map, img_shape) in enumerate(zip(token_maps, img_shapes, strict=True))
-        ]
+        # Scores of 8 bits would tie; mixed precision ends with the features.
+        with torch.autocast(levels[0].device.type, enabled=False):
+            return [
+                self.postprocess(outputs, index, token_map, anchors, self.coder, tuple(img_shape))
+                for index, (token_map, img_shape) in enumerate(
+                    zip(token_maps, img_shapes, strict=True)
+                )
+            ]
 
 
 def make_assigner(train_cfg: dict) -> ATSSAssigner:
