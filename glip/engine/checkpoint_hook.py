@@ -57,6 +57,17 @@ class CheckpointHook(MMEngineCheckpointHook):
 
     _gradients: dict[str, Tensor] = {}  # noqa: RUF012 -- replaced, never changed
 
+    def before_train(self, runner: Runner) -> None:
+        """Find the folder, and tidy up what a kill has left there.
+
+        Args:
+            runner: mmengine's runner.
+        """
+        super().before_train(runner)
+        if is_main_process():
+            for left in Path(self.out_dir).glob(".*.pth.partial"):
+                left.unlink(missing_ok=True)
+
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
         """Save the best.
 

@@ -24,6 +24,7 @@ from glip.version import __version__
 
 from .accumulation import restore_gradients
 from .checkpoint_hook import last_checkpoint
+from .errors import TrainingError
 from .invalid_loss_hook import InvalidLossHook
 from .train_loops import EpochBasedTrainLoop, IterBasedTrainLoop
 from .whole_files import replace
@@ -60,7 +61,15 @@ class GLIPRunner(Runner):
         Args:
             model_wrapper_cfg: mmengine's settings of the wrapper.
             model: to wrap.
+
+        Raises:
+            TrainingError: the wrapper shards the parameters, which this runner cannot save.
         """
+        if "FullySharded" in str((model_wrapper_cfg or {}).get("type")):
+            raise TrainingError(
+                "this runner saves whole models, and a sharded one is in pieces: leave out "
+                "model_wrapper_cfg, or train with mmengine's FlexibleRunner and FSDPStrategy"
+            )
         if self.distributed and get_device() == "cpu":
             defaults = dict(
                 device_ids=None,
@@ -219,18 +228,22 @@ class GLIPRunner(Runner):
         backend = get_file_backend(out_dir, backend_args=backend_args)
         local = isinstance(backend, LocalBackend) and file_client_args is None
         name = f".{filename}.partial" if local else filename
-        super().save_checkpoint(
-            out_dir,
-            name,
-            file_client_args=file_client_args,
-            save_optimizer=save_optimizer,
-            save_param_scheduler=save_param_scheduler,
-            meta=meta,
-            by_epoch=by_epoch,
-            backend_args=backend_args,
-        )
-        if local:
-            replace(Path(out_dir, name), Path(out_dir, filename))
+        try:
+            super().save_checkpoint(
+                out_dir,
+                name,
+                file_client_args=file_client_args,
+                save_optimizer=save_optimizer,
+                save_param_scheduler=save_param_scheduler,
+                meta=meta,
+                by_epoch=by_epoch,
+                backend_args=backend_args,
+            )
+            if local:
+                replace(Path(out_dir, name), Path(out_dir, filename))
+        finally:
+            if local:
+                Path(out_dir, name).unlink(missing_ok=True)
 
     def _origin(self) -> dict[str, Any]:
         """What a checkpoint says of itself beside what mmengine writes."""

@@ -72,14 +72,15 @@ def test_only_one_is_kept_and_its_successor_fails(pictures, tmp_path, monkeypatc
     )
     with pytest.raises(OSError, match="no space left"):
         GLIPRunner.from_cfg(cfg).train()
-    assert [path.name for path in tmp_path.glob("*.pth")] == ["epoch_1.pth"]
+    assert [path.name for path in tmp_path.glob("*epoch*")] == ["epoch_1.pth"]
     assert last_checkpoint(tmp_path) == str(tmp_path / "epoch_1.pth")
     monkeypatch.undo()
+    (tmp_path / ".epoch_9.pth.partial").write_bytes(b"what a kill leaves")
     cfg.resume = True
     runner = GLIPRunner.from_cfg(cfg)
     runner.train()
     assert runner.epoch == 2
-    # What was written by halves is gone, and so is the one that is not kept any more.
+    # What was written by halves is gone, and so is the checkpoint that is not kept any more.
     assert [path.name for path in sorted(tmp_path.iterdir()) if "epoch" in path.name] == [
         "epoch_2.pth"
     ]

@@ -16,6 +16,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.utils import digit_version
 from torch import nn
 
+from glip.engine import GLIPRunner, TrainingError
 from tests.test_models.test_detectors.test_training import build, make_sample
 
 BOXES = [[10.0, 12.0, 70.0, 80.0], [60.0, 5.0, 120.0, 64.0], [5.0, 30.0, 50.0, 90.0]]
@@ -138,3 +139,9 @@ def test_sharded(tmp_path):
         found = torch.load(tmp_path / f"{rank}", weights_only=True)
         for name, value in found.items():
             torch.testing.assert_close(value, expected[name], rtol=1e-4, atol=1e-6)
+
+
+def test_the_runner_saves_whole_models_only():
+    wrapper = dict(type="MMFullyShardedDataParallel")
+    with pytest.raises(TrainingError, match="FlexibleRunner and FSDPStrategy"):
+        GLIPRunner.wrap_model(None, wrapper, nn.Linear(1, 1))
