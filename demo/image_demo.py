@@ -1,6 +1,12 @@
 r"""Detect what you name in pictures, and save the drawn pictures and the predictions.
 
+Without CONFIG and CHECKPOINT the small model detects that lies beside this file; it knows coloured
+shapes, as in demo/shapes.jpg.
+
 Examples:
+    the small model:
+        python demo/image_demo.py demo/shapes.jpg --texts 'red star . blue circle .'
+        python demo/image_demo.py demo/shapes.jpg --caption 'A small green heart and a ring.'
     class names:
         python demo/image_demo.py demo/demo.jpg CONFIG CHECKPOINT --texts 'bench . car .'
     every name of a data set:
@@ -16,11 +22,15 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
 from glip.apis import DetInferencer, init_detector
 from glip.apis.cli import CfgOptions, positive_int, run
 from glip.datasets.images import ImageReadError
 from glip.text import Prompt, PromptError, parse_prompt
+
+#: Config and checkpoint of the model that is used by default.
+SMALL_MODEL = ("glip_nano_shapes", Path(__file__).parent / "glip_nano_shapes.safetensors")
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -29,9 +39,11 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("inputs", help="a picture, an address, or a folder of pictures")
-    parser.add_argument("config", help="config file, or the name of a shipped config")
+    parser.add_argument("config", nargs="?", help="config file, or the name of a shipped config")
     parser.add_argument(
-        "checkpoint", help="checkpoint of microsoft/GLIP, of MMDetection or of this library"
+        "checkpoint",
+        nargs="?",
+        help="checkpoint of microsoft/GLIP, of MMDetection or of this library",
     )
     asked = parser.add_mutually_exclusive_group(required=True)
     asked.add_argument(
@@ -70,7 +82,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--cfg-options", nargs="+", action=CfgOptions, help="override the config: key=value ..."
     )
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.config is None:
+        args.config, args.checkpoint = SMALL_MODEL
+    elif args.checkpoint is None:
+        parser.error(f"expected a checkpoint after the config {args.config}")
+    return args
 
 
 def read_prompt(args: argparse.Namespace) -> Prompt:
