@@ -2,8 +2,8 @@
 
 The rule is that of microsoft/GLIP (``DATASETS.FEW_SHOT`` and ``DATASETS.SHUFFLE_SEED``). There the
 class ``COCODataset`` shuffles by the seed, and ``CocoGrounding``, which its fine-tuning commands
-use, does not, whatever the seed: that is seed 0 here. The ODinW challenge distributes its subsets as
-files, named by the same seeds; these files are not part of this library and were not compared.
+use, does not, whatever the seed: that is seed 0 here. The ODinW challenge distributes its subsets
+as files, named by the same seeds; these files are not part of this library and were not compared.
 """
 
 from __future__ import annotations
