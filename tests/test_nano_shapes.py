@@ -88,3 +88,20 @@ def test_captions_need_no_config():
     best = dict(zip(reversed(found["label_names"]), reversed(found["bboxes"]), strict=True))
     star, triangle = best["red star"], best["green triangle"]
     assert star[2] < triangle[2]
+
+
+def test_its_training_starts(tmp_path):
+    """The commands of docs/shapes.md, with few pictures and three steps."""
+    make = tool("dataset_converters/make_shapes.py")
+    train, val = (tmp_path / "data" / "shapes" / name for name in ("train", "val"))
+    make.main([str(train), "--seed", "0", "--num-images", "16", "--without-held-out"])
+    make.main([str(val), "--seed", "1", "--num-images", "2"])
+    printed = command(
+        *(ROOT / "tools/train.py", "glip_nano_shapes", "--work-dir", tmp_path / "work"),
+        *("--cfg-options", "train_cfg.max_iters=3", "train_cfg.val_interval=3"),
+        *("train_dataloader.num_workers=0", "train_dataloader.persistent_workers=False"),
+        *("val_dataloader.num_workers=0", "val_dataloader.persistent_workers=False"),
+        cwd=tmp_path,
+    )
+    assert (tmp_path / "work" / "iter_3.pth").is_file()
+    assert "detection/coco/bbox_mAP_50_seen" in printed  # it was validated

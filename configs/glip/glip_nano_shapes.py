@@ -80,7 +80,8 @@ train_pipeline = [
     dict(type="LoadImageFromFile", imdecode_backend="pillow"),
     dict(type="LoadAnnotations", with_bbox=True),
     dict(type="GTBoxSubOne"),
-    dict(type="RandomFlip_GLIP", prob=0.5),
+    # Captions say "left of": the words change sides with the picture.
+    dict(type="RandomFlip_GLIP", prob=0.5, swap_left_right=True),
     dict(type="RandomSamplingNegPos", tokenizer_name=lang_model_name, num_sample_negative=24),
     dict(type="PackDetInputs", meta_keys=meta_keys),
 ]

@@ -67,12 +67,13 @@ def small_config(
     return path
 
 
-def command(*args: str | Path, fails: bool = False, **variables: str) -> str:
-    """Run a Python command from the root of the repository.
+def command(*args: str | Path, fails: bool = False, cwd: Path = ROOT, **variables: str) -> str:
+    """Run a Python command.
 
     Args:
         args: of the interpreter, the file first.
         fails: whether it must fail (or be killed); else it must not.
+        cwd: where; by default in the root of the repository.
         variables: of the environment.
 
     Returns:
@@ -87,7 +88,7 @@ def command(*args: str | Path, fails: bool = False, **variables: str) -> str:
     )
     done = subprocess.run(
         [sys.executable, *map(str, args)],
-        cwd=ROOT,
+        cwd=cwd,
         env={**os.environ, **own, **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
