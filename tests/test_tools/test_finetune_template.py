@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import mmcv
 import pytest
 import torch
 from mmengine.config import Config
@@ -12,9 +13,10 @@ from mmengine.config import Config
 from glip.apis import init_detector, load_config
 from glip.apis.setup import UserError
 from glip.models.tuning import TUNINGS
+from glip.structures import DetDataSample
 from glip.testing import tiny_config
 
-from .commands import CONFIGS, PARTS, numbers_of, tool
+from .commands import CONFIGS, PARTS, ROOT, numbers_of, tool
 from .training import nothing_left, training, walk
 
 TEMPLATE = CONFIGS / "_templates" / "custom_coco_finetune.py"
@@ -197,29 +199,42 @@ def test_as_it_stands():
     assert cfg.test_dataloader == cfg.val_dataloader
 
 
-# The templates that run on the examples as they stand
+# The templates that run on generated pictures as they stand
+
+NANO = ROOT / "demo" / "glip_nano_shapes.safetensors"
 
 
-def on_examples(name: str, examples: Path, vocabulary: str) -> Config:
-    """Load a template, with its examples and its tokenizer where they are here."""
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory) -> Path:
+    """Six pictures of coloured shapes, a caption each."""
+    folder = tmp_path_factory.mktemp("shapes") / "mix"
+    tool("dataset_converters/make_shapes.py").main([str(folder), "--num-images", "6"])
+    return folder
+
+
+def moved(name: str, **folders: Path) -> Config:
+    """Load a template, with what it names in the root of the repository where it is here."""
     cfg = load_config(CONFIGS / "_templates" / f"{name}.py")
-    for node in walk(cfg._cfg_dict):
+    places = {"data/examples": "examples", "data/shapes/mix": "shapes"}
+    for node in [*walk(cfg._cfg_dict)]:
         for key, value in node.items():
-            if isinstance(value, str) and value.startswith("data/examples/"):
-                node[key] = value.replace("data/examples", str(examples), 1)
-            elif value == "demo/bert-base-uncased":
-                node[key] = vocabulary
+            if not isinstance(value, str):
+                continue
+            for place, folder in places.items():
+                if value.startswith(f"{place}/"):
+                    value = f"{folders[folder]}{value.removeprefix(place)}"
+            node[key] = f"{ROOT}/{value}" if value.startswith("demo/") else value
+    cfg.randomness = dict(seed=0)
     return cfg
 
 
-def test_mixed(examples, vocabulary, tmp_path):
-    """Batches have pictures of both parts, each with a prompt of its own, and it trains."""
-    cfg = on_examples("custom_mixed", examples, vocabulary)
-    cfg.train_dataloader.dataset.datasets[0].times = 1
-    cfg.train_dataloader.dataset.datasets[1].times = 1
-    cfg.train_dataloader.dataset.datasets[0].dataset.metainfo.classes = ("car", "cat")
-    cfg.train_cfg.update(max_epochs=1, val_interval=1)
-    cfg.param_scheduler[1].end = 1
+def test_mixed(examples, shapes, tmp_path):
+    """Batches have pictures of all parts, each with a prompt of its own, and it trains."""
+    cfg = moved("custom_mixed", examples=examples, shapes=shapes)
+    own, captions, detection = cfg.train_dataloader.dataset.datasets
+    assert (own.times, captions.times, detection.times) == (8, 1, 1)
+    own.times = 1
+    cfg.train_cfg.max_epochs = 1
     seen = []
     with training(cfg, tmp_path) as runner:
         forward = runner.model.loss
@@ -230,24 +245,43 @@ def test_mixed(examples, vocabulary, tmp_path):
 
         runner.model.loss = loss
         runner.train()
-    own, other = ([text for index, text in seen if index == part] for part in (0, 1))
-    assert set(own) == {("car", "cat")}
-    assert len(other) == 12  # six pictures with two captions each
-    assert all(text.startswith("There is a") for text in other)
-    assert (tmp_path / "epoch_1.pth").is_file()
-
-
-def test_on_cpu(examples, vocabulary, tmp_path):
-    """It is the template, smaller: every part of its recipe that it does not change is there."""
-    small = on_examples("finetune_on_cpu", examples, vocabulary)
-    full = load_config(TEMPLATE)
-    assert small.classes == full.classes
-    assert small.model.neck.type == "FPNDropBlock"
-    assert small.optim_wrapper.paramwise_cfg == full.optim_wrapper.paramwise_cfg
-    small.train_dataloader.dataset.times = 1
-    small.train_cfg.update(max_epochs=1, val_interval=1)
-    small.param_scheduler[1].end = 1
-    with training(small, tmp_path) as runner:
-        runner.train()
-        assert runner.iter == 3
         assert "val/coco/bbox_mAP" in runner.message_hub.log_scalars
+    texts = [[text for index, text in seen if index == part] for part in range(3)]
+    assert set(texts[0]) == {tuple(cfg.classes)}
+    assert len(texts[1]) == len(texts[2]) == 6
+    assert all(isinstance(text, str) for text in texts[1])
+    names = set(detection.dataset.metainfo.classes)
+    assert all(set(text) < names for text in texts[2])
+    assert len({tuple(text) for text in texts[2]}) == 6
+
+
+def test_the_small_model_is_the_one_that_ships(examples):
+    """The same numbers of the same weights."""
+    cfg = moved("finetune_on_cpu", examples=examples)
+    assert cfg.load_from == str(NANO)
+    ours, shipped = (init_detector(one, NANO, device="cpu") for one in (cfg, "glip_nano_shapes"))
+    picture = torch.from_numpy(mmcv.imread(str(ROOT / "demo" / "shapes.jpg"))).permute(2, 0, 1)
+    meta = dict(img_shape=tuple(picture.shape[1:]), text=("red ring", "green triangle"))
+    found = []
+    for model in (ours, shipped):
+        data = dict(inputs=[picture], data_samples=[DetDataSample(metainfo=meta)])
+        found.append(model.test_step(data)[0].pred_instances)
+    assert len(found[0]) > 0
+    assert torch.equal(found[0].bboxes, found[1].bboxes)
+    assert torch.equal(found[0].scores, found[1].scores)
+
+
+def test_learns_new_names(examples, tmp_path):
+    """Two times eight passes over twelve pictures: it finds what it had no name for."""
+    cfg = moved("finetune_on_cpu", examples=examples)
+    full = load_config(TEMPLATE)
+    assert cfg.classes == full.classes
+    assert cfg.custom_hooks == full.custom_hooks
+    cfg.train_cfg.max_epochs = 2
+    with training(cfg, tmp_path / "before") as runner:
+        before = runner.test()["coco/bbox_mAP_50"]
+    with training(cfg, tmp_path / "after") as runner:
+        runner.train()
+        after = runner.message_hub.log_scalars["val/coco/bbox_mAP_50"].current()
+    assert before < 0.3
+    assert after > 0.6
