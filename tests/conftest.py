@@ -6,19 +6,37 @@ boxes of anything in any picture.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
+from mmengine.visualization import Visualizer
 from torch import nn
 
 from glip.apis import init_detector
 from glip.registry import MODELS
 from glip.testing import draw_state_dict, tiny_config
+from glip.visualization import DetLocalVisualizer
 
 ROOT = Path(__file__).parents[1]
+
+
+#: What mmengine keeps by name for the whole process; a runner leaves some of each behind.
+_KEPT = (DefaultScope, MessageHub, MMLogger, Visualizer, DetLocalVisualizer)
+
+
+@pytest.fixture(autouse=True)
+def mmengine_as_before() -> Iterator[None]:
+    """Forget what the test made mmengine keep: another test's log would go to the same folder."""
+    before = [dict(kind._instance_dict) for kind in _KEPT]
+    yield
+    for kind, instances in zip(_KEPT, before, strict=True):
+        kind._instance_dict.clear()
+        kind._instance_dict.update(instances)
 
 
 @pytest.fixture(scope="session")

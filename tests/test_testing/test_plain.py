@@ -54,10 +54,10 @@ def test_same_outputs(model):
     for one, other in zip(
         fast.deltas + fast.centerness, plain.deltas + plain.centerness, strict=True
     ):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
     for one, other in zip(fast.token_logits, plain.token_logits, strict=True):
         assert other.shape[-1] == 256  # padded to all tokens
-        torch.testing.assert_close(one, other[..., : one.shape[-1]], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(one, other[..., : one.shape[-1]], rtol=1e-3, atol=1e-3)
 
 
 def test_same_gradients(model):
