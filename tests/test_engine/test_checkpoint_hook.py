@@ -15,6 +15,7 @@ from glip.apis import inference_detector, init_detector, load_config
 from glip.checkpoint import CheckpointError, read_checkpoint
 from glip.engine import GLIPRunner, TrainingError, last_checkpoint
 from glip.engine.runner import _shipped_name
+from tests.test_tools.training import nothing_left
 from tests.training import NO_VALIDATION, training_config
 
 SHORT = dict(early_fuse=False, train_cfg__max_epochs=1, **NO_VALIDATION)
@@ -56,7 +57,8 @@ def trained(pictures, tmp_path_factory) -> Path:
     """The working folder of a training of one epoch."""
     folder = tmp_path_factory.mktemp("trained")
     cfg = training_config(pictures, folder, **SHORT)
-    GLIPRunner.from_cfg(cfg).train()
+    with nothing_left():
+        GLIPRunner.from_cfg(cfg).train()
     cfg.dump(folder / "config.py")
     return folder
 

@@ -20,6 +20,7 @@ from glip.engine import last_checkpoint
 from tests.training import NO_VALIDATION, differences, draw_examples, training_config
 
 from .commands import ROOT, command, tool
+from .training import nothing_left
 
 KILL = """
 import os
@@ -148,6 +149,7 @@ def uninterrupted(pictures, tmp_path_factory) -> Path:
     return folder / "work"
 
 
+@pytest.mark.slow
 def test_two_processes_killed_and_resumed(pictures, tmp_path):
     launch = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
     options = {**KILLED, "default_hooks__checkpoint": dict(by_epoch=False, interval=2)}
@@ -176,6 +178,7 @@ def numbers(work_dir: Path) -> tuple[list[float], list[float]]:
     )
 
 
+@pytest.mark.slow
 def test_it_learns(pictures, tmp_path, photo):
     """Twenty times over nine pictures: the loss falls, the AP rises, and the file is a model."""
     cfg = training_config(
@@ -212,21 +215,25 @@ def test_options(pictures, tmp_path):
     cfg.log_processor.by_epoch = False
     cfg.param_scheduler = None
     cfg.auto_scale_lr = dict(base_batch_size=8)
-    train(cfg, tmp_path)
+    config = str(write(cfg, tmp_path))
+    with nothing_left():
+        tool("train.py").main([config])
     first = last_checkpoint(tmp_path / "work")
-    printed = train(
-        cfg,
-        tmp_path,
-        *("--amp", "--seed", "11", "--auto-scale-lr", "--load-from", first),
-        *("--work-dir", str(tmp_path / "other")),
-        *("--cfg-options", "train_cfg.max_iters=3", "default_hooks.logger.interval=1"),
-    )
-    assert f"Loaded glip checkpoint {first}" in printed
-    assert "Scaling the original LR by 0.25" in printed
-    assert "Iter(train) [3/3]" in printed
+    with nothing_left():
+        tool("train.py").main(
+            [
+                *(config, "--work-dir", str(tmp_path / "other"), "--amp", "--auto-scale-lr"),
+                *("--load-from", first, "--seed", "11"),
+                *("--cfg-options", "train_cfg.max_iters=3", "default_hooks.logger.interval=1"),
+            ]
+        )
+    log = next((tmp_path / "other").glob("*/*.log")).read_text()
+    assert f"Loaded glip checkpoint {first}" in log
+    assert "Scaling the original LR by 0.25" in log
+    assert "Iter(train) [3/3]" in log
     second = read_checkpoint(last_checkpoint(tmp_path / "other"))
     assert second["meta"]["seed"] == 11
-    assert "type = 'AmpOptimWrapper'" in second["meta"]["cfg"].replace("type=", "type = ")
+    assert "AmpOptimWrapper" in second["meta"]["cfg"]
     assert second["meta"]["iter"] == 3
 
 
