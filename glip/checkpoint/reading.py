@@ -207,6 +207,7 @@ _TORCH_NAMES = frozenset(
         "torch.device",
         "_codecs.encode",  # how old pickles write bytes, and an empty one
         "builtins.bytes",
+        "collections.Counter",  # milestones of a learning rate
         "collections.OrderedDict",
     )
 )

@@ -67,8 +67,9 @@ class GLIPRunner(Runner):
         """
         if "FullySharded" in str((model_wrapper_cfg or {}).get("type")):
             raise TrainingError(
-                "this runner saves whole models, and a sharded one is in pieces: leave out "
-                "model_wrapper_cfg, or train with mmengine's FlexibleRunner and FSDPStrategy"
+                "this runner saves and validates whole models, and a sharded one is in pieces: "
+                "leave out model_wrapper_cfg; for memory see --amp, model.backbone.with_cp and "
+                "model.bbox_head.use_checkpoint"
             )
         if self.distributed and get_device() == "cpu":
             defaults = dict(

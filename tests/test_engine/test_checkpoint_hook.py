@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.fileio import LocalBackend
-from mmengine.registry import METRICS
+from mmengine.hooks import Hook
+from mmengine.logging import HistoryBuffer
+from mmengine.registry import METRICS, PARAM_SCHEDULERS
 
 from glip.apis import inference_detector, init_detector, load_config
 from glip.checkpoint import CheckpointError, read_checkpoint
-from glip.engine import GLIPRunner, TrainingError, last_checkpoint
+from glip.engine import CheckpointHook, GLIPRunner, TrainingError, last_checkpoint
 from glip.engine.runner import _shipped_name
 from tests.test_tools.training import nothing_left
-from tests.training import NO_VALIDATION, training_config
+from tests.training import NO_VALIDATION, differences, training_config
 
 SHORT = dict(early_fuse=False, train_cfg__max_epochs=1, **NO_VALIDATION)
 
@@ -192,3 +195,60 @@ def test_the_name_of_a_config_is_not_run(trained, pictures, tmp_path):
     runner = GLIPRunner.from_cfg(cfg)
     runner.train()
     assert runner.iter == 10
+
+
+#: Every kind of schedule, with what it cannot do without.
+SCHEDULES = dict(
+    ConstantLR=dict(),
+    CosineAnnealingLR=dict(T_max=5),
+    CosineRestartLR=dict(periods=[5], restart_weights=[1.0], eta_min=0.0),
+    ExponentialLR=dict(gamma=0.9),
+    LinearLR=dict(),
+    MultiStepLR=dict(milestones=[2, 4]),
+    OneCycleLR=dict(eta_max=0.1, total_steps=5),
+    PolyLR=dict(eta_min=0.0),
+    ReduceOnPlateauLR=dict(monitor="loss", rule="less"),
+    StepLR=dict(step_size=2),
+)
+
+
+@pytest.mark.parametrize("old_torch", [False, True])
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_schedules_can_be_read(tmp_path, monkeypatch, schedule, old_torch):
+    """Also by the reader of torch before 2.6, which knows fewer names."""
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.ones(2))], lr=0.1)
+    built = PARAM_SCHEDULERS.build(dict(type=schedule, optimizer=optimizer, **SCHEDULES[schedule]))
+    optimizer.step()
+    built.step() if schedule != "ReduceOnPlateauLR" else built.step({"loss": 1.0})
+    history = HistoryBuffer([1.0, 2.0], [1, 1])
+    hub = dict(loss=history, runtime_info=dict(size=np.float64(3.0), path=tmp_path))
+    saved = dict(meta=dict(), param_schedulers=[built.state_dict()], message_hub=hub)
+    CheckpointHook().before_save_checkpoint(None, saved)
+    torch.save(saved, tmp_path / "state.pth")
+    if old_torch:
+        monkeypatch.setattr(torch, "__version__", "2.1.0")
+    found = read_checkpoint(tmp_path / "state.pth")
+    assert differences(saved["param_schedulers"], found["param_schedulers"]) == []
+    assert found["message_hub"]["loss"].current() == 2.0
+    assert found["message_hub"]["runtime_info"] == dict(size=3.0, path=str(tmp_path))
+    again = PARAM_SCHEDULERS.build(dict(type=schedule, optimizer=optimizer, **SCHEDULES[schedule]))
+    again.load_state_dict(found["param_schedulers"][0])
+    steps = [each.step if schedule != "ReduceOnPlateauLR" else dict for each in (built, again)]
+    for step in steps:
+        step()
+    assert again.state_dict().keys() == built.state_dict().keys()
+
+
+class Unreadable(Hook):
+    """Saves what no safe reader takes."""
+
+    def before_save_checkpoint(self, runner, checkpoint):
+        checkpoint["mine"] = Evil()
+
+
+def test_what_cannot_be_resumed_is_said_at_once(pictures, tmp_path):
+    runner = GLIPRunner.from_cfg(training_config(pictures, tmp_path, **SHORT))
+    runner.register_hook(Unreadable())
+    runner.train()
+    log = next(Path(runner.log_dir).glob("*.log")).read_text()
+    assert "--resume will not be able to go on from here" in log

@@ -143,5 +143,5 @@ def test_sharded(tmp_path):
 
 def test_the_runner_saves_whole_models_only():
     wrapper = dict(type="MMFullyShardedDataParallel")
-    with pytest.raises(TrainingError, match="FlexibleRunner and FSDPStrategy"):
+    with pytest.raises(TrainingError, match="saves and validates whole models"):
         GLIPRunner.wrap_model(None, wrapper, nn.Linear(1, 1))
