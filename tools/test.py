@@ -20,7 +20,7 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 from glip.apis import SetupError, load_config
-from glip.apis.cli import add_run_options, parse_run_options, run
+from glip.apis.cli import add_run_options, apply_run_options, parse_run_options, run
 from glip.apis.evaluation import check_test_data, dataset_names, format_metrics
 from glip.engine import GLIPRunner, OtherEvaluationError
 from glip.evaluation import DumpDetResults
@@ -57,8 +57,7 @@ def prepare_config(args: argparse.Namespace) -> Config:
     check_test_data(cfg)
     for name in ("val_dataloader", "val_evaluator", "val_cfg"):
         cfg.pop(name, None)  # not needed, and for many data sets long to print
-    cfg.launcher = args.launcher
-    cfg.work_dir = args.work_dir or cfg.get("work_dir") or f"work_dirs/{Path(args.config).stem}"
+    apply_run_options(cfg, args)
     cfg.load_from = args.checkpoint
     cfg.test_cfg = dict(
         type="glip.GLIPTestLoop",

@@ -10,12 +10,11 @@ Examples:
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from mmengine.config import Config
 
 from glip.apis import load_config
-from glip.apis.cli import add_run_options, parse_run_options, run
+from glip.apis.cli import add_run_options, apply_run_options, parse_run_options, run
 from glip.apis.training import check_training, set_amp, set_auto_scale_lr, set_start
 from glip.engine import GLIPRunner
 
@@ -57,8 +56,7 @@ def prepare_config(args: argparse.Namespace) -> Config:
     """
     cfg = load_config(args.config, args.cfg_options)
     check_training(cfg)
-    cfg.launcher = args.launcher
-    cfg.work_dir = args.work_dir or cfg.get("work_dir") or f"work_dirs/{Path(args.config).stem}"
+    apply_run_options(cfg, args)
     set_start(cfg, args.load_from, args.resume)
     if args.amp:
         set_amp(cfg, args.amp)

@@ -7,9 +7,10 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
-from mmengine.config import DictAction
+from mmengine.config import Config, DictAction
 
 from .setup import UserError
 
@@ -52,6 +53,12 @@ def parse_run_options(
     args = parser.parse_args(argv)
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     return args
+
+
+def apply_run_options(cfg: Config, args: argparse.Namespace) -> None:
+    """Bring launcher and working folder into a config; by default the folder has its name."""
+    cfg.launcher = args.launcher
+    cfg.work_dir = args.work_dir or cfg.get("work_dir") or f"work_dirs/{Path(args.config).stem}"
 
 
 def positive_int(text: str) -> int:

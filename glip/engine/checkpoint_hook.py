@@ -10,7 +10,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor
 
-from glip.checkpoint import CheckpointError
+from glip.checkpoint import CheckpointError, read_checkpoint
 from glip.registry import HOOKS
 
 from .accumulation import unfinished_gradients
@@ -55,6 +55,7 @@ class CheckpointHook(MMEngineCheckpointHook):
     ``last_checkpoint`` in place: killed in between, it leaves nothing to resume from.
     """
 
+    _is_readable: bool | None = None
     _gradients: dict[str, Tensor] = {}  # noqa: RUF012 -- replaced, never changed
 
     def before_train(self, runner: Runner) -> None:
@@ -98,6 +99,12 @@ class CheckpointHook(MMEngineCheckpointHook):
         checkpoint["meta"] = plain(checkpoint["meta"])
         if self._gradients:
             checkpoint["gradients"] = self._gradients
+        if isinstance(checkpoint.get("param_schedulers"), list):
+            # A schedule sets its functions up by itself, and a safe reader refuses them.
+            checkpoint["param_schedulers"] = [
+                {name: value for name, value in state.items() if not callable(value)}
+                for state in checkpoint["param_schedulers"]
+            ]
         hub = checkpoint["message_hub"]
         hub["runtime_info"] = plain(dict(hub["runtime_info"]))
 
@@ -122,9 +129,20 @@ class CheckpointHook(MMEngineCheckpointHook):
         )
         if is_main_process():
             write_whole(Path(runner.work_dir) / LAST, self.last_ckpt.encode())
+            self._read_back(runner)
             for path in outdated:
                 self._delete(path)
         self._gradients = {}
+
+    def _read_back(self, runner: Runner) -> None:
+        """See once whether a training can go on from what it saves: a hook may save anything."""
+        if self._is_readable is None and self.file_backend.isfile(self.last_ckpt):
+            try:
+                read_checkpoint(self.last_ckpt)
+                self._is_readable = True
+            except CheckpointError as error:
+                self._is_readable = False
+                runner.logger.error(f"--resume will not be able to go on from here: {error}")
 
     def _make_room(self, runner: Runner, step: int) -> list[str]:
         """Count this checkpoint among those to keep; return what is too much then."""

@@ -21,6 +21,9 @@ class EarlyStoppingHook(MMEngineEarlyStoppingHook):
     # Before the hook that saves checkpoints, so that these know what this hook has seen.
     priority = "LOW"
 
+    def before_run(self, runner: Runner) -> None:
+        """Do nothing; mmengine's would load the training data here, also for a test."""
+
     def before_train(self, runner: Runner) -> None:
         """Remember.
 

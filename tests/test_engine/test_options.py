@@ -107,6 +107,17 @@ def test_early_stopping(pictures, tmp_path):
     assert "the monitored metric did not improve in the last 1 records" in log
 
 
+def test_early_stopping_wants_nothing_of_a_test(pictures, tmp_path):
+    """A fine-tuned model is tested where the training data are not."""
+    cfg = training_config(
+        pictures,
+        tmp_path,
+        custom_hooks=[dict(type="EarlyStoppingHook", monitor="coco/bbox_mAP")],
+        train_dataloader__dataset__ann_file="not here.json",
+    )
+    assert "coco/bbox_mAP" in GLIPRunner.from_cfg(cfg).test()
+
+
 @pytest.mark.parametrize("batch_size", [2, 4])
 def test_scaling_the_learning_rate(pictures, tmp_path, batch_size):
     cfg = training_config(
