@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ from mmengine.registry import DefaultScope
 from torch import nn
 
 from glip.apis.cfg_options import move_data_root, switch_caption_prompts
-from glip.checkpoint import CheckpointError, load_checkpoint
+from glip.checkpoint import CheckpointError, Undrawn, load_checkpoint
 from glip.config import find_config
 from glip.datasets.annotation_file import DataError
 from glip.datasets.images import ImageReadError
@@ -123,8 +124,9 @@ def build_detector(
     device = check_device(device)
     if "model" not in cfg:
         raise SetupError(f"{config_name(cfg)} has no `model`: {_EXPECTED}")
+    start = nullcontext() if checkpoint is None else Undrawn()
     try:
-        with DefaultScope.overwrite_default_scope(cfg.get("default_scope", "glip")):
+        with DefaultScope.overwrite_default_scope(cfg.get("default_scope", "glip")), start:
             model = MODELS.build(cfg.model)
     except Exception as error:  # the model can be anybody's, and miss anything
         raise SetupError(

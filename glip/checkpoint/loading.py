@@ -9,17 +9,23 @@ import torch
 from torch import Tensor, nn
 
 from .formats import CONTAINERS, CheckpointError, convert, find_state_dict
+from .fresh import adopt
 from .reading import read_checkpoint
 from .report import OPTIONAL, KeyReport, compare
 
 _EXTRA_STATE, _PROMPT = OPTIONAL
 
+#: A file larger than the model by this factor holds more than its parameters, an optimizer's state
+#: for example, and stays on disk while the parameters are read.
+_MORE_THAN_WEIGHTS = 1.5
 
-def open_checkpoint(source: str | Path) -> dict[str, Any]:
+
+def open_checkpoint(source: str | Path, *, mapped: bool = True) -> dict[str, Any]:
     """Read a checkpoint and bring its parameters to our names.
 
     Args:
         source: a ``.pth`` or ``.safetensors`` file, or an http(s) address.
+        mapped: see :func:`~glip.checkpoint.reading.read_checkpoint`.
 
     Returns:
         the checkpoint, with ``state_dict`` in our names, ``conversion`` (what became of the keys)
@@ -28,7 +34,7 @@ def open_checkpoint(source: str | Path) -> dict[str, Any]:
     Raises:
         CheckpointError: the file is no checkpoint of GLIP, or cannot be read safely.
     """
-    checkpoint = read_checkpoint(source)
+    checkpoint = read_checkpoint(source, mapped=mapped)
     try:
         conversion = convert(find_state_dict(checkpoint))
     except CheckpointError as error:
@@ -44,13 +50,16 @@ def open_checkpoint(source: str | Path) -> dict[str, Any]:
     return rest | {"state_dict": conversion.state_dict, "conversion": conversion, "meta": meta}
 
 
-def load_into(model: nn.Module, checkpoint: dict[str, Any], source: str | Path) -> KeyReport:
+def load_into(
+    model: nn.Module, checkpoint: dict[str, Any], source: str | Path, *, adopting: bool = False
+) -> KeyReport:
     """Copy an opened checkpoint into a model, all of it or nothing.
 
     Args:
         model: the detector.
         checkpoint: of :func:`open_checkpoint`.
         source: where it came from, for the message.
+        adopting: give the model the checkpoint's tensors where that saves the copy.
 
     Raises:
         CheckpointError: it does not fit the model; the message lists the keys and the configs that
@@ -62,6 +71,8 @@ def load_into(model: nn.Module, checkpoint: dict[str, Any], source: str | Path) 
     if not report.ok:
         raise CheckpointError(_mismatch(report, state_dict, source))
     kept = {key: own[key] for key in OPTIONAL if key in own and key not in state_dict}
+    if adopting:
+        adopt(model, state_dict)
     try:
         model.load_state_dict(state_dict | kept)
     except ValueError as error:
@@ -72,19 +83,24 @@ def load_into(model: nn.Module, checkpoint: dict[str, Any], source: str | Path) 
 def load_checkpoint(model: nn.Module, source: str | Path) -> dict[str, Any]:
     """Load a checkpoint in any of the three formats into a detector.
 
+    A detector on the CPU takes the tensors that were read as its parameters, without a copy.
+
     Args:
         model: a detector, built from its config.
         source: a ``.pth`` or ``.safetensors`` file, or an http(s) address.
 
     Returns:
-        the checkpoint; see :func:`open_checkpoint`.
+        the checkpoint, see :func:`open_checkpoint`; its tensors may be the model's own.
 
     Raises:
         CheckpointError: the file cannot be read safely, is no checkpoint of GLIP, or is another
             model's.
     """
-    checkpoint = open_checkpoint(source)
-    load_into(model, checkpoint, source)
+    needed = sum(p.numel() * p.element_size() for p in model.parameters())
+    path = Path(str(source)).expanduser()
+    mapped = path.is_file() and path.stat().st_size > _MORE_THAN_WEIGHTS * needed
+    checkpoint = open_checkpoint(source, mapped=mapped)
+    load_into(model, checkpoint, source, adopting=not mapped)
     return checkpoint
 
 

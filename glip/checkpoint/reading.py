@@ -25,11 +25,13 @@ from mmengine.utils import digit_version
 from .formats import CheckpointError
 
 
-def read_checkpoint(source: str | Path) -> dict[str, Any]:
-    """Read a ``.pth`` or ``.safetensors`` file; tensors stay on disk until they are used.
+def read_checkpoint(source: str | Path, *, mapped: bool = True) -> dict[str, Any]:
+    """Read a ``.pth`` or ``.safetensors`` file.
 
     Args:
         source: a path, or an http(s) address, which is downloaded once to torch's hub folder.
+        mapped: whether tensors stay on disk until they are used, which is for a part of the file or
+            a short time: they change with the file. Otherwise all of it is read into memory.
 
     Returns:
         what the file holds; a ``.safetensors`` file gives ``state_dict`` and ``meta``.
@@ -39,9 +41,9 @@ def read_checkpoint(source: str | Path) -> dict[str, Any]:
     """
     path = _local_file(str(source))
     if path.suffix == ".safetensors":
-        return _read_safetensors(path)
+        return _read_safetensors(path, mapped)
     try:
-        checkpoint = _load_pickle(path)
+        checkpoint = _load_pickle(path, mapped)
     except Exception as error:  # a damaged pickle can fail in any way
         offence = _offence(error)
         if offence:
@@ -90,12 +92,14 @@ def _download(url: str) -> Path:
     return path
 
 
-def _read_safetensors(path: Path) -> dict[str, Any]:
+def _read_safetensors(path: Path, mapped: bool) -> dict[str, Any]:
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(str(path), framework="pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            if not mapped:
+                tensors = {key: tensor.clone() for key, tensor in tensors.items()}
             meta = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
@@ -114,9 +118,10 @@ def restricted_loads(content: bytes) -> Any:
     return _RestrictedUnpickler(io.BytesIO(content)).load()
 
 
-def _load_pickle(path: Path) -> Any:
+def _load_pickle(path: Path, mapped: bool) -> Any:
     # Old files are not zip archives and cannot be mapped.
-    mmap = zipfile.is_zipfile(path)
+    archive = zipfile.is_zipfile(path)
+    mmap = archive and mapped
     if digit_version(torch.__version__) >= digit_version("2.6"):
         with torch.serialization.safe_globals(
             [(value, name) for name, value in _allowed_objects().items()]
@@ -126,7 +131,7 @@ def _load_pickle(path: Path) -> Any:
     # archives of its first releases and runs TorchScript whatever it is told.
     if tarfile.is_tarfile(path):
         raise ValueError("a tar archive of torch 0.1")
-    if mmap and "constants.pkl" in torch._C.PyTorchFileReader(str(path)).get_all_records():
+    if archive and "constants.pkl" in torch._C.PyTorchFileReader(str(path)).get_all_records():
         raise pickle.UnpicklingError("TorchScript")
     return torch.load(
         str(path),

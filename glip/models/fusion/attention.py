@@ -14,6 +14,9 @@ from torch import Tensor, nn
 #: Official guard against half-precision overflow of attention logits and activations.
 CLAMP = 50000.0
 
+#: Logits made at a time without gradients: 4 MB in float32.
+_BLOCK = 2**20
+
 
 class BiAttention(nn.Module):
     """One logit matrix, used by the image to read the text and by the text to read the image.
@@ -21,7 +24,12 @@ class BiAttention(nn.Module):
     The image is long (N is 17,000 for an 800 x 1066 picture) and narrow (C = 256), its projections
     are eight times wider (E = 2048). They are therefore never made: with heads i,
     ``(v Wq_i) (t Wk_i)'`` is computed as ``v (Wq_i (t Wk_i)')``, and both outputs likewise, an
-    exact re-association of the products.
+    exact re-association of the products. The keys and values of all heads, folded into the image's
+    channels, stand side by side, hT of them, so that each step is one matrix product.
+
+    Without gradients the logits are made a block of positions at a time: they are large (N x hT),
+    and a block of them stays in the processor's cache. The text's softmax over all positions is
+    then collected block by block, as in FlashAttention (Dao et al., NeurIPS 2022, section 3.1).
 
     Args:
         visual_dim: C.
@@ -66,38 +74,76 @@ class BiAttention(nn.Module):
         Returns:
             what the image reads, (B, N, C), and what the text reads, (B, T, D).
         """
-        logits = self._logits(visual, text)  # (B, h, N, T)
+        keys, offset, values = self._fold(text)
+        if self.training or torch.is_grad_enabled() or visual.device.type != "cpu":
+            read_text, mixed, total = self._at_once(visual, keys, offset, values, mask)
+        else:
+            read_text, mixed, total = self._in_blocks(visual, keys, offset, values, mask)
+        return read_text + self.out_v_proj.bias, self._read_image(mixed, total)
+
+    def _fold(self, text: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, T, D) -> keys (B, hT, C), what queries' bias adds (B, 1, hT), values (B, hT, C)."""
+        weight, bias = self._per_head(self.v_proj)
+        keys = self._split(self.l_proj(text)) * self.scale  # (B, h, T, E/h)
+        offset = (keys * bias[:, None]).sum(-1)  # (B, h, T)
+        out = self.out_v_proj.weight.unflatten(1, (self.num_heads, -1))  # (C, h, E/h)
+        values = self._split(self.values_l_proj(text)) @ out.permute(1, 2, 0)  # (B, h, T, C)
+        return (keys @ weight).flatten(1, 2), offset.flatten(1)[:, None], values.flatten(1, 2)
+
+    def _at_once(
+        self, visual: Tensor, keys: Tensor, offset: Tensor, values: Tensor, mask: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Attend over all positions; see :meth:`_in_blocks`."""
+        logits = _logits(visual, keys, offset)
+        to_image = logits - logits.amax(dim=1, keepdim=True)
+        to_image = self.dropout(to_image.clamp(-CLAMP, CLAMP).softmax(dim=1))
+        to_text = self.dropout(self._over_tokens(logits, mask))
+        return to_text @ values, to_image.mT @ visual, to_image.sum(dim=1)
+
+    def _in_blocks(
+        self, visual: Tensor, keys: Tensor, offset: Tensor, values: Tensor, mask: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Attend, a block of positions at a time.
+
+        Args:
+            visual: (B, N, C).
+            keys, offset, values: of :meth:`_fold`.
+            mask: (B, T).
+
+        Returns:
+            what the image reads, (B, N, C), without the bias; what each head and token takes from
+            the image's own channels, (B, hT, C); and the sums of its weights, (B, hT).
+        """
+        size = max(_BLOCK // (len(visual) * keys.shape[1]), 1)
+        exact = torch.promote_types(keys.dtype, torch.float32)
+        highest = torch.full_like(offset, -torch.inf, dtype=exact)  # (B, 1, hT), so far
+        total = torch.zeros_like(highest)
+        mixed = torch.zeros_like(keys, dtype=exact)
+        read = []
+        for block in visual.split(size, dim=1):
+            logits = _logits(block, keys, offset)
+            read.append(self._over_tokens(logits, mask) @ values)
+            before, highest = highest, torch.maximum(highest, logits.amax(dim=1, keepdim=True))
+            shrink = (before - highest).exp()
+            # The official clamp of this difference at -50,000 changes nothing: both give exactly 0.
+            weights = (logits - highest).exp_()
+            total = total * shrink + weights.sum(dim=1, keepdim=True)
+            mixed = mixed * shrink.mT + weights.to(block.dtype).mT @ block
+        return torch.cat(read, dim=1), mixed / total.mT, torch.ones_like(total[:, 0])
+
+    def _over_tokens(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """(B, n, hT) logits -> how much each position takes of each token of each head."""
         # The official code fills in -9e15, which half precision has not; both give exactly 0.
         lowest = torch.finfo(logits.dtype).min
-        to_text = logits.masked_fill(~mask[:, None, None], lowest).softmax(dim=-1)
-        to_image = logits - logits.amax(dim=2, keepdim=True)
-        to_image = to_image.clamp(-CLAMP, CLAMP).softmax(dim=2).transpose(2, 3)  # (B, h, T, N)
-        return (
-            self._read_text(self.dropout(to_text), text),
-            self._read_image(self.dropout(to_image), visual),
-        )
+        logits = logits.unflatten(2, (self.num_heads, -1))
+        return logits.masked_fill(~mask[:, None, None], lowest).softmax(dim=-1).flatten(2)
 
-    def _logits(self, visual: Tensor, text: Tensor) -> Tensor:
-        keys = self._split(self.l_proj(text)) * self.scale  # (B, h, T, E/h)
-        weight, bias = self._per_head(self.v_proj)
-        folded = keys @ weight  # (B, h, T, C): the keys, seen from the image's own channels
-        offset = (keys * bias[:, None]).sum(-1)  # (B, h, T): what the query's bias adds
-        logits = visual[:, None] @ folded.transpose(2, 3) + offset[:, :, None]
-        return logits.clamp(-CLAMP, CLAMP)
-
-    def _read_text(self, attention: Tensor, text: Tensor) -> Tensor:
-        values = self._split(self.values_l_proj(text))  # (B, h, T, E/h)
-        out = self.out_v_proj.weight.unflatten(1, (self.num_heads, -1))  # (C, h, E/h)
-        folded = values @ out.permute(1, 2, 0)  # (B, h, T, C): the values, already projected out
-        batch, heads, positions, tokens = attention.shape
-        attention = attention.permute(0, 2, 1, 3).reshape(batch, positions, heads * tokens)
-        return attention @ folded.flatten(1, 2) + self.out_v_proj.bias
-
-    def _read_image(self, attention: Tensor, visual: Tensor) -> Tensor:
+    def _read_image(self, mixed: Tensor, total: Tensor) -> Tensor:
+        """(B, hT, C) channels of the image and (B, hT) sums of weights -> (B, T, D)."""
         weight, bias = self._per_head(self.values_v_proj)
-        mixed = attention @ visual[:, None]  # (B, h, T, C)
+        mixed, total = (x.unflatten(1, (self.num_heads, -1)) for x in (mixed, total))
         # The weights sum to one, except under dropout: the bias must be weighed with them.
-        read = mixed @ weight.transpose(1, 2) + attention.sum(-1, keepdim=True) * bias[:, None]
+        read = mixed.to(weight.dtype) @ weight.mT + total[..., None] * bias[:, None]
         return self.out_l_proj(read.transpose(1, 2).flatten(2))
 
     def _split(self, x: Tensor) -> Tensor:
@@ -110,6 +156,11 @@ class BiAttention(nn.Module):
             projection.weight.unflatten(0, (self.num_heads, -1)),
             projection.bias.unflatten(0, (self.num_heads, -1)),
         )
+
+
+def _logits(visual: Tensor, keys: Tensor, offset: Tensor) -> Tensor:
+    """(B, n, C), (B, hT, C) and (B, 1, hT) -> (B, n, hT)."""
+    return torch.baddbmm(offset, visual, keys.mT).clamp(-CLAMP, CLAMP)
 
 
 class BiAttentionBlock(nn.Module):
@@ -166,7 +217,7 @@ class BiAttentionBlock(nn.Module):
         text = text + self.gamma_l * text_read
         pieces = visual.split([height * width for height, width in sizes], dim=1)
         fused = [
-            piece.transpose(1, 2).unflatten(2, tuple(size)).contiguous()
+            piece.transpose(1, 2).unflatten(2, tuple(size))
             for piece, size in zip(pieces, sizes, strict=True)
         ]
         return fused, text

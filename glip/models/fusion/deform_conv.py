@@ -89,8 +89,7 @@ def _gather_conv(
         )
         for index, share in zip(corners.split(9 * _BLOCK), weights.split(9 * _BLOCK), strict=True)
     ]
-    out = torch.cat(blocks).view(batch, *offset.shape[-2:], -1)
-    return out.permute(0, 3, 1, 2).contiguous()
+    return torch.cat(blocks).view(batch, *offset.shape[-2:], -1).permute(0, 3, 1, 2)
 
 
 def _corners(

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from glip.models.backbones import swin
 from glip.models.backbones.swin import (
     PatchMerging,
     SwinBlock,
@@ -161,7 +162,8 @@ def test_maps(size):
     assert [tuple(one.shape[2:]) for one in maps] == sizes[1:]
     assert [one.shape[1] for one in maps] == [16, 32, 64]
     assert [tuple(one.shape[2:]) for one in every] == sizes
-    assert all(one.is_contiguous() for one in maps)
+    # As the blocks left them: convolutions take them so, and nothing is copied.
+    assert all(one.is_contiguous(memory_format=torch.channels_last) for one in maps)
 
 
 def test_each_map_has_its_norm():
@@ -217,6 +219,18 @@ def test_recomputing_changes_nothing():
         gradients.append([parameter.grad for parameter in model.parameters()])
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("values", [1, 1000, 3000, 2**20])
+def test_parts_change_nothing(values, monkeypatch):
+    """Without gradients windows and positions are gone over a few at a time, also of two images."""
+    model = randomize(small()).double()
+    images = torch.randn(2, 3, 50, 70, dtype=torch.double)
+    expected = model(images)
+    monkeypatch.setattr(swin, "_PART", values)
+    with torch.no_grad():
+        for ours, theirs in zip(model(images), expected, strict=True):
+            torch.testing.assert_close(ours, theirs)
 
 
 def test_official_swin_names():
