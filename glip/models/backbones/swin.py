@@ -25,7 +25,7 @@ from glip.registry import MODELS
 SHIFT_MASK = -100.0
 
 #: Values that a layer makes at a time without gradients on a CPU: 4 MB in float32, which stay in
-#: its cache. At once, the first stage's would be twenty times as many, and as much memory.
+#: its cache. All at once, the first stage's would be twenty times as many.
 _PART = 2**20
 
 
@@ -104,47 +104,55 @@ class SwinBlock(nn.Module):
 
     def forward(self, x: Tensor, shift_mask: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H, W, C); ``shift_mask`` is that of :func:`make_shift_mask`."""
-        x = x + self.drop_path(self._attend(self.norm1(x), shift_mask))
-        return x + self.drop_path(self._feed_forward(self.norm2(x)))
+        if torch.is_grad_enabled():
+            # What both make in between is most of what the backbone would keep for the backward
+            # pass, and is quickly made again.
+            read = checkpoint(self._attend, x, shift_mask, use_reentrant=False)
+            x = x + self.drop_path(read)
+            return x + self.drop_path(checkpoint(self._feed_forward, x, use_reentrant=False))
+        x = x + self.drop_path(self._attend(x, shift_mask))
+        if self.training:
+            return x + self.drop_path(self._feed_forward(x))
+        rows = x.flatten(0, 2)
+        for part in rows.split(self._at_a_time(self.mlp.fc1.out_features, x)):
+            part += self._feed_forward(part)
+        return rows.view_as(x)
+
+    def _feed_forward(self, x: Tensor) -> Tensor:
+        """(..., C) -> (..., C)."""
+        return self.mlp(self.norm2(x))
 
     def _attend(self, x: Tensor, shift_mask: Tensor) -> Tensor:
-        batch, height, width, channels = x.shape
+        height, width = x.shape[1:3]
         window = (self.window_size, self.window_size)
         # Padded after the norm, so padding is zeros; it takes part in attention, unmasked.
-        x = F.pad(x, (0, 0, 0, -width % self.window_size, 0, -height % self.window_size))
-        padded = x.shape[1:3]
+        padding = (0, 0, 0, -width % self.window_size, 0, -height % self.window_size)
+        x = F.pad(self.norm1(x), padding)
+        batch, *padded, channels = x.shape
         if self.shift:
             x = torch.roll(x, (-self.shift, -self.shift), dims=(1, 2))
-        windows = window_partition(x, window).view(-1, self.window_size**2, channels)
-        windows = self._attend_within(windows, shift_mask if self.shift else None)
-        windows = windows.view(-1, *window, channels)
-        x = window_reverse(windows, window, *padded).view(batch, *padded, channels)
+        x = window_partition(x, window).view(-1, self.window_size**2, channels)
+        x = self._attend_within(x, shift_mask if self.shift else None)
+        x = window_reverse(x.view(-1, *window, channels), window, *padded)
+        x = x.view(batch, *padded, channels)
         if self.shift:
             x = torch.roll(x, (self.shift, self.shift), dims=(1, 2))
         return x[:, :height, :width]
 
     def _attend_within(self, windows: Tensor, shift_mask: Tensor | None) -> Tensor:
         """(windows of B images, M, C) -> the same; ``shift_mask`` is that of one image."""
-        if not _in_parts(windows):
+        if torch.is_grad_enabled():
             return self.attn(windows, mask=shift_mask)
-        read = []
-        at_a_time = max(_PART // (3 * windows[0].numel()), 1)  # queries, keys and values
+        at_a_time = self._at_a_time(3 * windows[0].numel(), windows)  # queries, keys and values
         for numbers in torch.arange(len(windows)).split(at_a_time):
             mask = None if shift_mask is None else shift_mask[numbers % len(shift_mask)]
-            read.append(self.attn(windows[numbers[0] : numbers[-1] + 1], mask=mask))
-        return torch.cat(read)
+            part = windows[numbers[0] : numbers[-1] + 1]
+            part.copy_(self.attn(part, mask=mask))
+        return windows
 
-    def _feed_forward(self, x: Tensor) -> Tensor:
-        """(B, H, W, C) -> (B, H, W, C)."""
-        if not _in_parts(x):
-            return self.mlp(x)
-        rows = x.flatten(0, 2).split(max(_PART // self.mlp.fc1.out_features, 1))
-        return torch.cat([self.mlp(part) for part in rows]).view_as(x)
-
-
-def _in_parts(x: Tensor) -> bool:
-    """Whether a layer goes over its input part by part."""
-    return x.device.type == "cpu" and not torch.is_grad_enabled()
+    def _at_a_time(self, values: int, x: Tensor) -> int:
+        """How many windows or positions to go over at a time if each makes so many values."""
+        return max(_PART // values, 1) if x.device.type == "cpu" else len(x)
 
 
 def make_shift_mask(height: int, width: int, window_size: int, device: torch.device) -> Tensor:

@@ -6,11 +6,12 @@ Shapes: B images, level i of size H_i x W_i with C channels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from .deform_conv import modulated_deform_conv
 
@@ -45,7 +46,7 @@ class DyReLU(nn.Module):
 
 
 class DeformConvNorm(nn.Module):
-    """A 3x3 modulated deformable convolution with bias, then a GroupNorm.
+    """A 3x3 modulated deformable convolution with bias, and the GroupNorm that follows it.
 
     Args:
         channels: C.
@@ -61,10 +62,9 @@ class DeformConvNorm(nn.Module):
         self.gn = nn.GroupNorm(num_groups, channels)
 
     def forward(self, x: Tensor, offset: Tensor, mask: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, ceil(H / stride), ceil(W / stride))."""
+        """(B, C, H, W) -> (B, C, ceil(H / stride), ceil(W / stride)), before the GroupNorm."""
         weight, bias = self.conv.weight, self.conv.bias
-        x = modulated_deform_conv(x, offset, mask, weight, bias, stride=self.stride)
-        return self.gn(x)
+        return modulated_deform_conv(x, offset, mask, weight, bias, stride=self.stride)
 
 
 class DyConv(nn.Module):
@@ -102,15 +102,34 @@ class DyConv(nn.Module):
         here = levels[index]
         taps = self.offset(here)
         offset, mask = taps[:, :18], taps[:, 18:].sigmoid()
-        found = [self.same(here, offset, mask)]
+        sources = [(self.same, here)]
         if index > 0:
-            found.append(self.finer(levels[index - 1], offset, mask))
+            sources.append((self.finer, levels[index - 1]))
         if index + 1 < len(levels):
-            coarse = self.coarser(levels[index + 1], offset, mask)
-            found.append(
-                F.interpolate(coarse, size=here.shape[-2:], mode="bilinear", align_corners=True)
-            )
-        return self.relu(sum(self._weight(x) * x for x in found) / len(found))
+            sources.append((self.coarser, levels[index + 1]))
+        norms = [conv.gn for conv, _ in sources]
+        found = (conv(x, offset, mask) for conv, x in sources)
+
+        def combine(*found: Tensor) -> Tensor:
+            return self._combine(found, norms, here.shape[-2:])
+
+        if torch.is_grad_enabled():
+            # Six maps of each level would be kept for the backward pass, where three are enough.
+            return checkpoint(combine, *found, use_reentrant=False)
+        return self._combine(found, norms, here.shape[-2:])
+
+    def _combine(
+        self, found: Iterable[Tensor], norms: Sequence[nn.GroupNorm], size: tuple[int, int]
+    ) -> Tensor:
+        """What the convolutions found, (B, C, ., .) each -> the level's new map (B, C, *size)."""
+        total: Tensor | None = None
+        for x, norm in zip(found, norms, strict=True):
+            x = norm(x)
+            if x.shape[-2:] != size:  # of the coarser level
+                x = F.interpolate(x, size=size, mode="bilinear", align_corners=True)
+            weight = self._weight(x) / len(norms)
+            total = weight * x if total is None else torch.addcmul(total, weight, x)
+        return self.relu(total)
 
     def _weight(self, x: Tensor) -> Tensor:
         """How much a result counts, (B, 1, 1, 1): hardsigmoid(relu(1x1 conv(mean)))."""

@@ -156,3 +156,18 @@ def test_offsets_that_are_no_numbers(value):
     expected = torch.zeros_like(bad)
     expected[0, :, 1, 2] = math.isnan(value)
     assert torch.equal(bad, expected)
+
+
+def test_the_gathered_taps_are_not_kept():
+    """Nine times the map: they are gathered again for the backward pass."""
+    tensors = [torch.randn(2, 16, 20, 30), *inputs(20, 30)[1:3], torch.randn(4, 16, 3, 3)]
+    tensors = [t.requires_grad_() for t in (*tensors, torch.randn(4))]
+    saved: list[int] = []
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        saved.append(tensor.numel() if tensor.is_floating_point() else 0)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        modulated_deform_conv(*tensors).sum().backward()
+    assert max(saved) < 9 * tensors[0].numel()
