@@ -1,0 +1,1 @@
+"""ODVG: detection and grounding data as JSON lines."""
