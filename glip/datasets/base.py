@@ -47,7 +47,9 @@ class BaseDetDataset(BaseDataset):
         filter_cfg: which images to leave out of training, for the subclass to read.
         indices: use only the first so many images, or those at these positions.
         serialize_data: keep the annotations as bytes, which loading processes share.
-        pipeline: the transforms, as configs or objects; names are GLIP's transforms first.
+        pipeline: the transforms, as configs or objects; names are GLIP's transforms first. One that
+            draws from other images of the data set too has a method ``use_dataset``, which is
+            called with the data set.
         test_mode: read for evaluation: no image is left out or replaced by another.
         lazy_init: read the annotations on first use.
         max_refetch: how many other images to try, in training, when one cannot be used.
@@ -114,6 +116,9 @@ class BaseDetDataset(BaseDataset):
             lazy_init=lazy_init,
             max_refetch=max_refetch,
         )
+        for step in self.pipeline.transforms:
+            if hasattr(step, "use_dataset"):
+                step.use_dataset(self)
 
     @property
     def metainfo(self) -> dict:
