@@ -7,7 +7,7 @@ from .coco import CocoDataset
 from .flickr30k import Flickr30kDataset
 from .lvis import LVISV1Dataset
 from .refexp import MDETRStyleRefCocoDataset
-from .samplers import AspectRatioBatchSampler
+from .samplers import AspectRatioBatchSampler, WeightedConcatSampler
 from .wrappers import ConcatDataset
 
 __all__ = [
@@ -21,5 +21,6 @@ __all__ = [
     "Flickr30kDataset",
     "LVISV1Dataset",
     "MDETRStyleRefCocoDataset",
+    "WeightedConcatSampler",
     "transforms",
 ]
