@@ -72,7 +72,7 @@ def data(tmp_path_factory) -> str:
     tool("dataset_converters/make_examples.py").main([str(folder / "examples")])
     root = folder / "examples"
     for number, dataset in enumerate(data_sets(load_config(NAMES["l"]))):
-        write_lines(root, dataset, 4 + number)
+        write_lines(root, dataset, 2 + number % 3 if number else 4)
     return f"{root}/"
 
 
@@ -134,14 +134,20 @@ def test_captions_are_packed_where_boxes_are_pseudo():
         assert dataset.get("score_thr", 0) == (0.5 if pseudo else 0)
 
 
-@each_recipe
+@pytest.mark.parametrize(
+    "model", ["t_a", "t_b", pytest.param("t_c", marks=pytest.mark.slow), "t", "l"]
+)
 def test_trains(model, data, vocabulary, tmp_path):
     """Two steps; learning rates and weight decays are those of the official groups."""
     cfg = small(model, data, vocabulary)
     cfg.update(val_cfg=None, val_dataloader=None, val_evaluator=None)
     length = "max_iters" if model == "l" else "max_epochs"
     cfg.train_cfg[length] = 2 if model == "l" else 1
-    cfg.train_dataloader.num_batch_per_epoch = 2
+    if model in ("t_a", "t_b"):
+        cfg.train_dataloader.num_batch_per_epoch = 2
+    elif model != "l":
+        cfg.train_dataloader.update(batch_size=3)
+        cfg.train_dataloader.sampler.epoch_length = 6
     with training(cfg, tmp_path) as runner:
         before = {name: p.detach().clone() for name, p in runner.model.named_parameters()}
         runner.train()
@@ -183,7 +189,7 @@ def test_weight_decay_falls(data, vocabulary, tmp_path):
     cfg = small("l", data, vocabulary)
     cfg.update(val_cfg=None, val_dataloader=None, val_evaluator=None)
     cfg.train_cfg.max_iters = 4
-    cfg.param_scheduler[0].end = 1
+    cfg.param_scheduler[0].end = 2
     cfg.param_scheduler[1].milestones = [3]
     cfg.param_scheduler[2].milestones = [2]
     with training(cfg, tmp_path) as runner:
@@ -204,19 +210,20 @@ def test_weight_decay_falls(data, vocabulary, tmp_path):
     assert all(min(decay for _, decay in each) == 0 for each in seen)
 
 
+@pytest.mark.slow
 def test_killed_and_resumed(data, vocabulary, tmp_path):
     """Both kinds of lines, mixed by weight, captions of others: the same to the last bit."""
     cfg = small("t", data, vocabulary)
     cfg.update(val_cfg=None, val_dataloader=None, val_evaluator=None)
     cfg.train_cfg.max_epochs = 2
-    cfg.train_dataloader.sampler.update(weights=[2, 1, 1, 2, 2], epoch_length=10)
-    cfg.default_hooks.checkpoint.interval = 3
+    cfg.train_dataloader.sampler.update(weights=[2, 1, 1, 1, 1], epoch_length=6)
+    cfg.default_hooks.checkpoint.interval = 2
     for name in ("whole", "parts"):
         cfg.work_dir = str(tmp_path / name)
         cfg.experiment_name = name
         if name == "parts":
-            killed(cfg, tmp_path / "killed", dict(type="mmengine.KillHook", iteration=7))
-            assert Path(last_checkpoint(cfg.work_dir)).name == "iter_6.pth"
+            killed(cfg, tmp_path / "killed", dict(type="mmengine.KillHook", iteration=5))
+            assert Path(last_checkpoint(cfg.work_dir)).name == "iter_4.pth"
             cfg.train_dataloader.num_workers = 2
             train(cfg, tmp_path / "config", "--resume")
         else:
