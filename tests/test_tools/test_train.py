@@ -338,7 +338,7 @@ def test_odvg(pictures, tmp_path, vocabulary):
     cfg.train_cfg = dict(type="IterBasedTrainLoop", max_iters=2)
     cfg.param_scheduler = []
     cfg.default_hooks.logger.interval = 1
-    cfg.default_hooks.checkpoint = dict(by_epoch=False, interval=2)
+    cfg.default_hooks.checkpoint.update(by_epoch=False, interval=2)
     sampling = dict(type="RandomSamplingNegPos", tokenizer_name=vocabulary)
     pipeline = cfg.train_dataloader.dataset.pipeline
     cfg.train_dataloader = dict(

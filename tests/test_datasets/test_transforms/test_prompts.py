@@ -89,9 +89,7 @@ def test_captions_pass(vocabulary):
 def test_a_caption_that_is_too_long_is_another_images_turn(vocabulary, words):
     results = dict(text=" ".join(["dog"] * words), tokens_positive=[[[0, 3]]])
     out = sampling(vocabulary)(results)
-    tokens = tokenize(
-        Prompt.from_spans(**dict(caption=results["text"], spans=[[[0, 3]]])),
-        load_tokenizer(vocabulary),
-    ).num_tokens
+    prompt = Prompt.from_spans(results["text"], results["tokens_positive"])
+    tokens = tokenize(prompt, load_tokenizer(vocabulary)).num_tokens
     assert (out is results) == (tokens <= 256)
     assert tokens == words + 2
