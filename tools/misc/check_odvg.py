@@ -28,7 +28,8 @@ from tqdm import tqdm
 
 from glip.apis.cli import positive_int, run
 from glip.datasets.odvg.index import BadLines
-from glip.datasets.odvg.lines import Problem, boxes_of, find_problems
+from glip.datasets.odvg.lines import boxes_of
+from glip.datasets.odvg.problems import Problem, find_problems
 from glip.datasets.odvg.sources import Record, expand, is_shard, read_range, records
 from glip.datasets.odvg.writing import read_label_map
 from glip.engine.whole_files import write_whole
