@@ -38,8 +38,8 @@ class RandomSamplingNegPos(BaseTransform):
     image shows another part another time.
 
     Boxes of names that are left out, or of phrases that the piece of a caption lacks, go too, which
-    is said in a warning. A caption none of whose phrases fits gives None, so that the data set
-    takes another image.
+    is said in a warning. A caption none of whose phrases fits, or that is too long and has none,
+    gives None, so that the data set takes another image.
 
     Args:
         tokenizer_name: folder or hub name of the tokenizer, ``lang_model_name`` in configs.
@@ -137,17 +137,18 @@ class RandomSamplingNegPos(BaseTransform):
     def _fit_caption(self, results: dict) -> dict | None:
         """Cut a caption that is too long."""
         caption, spans = results["text"], results.get("tokens_positive")
-        if not isinstance(spans, Sequence):
-            return results
         tokenizer = self._load_tokenizer()
-        if count_tokens(caption, tokenizer) + 2 <= self.max_tokens:
+        tokens = count_tokens(caption, tokenizer) + 2  # [CLS] and [SEP]
+        if tokens <= self.max_tokens:
             return results
-        whole = tokenize(Prompt.from_spans(caption, spans), tokenizer)
-        labels = results["gt_bboxes_labels"].tolist()
-        found = self._cut(whole, sorted(set(labels)) or list(range(len(spans))))
-        too_long = f"its caption takes {whole.num_tokens} tokens instead of {self.max_tokens}"
+        found = None
+        if isinstance(spans, Sequence):
+            whole = tokenize(Prompt.from_spans(caption, spans), tokenizer)
+            labels = sorted(set(results["gt_bboxes_labels"].tolist()))
+            found = self._cut(whole, labels or list(range(len(spans))))
+        too_long = f"its caption takes {tokens} tokens instead of {self.max_tokens}"
         if found is None:
-            self._report(results, too_long, "not one of its phrases fits: another is taken")
+            self._report(results, too_long, "it has no phrase that fits: another is taken")
             return None
         piece, inside = found
         keep = np.isin(results["gt_bboxes_labels"], inside)

@@ -181,6 +181,13 @@ def test_long_captions_are_cut(vocabulary, made, limit, seed, data):
     assert len(out["gt_bboxes"]) == sum(before.names[label] in after.names for label in labels)
 
 
+@pytest.mark.parametrize("words", [254, 255])
+def test_a_long_caption_without_phrases_is_another_images_turn(vocabulary, words):
+    results = dict(text=" ".join(["dog"] * words), img_path="a.jpg")
+    out = sampling(vocabulary)(results)
+    assert (out is results) == (words + 2 <= 256)
+
+
 def test_what_is_cut_is_said(vocabulary, monkeypatch):
     said = []
     monkeypatch.setattr(prompts, "print_log", lambda message, **_: said.append(message))
