@@ -141,6 +141,8 @@ def test_lang_model_name_of_transforms(vocabulary):
     assert cfg.model.language_model.name == vocabulary
     assert "bert-base-uncased" not in set(strings(cfg.train_dataloader))
     # Another tokenizer than the model's stays.
-    cfg = small(lang_model_name="a", model=dict(language_model=dict()), step=dict(tokenizer_name="b"))
+    cfg = small(
+        lang_model_name="a", model=dict(language_model=dict()), step=dict(tokenizer_name="b")
+    )
     apply_cfg_options(cfg, {"lang_model_name": "c"})
     assert cfg.step.tokenizer_name == "b"
