@@ -13,7 +13,9 @@ from glip.apis.evaluation import build_evaluator
 from glip.registry import DATASETS
 
 ROOT = glip.config.config_root() / "glip"
-TASKS = sorted(path.stem for path in ROOT.glob("*/*.py") if path.parent.name != "_templates")
+#: The pre-training configs are no tasks; see tests/test_tools/test_pretrain_configs.py.
+OTHERS = ("_templates", "pretrain")
+TASKS = sorted(path.stem for path in ROOT.glob("*/*.py") if path.parent.name not in OTHERS)
 MODELS = {
     "t_a": "glip_atss_swin-t_a_fpn_dyhead_pretrain_obj365",
     "t_bc": "glip_atss_swin-t_b_fpn_dyhead_pretrain_obj365",

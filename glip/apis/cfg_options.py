@@ -48,6 +48,22 @@ def move_data_root(cfg: Config, new: str) -> None:
                 part[key] = follow(part[key])
 
 
+def move_tokenizer(cfg: Config, new: str) -> None:
+    """Change the language model's folder or name, in place.
+
+    Transforms that read its tokenizer, ``tokenizer_name``, follow if theirs was the config's
+    ``lang_model_name``.
+
+    Args:
+        cfg: a config.
+        new: the folder or hub name.
+    """
+    old = cfg.get("lang_model_name")
+    for part in _parts(cfg, set()):
+        if isinstance(part, dict) and "tokenizer_name" in part and part["tokenizer_name"] == old:
+            part["tokenizer_name"] = new
+
+
 def switch_caption_prompts(cfg: Config) -> None:
     """Make the data sets follow the config's ``use_caption_prompt``, in place.
 

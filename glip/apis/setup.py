@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from glip.apis.cfg_options import move_data_root, switch_caption_prompts
+from glip.apis.cfg_options import move_data_root, move_tokenizer, switch_caption_prompts
 from glip.checkpoint import CheckpointError, Undrawn, load_checkpoint
 from glip.config import find_config
 from glip.datasets.annotation_file import DataError
@@ -78,8 +78,9 @@ def apply_cfg_options(cfg: Config, options: Mapping) -> None:
     """Override values of a config, in place.
 
     Some options reach all that the file computed from them: ``lang_model_name`` the language
-    model, ``data_root`` every path below it, ``use_caption_prompt`` the data sets that know caption
-    prompts (also where the config itself changes its base's).
+    model and what else reads its tokenizer, ``data_root`` every path below it,
+    ``use_caption_prompt`` the data sets that know caption prompts (also where the config itself
+    changes its base's).
 
     Args:
         cfg: the config.
@@ -94,6 +95,8 @@ def apply_cfg_options(cfg: Config, options: Mapping) -> None:
     try:
         if "data_root" in options:  # first: what is said of a single path counts more
             move_data_root(cfg, str(options["data_root"]))
+        if "lang_model_name" in options:
+            move_tokenizer(cfg, str(options["lang_model_name"]))
         cfg.merge_from_dict({key: options[key] for key in options if key != "data_root"})
         switch_caption_prompts(cfg)
     except (AttributeError, KeyError, TypeError) as error:

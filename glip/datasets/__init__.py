@@ -6,8 +6,9 @@ from .base import BaseDetDataset
 from .coco import CocoDataset
 from .flickr30k import Flickr30kDataset
 from .lvis import LVISV1Dataset
+from .odvg import ODVGDataset
 from .refexp import MDETRStyleRefCocoDataset
-from .samplers import AspectRatioBatchSampler
+from .samplers import AspectRatioBatchSampler, WeightedConcatSampler
 from .wrappers import ConcatDataset
 
 __all__ = [
@@ -21,5 +22,7 @@ __all__ = [
     "Flickr30kDataset",
     "LVISV1Dataset",
     "MDETRStyleRefCocoDataset",
+    "ODVGDataset",
+    "WeightedConcatSampler",
     "transforms",
 ]

@@ -47,7 +47,9 @@ class BaseDetDataset(BaseDataset):
         filter_cfg: which images to leave out of training, for the subclass to read.
         indices: use only the first so many images, or those at these positions.
         serialize_data: keep the annotations as bytes, which loading processes share.
-        pipeline: the transforms, as configs or objects; names are GLIP's transforms first.
+        pipeline: the transforms, as configs or objects; names are GLIP's transforms first. One that
+            draws from other images of the data set too has a method ``use_dataset``, which is
+            called with the data set.
         test_mode: read for evaluation: no image is left out or replaced by another.
         lazy_init: read the annotations on first use.
         max_refetch: how many other images to try, in training, when one cannot be used.
@@ -114,6 +116,9 @@ class BaseDetDataset(BaseDataset):
             lazy_init=lazy_init,
             max_refetch=max_refetch,
         )
+        for step in self.pipeline.transforms:
+            if hasattr(step, "use_dataset"):
+                step.use_dataset(self)
 
     @property
     def metainfo(self) -> dict:
@@ -133,7 +138,7 @@ class BaseDetDataset(BaseDataset):
                     f"caption_prompt words the names {unknown}, which are not among the classes "
                     f"{self._metainfo['classes']}."
                 )
-        check_exists(self.ann_file, self.backend_args)
+        self._check_ann_file()
         self.data_list = self.load_data_list()
         self.data_list = self.filter_data()
         if self._indices is not None:
@@ -142,6 +147,9 @@ class BaseDetDataset(BaseDataset):
         if self.serialize_data:
             self.data_bytes, self.data_address = self._serialize_data()
         self._fully_initialized = True
+
+    def _check_ann_file(self) -> None:
+        check_exists(self.ann_file, self.backend_args)
 
     def _check_not_empty(self) -> None:
         if self.data_list:
@@ -165,6 +173,11 @@ class BaseDetDataset(BaseDataset):
             info["custom_entities"] = True
             info["caption_prompt"] = self.caption_prompt
         return info
+
+    def get_image_size(self, idx: int) -> tuple[int, int]:
+        """Width and height of an image in pixels as the annotations say them, 0 if they do not."""
+        info = super().get_data_info(idx)
+        return info.get("width", 0), info.get("height", 0)
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Return the labels in an image, for mmengine's ``ClassBalancedDataset``."""

@@ -109,6 +109,9 @@ class SeededBatches(Sampler):
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         epoch, start = self.epoch, self.start
+        if self.endless and hasattr(self.sampler, "epoch"):  # it has passes, not one without end
+            whole, start = divmod(start, len(self))
+            epoch += whole
         while True:
             if hasattr(self.sampler, "set_epoch"):
                 self.sampler.set_epoch(epoch)

@@ -77,10 +77,7 @@ def chunk_prompt(
     for index, (first, last) in extents.items():
         phrase = prompt.phrases[index]
         if last - first > budget:
-            raise PromptError(
-                f"the phrase {phrase.name[:60]!r} alone takes {last - first + 2} tokens with its "
-                f"markers, and the language encoder reads {max_tokens}: shorten it"
-            )
+            raise PromptError(_too_long(phrase.name, last - first, max_tokens))
     chunks = []
     for part in [part for group in groups for part in _fit(group, extents, budget)]:
         first = min(extents[index][0] for index in part)
@@ -90,6 +87,37 @@ def chunk_prompt(
         piece = _extract(whole, part, first, last)
         chunks.append(PromptChunk(tokenize(piece, tokenizer), np.asarray(part)))
     return chunks
+
+
+def piece_around(whole: TokenizedPrompt, label: int, max_tokens: int) -> tuple[Prompt, list[int]]:
+    """Cut a sentence to the words around one of its phrases, as many as the encoder reads.
+
+    Args:
+        whole: the sentence.
+        label: of the phrase.
+        max_tokens: longest caption, [CLS] and [SEP] included.
+
+    Returns:
+        the piece, with every phrase that it holds whole, and their labels in the sentence.
+
+    Raises:
+        PromptError: the phrase alone is longer than ``max_tokens``.
+    """
+    phrases, budget = whole.prompt.phrases, max_tokens - 2  # [CLS] and [SEP]
+    first, last = _token_range(whole, phrases[label].extent)
+    if last - first > budget:
+        raise PromptError(_too_long(phrases[label].name, last - first, max_tokens))
+    first, last = _widen(first, last, whole.words, budget)
+    ranges = [_token_range(whole, phrase.extent) for phrase in phrases]
+    inside = [at for at, (begin, end) in enumerate(ranges) if first <= begin and end <= last]
+    return _extract(whole, inside, first, last), inside
+
+
+def _too_long(name: str, tokens: int, max_tokens: int) -> str:
+    return (
+        f"the phrase {name[:60]!r} alone takes {tokens + 2} tokens with its markers, and the "
+        f"language encoder reads {max_tokens}: shorten it"
+    )
 
 
 def _token_range(tokens: TokenizedPrompt, span: Span) -> tuple[int, int]:

@@ -130,8 +130,7 @@ class Prompt:
         phrases: list[Phrase] = []
         caption = ""
         for name in names:
-            description = (descriptions or {}).get(name, {})
-            words = clean_name(description.get("name", name))
+            before, words, after = name_in_caption(name, descriptions)
             if not words and not allow_blank:
                 raise PromptError(
                     f"class name number {len(phrases)} is empty ({name!r}): expected words, for "
@@ -139,9 +138,9 @@ class Prompt:
                 )
             caption += separator if phrases else ""
             begin = len(caption)
-            caption += description.get("prefix", "") + words
+            caption += before + words
             spans = ((len(caption) - len(words), len(caption)),) if words else ()
-            caption += description.get("suffix", "")
+            caption += after
             phrases.append(Phrase(name, spans, (begin, len(caption))))
         return cls(caption, tuple(phrases), divisible=True)
 
@@ -200,6 +199,20 @@ class Prompt:
             PromptError: the caption is empty.
         """
         return cls(caption, (Phrase(caption.strip(), ((0, len(caption)),)),))
+
+
+def name_in_caption(
+    name: str, descriptions: Mapping[str, Mapping[str, str]] | None = None
+) -> tuple[str, str, str]:
+    """What stands in the caption for a class name: the words before, its own, the words after.
+
+    Args:
+        name: of the class.
+        descriptions: see :meth:`Prompt.from_class_names`.
+    """
+    description = (descriptions or {}).get(name, {})
+    own = clean_name(description.get("name", name))
+    return description.get("prefix", ""), own, description.get("suffix", "")
 
 
 def clean_name(name: str) -> str:

@@ -50,10 +50,7 @@ def tokenize(prompt: Prompt, tokenizer: PreTrainedTokenizerBase) -> TokenizedPro
     Raises:
         PromptError: a phrase has no token at all (it consists of control characters, say).
     """
-    caption = prompt.caption
-    for marker in tokenizer.all_special_tokens:
-        # In small letters it is no marker, and as long; transformers 4.36 has no option for this.
-        caption = caption.replace(marker, marker.lower())
+    caption = _without_markers(prompt.caption, tokenizer)
     encoded = tokenizer(caption, return_offsets_mapping=True, truncation=False, verbose=False)
     offsets = np.asarray(encoded["offset_mapping"]).reshape(-1, 2)  # (T, 2); special tokens: 0, 0
     token_map = np.stack([cover(phrase.spans, offsets) for phrase in prompt.phrases])
@@ -65,6 +62,24 @@ def tokenize(prompt: Prompt, tokenizer: PreTrainedTokenizerBase) -> TokenizedPro
             )
     words = np.asarray([-1 if word is None else word for word in encoded.word_ids()])
     return TokenizedPrompt(prompt, tuple(encoded["input_ids"]), offsets, words, token_map)
+
+
+def count_tokens(text: str, tokenizer: PreTrainedTokenizerBase) -> int:
+    """The tokens of a text, [CLS] and [SEP] not counted.
+
+    Texts that are joined with a space, or with a point and a space, have as many together, the
+    point being one more.
+    """
+    plain = _without_markers(text, tokenizer)
+    encoded = tokenizer(plain, add_special_tokens=False, truncation=False, verbose=False)
+    return len(encoded["input_ids"])
+
+
+def _without_markers(text: str, tokenizer: PreTrainedTokenizerBase) -> str:
+    """The text with what looks like a marker in small letters: no marker then, and as long."""
+    for marker in tokenizer.all_special_tokens:
+        text = text.replace(marker, marker.lower())  # transformers 4.36 has no option for this
+    return text
 
 
 def cover(spans: Sequence[tuple[int, int]], offsets: np.ndarray) -> np.ndarray:

@@ -132,3 +132,17 @@ def test_caption_prompts_of_a_config_that_inherits(tmp_path):
     assert prompts(load_config(path))["CottontailRabbits"] == {
         "Cottontail-Rabbit": dict(name="rabbit")
     }
+
+
+def test_lang_model_name_of_transforms(vocabulary):
+    name = "glip_atss_swin-t_fpn_dyhead_32xb2_ms-30e_pretrain_obj365-goldg-cc3m-sbu"
+    assert "bert-base-uncased" in set(strings(load_config(name).train_dataloader))
+    cfg = load_config(name, {"lang_model_name": vocabulary})
+    assert cfg.model.language_model.name == vocabulary
+    assert "bert-base-uncased" not in set(strings(cfg.train_dataloader))
+    # Another tokenizer than the model's stays.
+    cfg = small(
+        lang_model_name="a", model=dict(language_model=dict()), step=dict(tokenizer_name="b")
+    )
+    apply_cfg_options(cfg, {"lang_model_name": "c"})
+    assert cfg.step.tokenizer_name == "b"

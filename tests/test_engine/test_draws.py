@@ -97,6 +97,16 @@ def test_endless(kind):
     )
 
 
+def test_whole_passes_are_not_gone_through_to_skip_them(monkeypatch):
+    """A training over days that goes on need not look at what it has seen."""
+    of = loader()
+    of.draws.endless = True
+    epochs = []
+    monkeypatch.setattr(of.sampler, "set_epoch", epochs.append)
+    batches(of, epoch=1, start=4 * 7 + 1, count=1)
+    assert epochs == [8]
+
+
 def test_nothing_is_loaded_before_it_is_asked_for():
     of = loader(workers=1)
     iter(of)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glip.text import Prompt, PromptError, chunk_prompt, load_vocabulary, tokenize
+from glip.text.chunking import piece_around
 
 from .strategies import many, names, sentences
 
@@ -285,3 +286,32 @@ def test_blank_names_keep_their_label(tokenizer):
     assert [piece.labels.tolist() for piece in pieces] == [[1], [2]]
     with pytest.raises(PromptError, match="the prompt is empty"):
         Prompt.from_class_names(["  "], allow_blank=True)
+
+
+@many
+@given(sentences(), st.integers(30, 60), st.data())
+def test_piece_around_a_phrase(tokenizer, made, max_tokens, data):
+    """It fits, the phrase is there, and every other that is whole in it has the same tokens."""
+    whole = tokenize(Prompt.from_spans(*made), tokenizer)
+    label = data.draw(st.integers(0, len(made[1]) - 1))
+    try:
+        piece, labels = piece_around(whole, label, max_tokens)
+    except PromptError:
+        assert whole.num_tokens > max_tokens
+        return
+    tokens = tokenize(piece, tokenizer)
+    assert tokens.num_tokens <= max_tokens
+    assert label in labels
+    assert piece.names == [whole.prompt.names[each] for each in labels]
+    every = ids_of_phrases(whole)
+    assert ids_of_phrases(tokens) == [every[each] for each in labels]
+    if whole.num_tokens <= max_tokens:
+        assert labels == list(range(len(made[1])))
+        assert tokens.num_tokens == whole.num_tokens
+
+
+def test_piece_around_a_phrase_that_is_too_long(tokenizer):
+    whole = tokenize(Prompt.from_spans("a dog " * 20, [[[0, 5]], [[6, 90]]]), tokenizer)
+    assert piece_around(whole, 0, 24)[1] == [0]
+    with pytest.raises(PromptError, match="alone takes 30 tokens with its markers"):
+        piece_around(whole, 1, 24)

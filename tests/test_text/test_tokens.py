@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glip.text import Prompt, PromptError, load_vocabulary, tokenize
+from glip.text import Phrase, Prompt, PromptError, load_vocabulary, tokenize
 from glip.text.prompt import clean_name
+from glip.text.tokens import count_tokens
 
 from .strategies import many, names, sentences
 
@@ -166,3 +167,15 @@ def test_the_tokens_of_spans_are_those_that_share_a_character(caption_and_spans,
         characters = {i for start, end in ranges for i in range(start, end)}
         for (start, end), covered in zip(tokens.offsets, row, strict=True):
             assert covered == bool(characters & set(range(start, end)))
+
+
+@many
+@given(st.lists(st.text() | st.sampled_from(["[SEP]", "[sep]", "a [MASK].", "x" * 101])))
+def test_count_tokens(tokenizer, texts):
+    """Counts add up where texts are joined with a point and a space, markers or not."""
+    caption = ". ".join(texts)
+    counted = count_tokens(caption, tokenizer)
+    assert counted == sum(count_tokens(text, tokenizer) for text in texts) + max(len(texts) - 1, 0)
+    if caption.strip():
+        whole = tokenize(Prompt(f"a {caption}", (Phrase("a", ((0, 1),)),)), tokenizer)
+        assert whole.num_tokens == 2 + 1 + counted

@@ -255,6 +255,27 @@ def test_mixed(examples, shapes, tmp_path):
     assert len({tuple(text) for text in texts[2]}) == 6
 
 
+def test_mixed_by_weight(examples, shapes, tmp_path):
+    """As much of an epoch from each part as the weights say; captions with others' beside them."""
+    cfg = moved("pretrain_on_cpu", examples=examples, shapes=shapes)
+    own, captions, detection = cfg.train_dataloader.dataset.datasets
+    assert (own.type, captions.type, detection.type) == (
+        *("RepeatDataset", "Flickr30kDataset", "RepeatDataset"),
+    )
+    cfg.train_dataloader.sampler.epoch_length = 16
+    cfg.update(val_cfg=None, val_dataloader=None, val_evaluator=None)
+    with training(cfg, tmp_path) as runner:
+        loop = runner.build_train_loop(cfg.train_cfg)
+        samples = [each for batch in loop.dataloader for each in batch["data_samples"]]
+    assert sorted(each.dataset_index for each in samples) == [0] * 8 + [1] * 4 + [2] * 4
+    texts = [each.text for each in samples if each.dataset_index == 1]
+    assert max(text.count(".") for text in texts) > 1
+    for each in samples:
+        if each.dataset_index == 1:
+            alone = {each.text[slice(*spans[0])] for spans in each.tokens_positive}
+            assert all(text.strip() == text for text in alone)
+
+
 def test_the_small_model_is_the_one_that_ships(examples):
     """The same numbers of the same weights."""
     cfg = moved("finetune_on_cpu", examples=examples)

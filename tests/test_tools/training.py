@@ -27,7 +27,7 @@ def small_training(
         vocabulary: the folder of the tokenizer.
         leave: arguments of the model's parts to leave as they are.
     """
-    cfg = load_config(config, {"data_root": data_root})
+    cfg = load_config(config, {"data_root": data_root, "lang_model_name": vocabulary})
     tiny = tiny_config(lang_model_name=vocabulary).model
     for part, names in PARTS.items():
         kept = {*leave, "early_fuse"}

@@ -10,6 +10,7 @@ A pipeline for a test image, in a config::
 """
 
 from .annotations import FilterAnnotations, GTBoxSubOne
+from .captions import PackNegativeCaptions
 from .flipping import RandomFlip, RandomFlipInclusive
 from .loading import LoadAnnotations, LoadImageFromFile, LoadImageFromNDArray
 from .packing import PackDetInputs
@@ -24,6 +25,7 @@ __all__ = [
     "LoadImageFromFile",
     "LoadImageFromNDArray",
     "PackDetInputs",
+    "PackNegativeCaptions",
     "RandomChoiceResize",
     "RandomFlip",
     "RandomFlipInclusive",

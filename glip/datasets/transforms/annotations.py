@@ -68,9 +68,7 @@ class FilterAnnotations(BaseTransform):
         keep = (boxes[:, 2] - boxes[:, 0] > min_width) & (boxes[:, 3] - boxes[:, 1] > min_height)
         if self.keep_empty and not keep.any():
             return None
-        for key in _PER_OBJECT_KEYS:
-            if key in results:
-                results[key] = results[key][keep]
+        keep_objects(results, keep)
         return results
 
     def __repr__(self) -> str:
@@ -78,3 +76,15 @@ class FilterAnnotations(BaseTransform):
             f"{type(self).__name__}(min_gt_bbox_wh={self.min_gt_bbox_wh}, "
             f"keep_empty={self.keep_empty})"
         )
+
+
+def keep_objects(results: dict, keep: np.ndarray) -> None:
+    """Leave out annotated objects, in place.
+
+    Args:
+        results: of a pipeline, with annotations of G objects.
+        keep: (G,) bool, which to keep.
+    """
+    for key in _PER_OBJECT_KEYS:
+        if key in results:
+            results[key] = results[key][keep]
