@@ -1,0 +1,147 @@
+"""Captions with boxes in MDETR's format to lines: Flickr30k Entities, the mixed data, RefCOCO.
+
+An entry of ``images`` is an image with one caption; an annotation is a box with the spans of the
+words that name it, ``tokens_positive``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from glip.datasets.annotation_file import require
+from glip.datasets.converters.box_table import Box
+from glip.datasets.converters.coco_format import (
+    Entry,
+    SourceImage,
+    boxes_inside,
+    read_boxes,
+    read_images,
+)
+from glip.datasets.converters.image_files import ImageFolder
+from glip.datasets.converters.left_out import LeftOut
+from glip.datasets.converters.report import Report
+from glip.datasets.flickr30k import find_phrases
+from glip.datasets.odvg.lines import Region, grounding_line
+from glip.datasets.odvg.writing import LineWriter
+
+Spans = tuple[tuple[int, int], ...]
+
+#: Keys of an image that are carried along: which data set it is from, which image there.
+_CARRIED = ("dataset_name", "data_source", "original_id", "original_img_id", "sentence_id")
+
+
+def convert_grounding(
+    ann_file: Path,
+    out: Path,
+    *,
+    whole_caption: bool,
+    name_of: Callable[[Entry], str | None] | None = None,
+    folder: ImageFolder,
+    left_out: LeftOut,
+    overwrite: bool,
+) -> Report:
+    """Convert an annotation file in MDETR's format; see ``docs/converters.md``.
+
+    Captions without a phrase that has a box are left out, as the official training does.
+
+    Args:
+        ann_file: the annotation file.
+        out: the file of lines.
+        whole_caption: take the whole caption as the one phrase, which has all the boxes.
+        name_of: what the file of an image is called, if not by ``file_name``.
+        folder: of the images.
+        left_out: the images to leave out.
+        overwrite: write although the file is there already.
+
+    Raises:
+        DataError: the file is there already.
+        AnnotationFileError: the annotation file cannot be used.
+    """
+    report = Report()
+    with LineWriter(out, overwrite) as writer:
+        value_of = (lambda _: ()) if whole_caption else _spans
+        table, _ = read_boxes(ann_file, value_of, report, without="the spans of a phrase")
+        images = read_images(
+            ann_file, table, folder=folder, left_out=left_out, report=report, name_of=name_of
+        )
+        for image in images:
+            boxes = boxes_inside(table.take(image.entry["id"]), image, report)
+            caption = require(image.entry, "caption", str(ann_file))
+            if whole_caption:
+                regions = _whole(caption, boxes)
+            else:
+                regions = list(_phrases(image, boxes, report))
+            if not regions:
+                report.drop("caption", "without a phrase to find", f"image {image.entry['id']}")
+                continue
+            extra = {key: image.entry[key] for key in _CARRIED if key in image.entry}
+            line = grounding_line(
+                filename=image.file_name,
+                height=image.height,
+                width=image.width,
+                caption=caption,
+                regions=regions,
+                extra={"img_id": image.entry["id"], **extra},
+            )
+            number = sum(len(region.boxes) for region in regions)
+            report.write(writer, line, dict(caption=1, phrase=len(regions), box=number))
+        report.check(ann_file)
+    return report
+
+
+def _spans(annotation: Entry) -> Spans | None:
+    """Return the spans of an annotation in the order of the caption; None if it has none."""
+    found = annotation.get("tokens_positive")
+    if not isinstance(found, list) or not found:
+        return None
+    spans = []
+    for span in found:
+        if not isinstance(span, list) or len(span) != 2:
+            return None
+        if not all(isinstance(edge, int) for edge in span):
+            return None
+        spans.append((span[0], span[1]))
+    return tuple(sorted(set(spans)))
+
+
+def _whole(caption: str, boxes: Iterable[tuple[Box, Any]]) -> list[Region]:
+    found = [box for box, _ in boxes]
+    return [Region(found, caption, [[0, len(caption)]])] if found else []
+
+
+def _phrases(
+    image: SourceImage, boxes: Iterable[tuple[Box, Spans]], report: Report
+) -> Iterator[Region]:
+    """Go through the phrases of a caption that have boxes.
+
+    Where the file lists the phrases (``tokens_positive_eval``, in Flickr30k's files), a box belongs
+    to every phrase whose span is among its own; else the spans of a box are its phrase.
+    """
+    entry, skipped = image.entry, report.of("phrase")
+    if entry.get("tokens_positive_eval"):
+        phrases = find_phrases(entry, skipped)
+        by_span = {span: at for at, spans in enumerate(phrases) for span in spans}
+        shared: list[list[Box]] = [[] for _ in phrases]
+        for box, spans in boxes:
+            named = sorted({by_span[span] for span in spans if span in by_span})
+            for at in named:
+                shared[at].append(box)
+            if not named:
+                report.drop("box", "of no phrase of the caption", f"image {entry['id']}")
+        grouped = list(zip(phrases, shared, strict=True))
+    else:
+        by_spans: dict[Spans, list[Box]] = {}
+        for box, spans in boxes:
+            by_spans.setdefault(spans, []).append(box)
+        inside = find_phrases({**entry, "tokens_positive_eval": list(by_spans)}, skipped)
+        grouped = [(spans, by_spans[tuple(spans)]) for spans in inside]
+    for spans, found in grouped:
+        phrase = " ".join(entry["caption"][start:end] for start, end in spans)
+        if not phrase.strip():
+            report.drop("phrase", "without words", f"image {entry['id']}")
+        elif found:
+            yield Region(found, phrase, [list(span) for span in spans])
+        else:
+            report.drop("phrase", "without a box", f"image {entry['id']}")
