@@ -6,6 +6,7 @@ from .base import BaseDetDataset
 from .coco import CocoDataset
 from .flickr30k import Flickr30kDataset
 from .lvis import LVISV1Dataset
+from .odvg import ODVGDataset
 from .refexp import MDETRStyleRefCocoDataset
 from .samplers import AspectRatioBatchSampler
 from .wrappers import ConcatDataset
@@ -21,5 +22,6 @@ __all__ = [
     "Flickr30kDataset",
     "LVISV1Dataset",
     "MDETRStyleRefCocoDataset",
+    "ODVGDataset",
     "transforms",
 ]

@@ -133,7 +133,7 @@ class BaseDetDataset(BaseDataset):
                     f"caption_prompt words the names {unknown}, which are not among the classes "
                     f"{self._metainfo['classes']}."
                 )
-        check_exists(self.ann_file, self.backend_args)
+        self._check_ann_file()
         self.data_list = self.load_data_list()
         self.data_list = self.filter_data()
         if self._indices is not None:
@@ -142,6 +142,9 @@ class BaseDetDataset(BaseDataset):
         if self.serialize_data:
             self.data_bytes, self.data_address = self._serialize_data()
         self._fully_initialized = True
+
+    def _check_ann_file(self) -> None:
+        check_exists(self.ann_file, self.backend_args)
 
     def _check_not_empty(self) -> None:
         if self.data_list:
@@ -165,6 +168,11 @@ class BaseDetDataset(BaseDataset):
             info["custom_entities"] = True
             info["caption_prompt"] = self.caption_prompt
         return info
+
+    def get_image_size(self, idx: int) -> tuple[int, int]:
+        """Width and height of an image in pixels as the annotations say them, 0 if they do not."""
+        info = super().get_data_info(idx)
+        return info.get("width", 0), info.get("height", 0)
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Return the labels in an image, for mmengine's ``ClassBalancedDataset``."""

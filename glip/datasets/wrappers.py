@@ -108,12 +108,28 @@ class ConcatDataset(MMEngineConcatDataset):
         """Return the position, in the config's list, of the data set an image is from."""
         return self._positions[self._get_ori_dataset_idx(idx)[0]]
 
+    def get_image_size(self, idx: int) -> tuple[int, int]:
+        """Width and height of an image in pixels, 0 if its data set does not know them."""
+        number, idx = self._get_ori_dataset_idx(idx)
+        return image_size(self.datasets[number], idx)
+
     def __getitem__(self, idx: int) -> Any:
         data = super().__getitem__(idx)
         sample = data.get("data_samples") if isinstance(data, dict) else None
         if isinstance(sample, DetDataSample):
             sample.set_metainfo(dict(dataset_index=self.get_dataset_source(idx)))
         return data
+
+
+def image_size(dataset: Any, idx: int) -> tuple[int, int]:
+    """Width and height of an image in pixels, 0 if the data set does not know them.
+
+    The data sets here tell it without preparing the rest; others are asked for all they know.
+    """
+    if hasattr(dataset, "get_image_size"):
+        return dataset.get_image_size(idx)
+    info = dataset.get_data_info(idx)
+    return info.get("width", 0), info.get("height", 0)
 
 
 def _equal(first: Any, second: Any) -> bool:

@@ -288,6 +288,8 @@ def _phrase_problems(region: dict, caption: str, place: str) -> Iterator[Problem
     elif not all(0 <= start < end <= len(caption) for start, end in spans):
         detail = f"{place} has {_short(spans)}, and the caption {len(caption)} characters"
         yield Problem("a span is empty or outside the caption", detail)
+    elif not all(caption[start:end].strip() for start, end in spans):
+        yield Problem("a span holds only spaces", f"{place} has {_short(spans)}")
     else:
         words = " ".join(caption[start:end] for start, end in spans)
         if _letters(words) != _letters(phrase):

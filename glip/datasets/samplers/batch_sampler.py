@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from torch.utils.data import BatchSampler, Sampler
 
 from glip.datasets.annotation_file import DataError
+from glip.datasets.wrappers import image_size
 from glip.registry import DATA_SAMPLERS
 
 
@@ -65,5 +66,5 @@ class AspectRatioBatchSampler(BatchSampler):
         return math.floor(batches) if self.drop_last else math.ceil(batches)
 
     def _is_upright(self, index: int) -> bool:
-        info = self.sampler.dataset.get_data_info(index)  # type: ignore[attr-defined]
-        return info.get("width", 0) < info.get("height", 0)
+        width, height = image_size(self.sampler.dataset, index)  # type: ignore[attr-defined]
+        return width < height
