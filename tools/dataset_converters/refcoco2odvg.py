@@ -4,8 +4,8 @@ OUT gets a line for each expression. Its phrase is the expression as a whole, as
 or with --phrase head the words that MDETR found to name the thing ("the man" of "the man on the
 left"). File names are relative to COCO's train2014/.
 
-The training images of each of the three data sets are among the test images of the others. To test
-on one, name its files in --without-images.
+Images that one of the three data sets trains on are tested on in another. To test on one, name its
+files in --without-images.
 
 Examples:
     python tools/dataset_converters/refcoco2odvg.py \

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -74,11 +73,6 @@ def image_size(file: BinaryIO, *, name: str, decode: bool = False) -> tuple[int,
             return (width, height) if _lies_on_its_side(image) else (height, width)
     except Exception as error:  # Pillow's plugins raise all sorts
         raise ImageReadError(f"cannot read {name}: {type(error).__name__}: {error}") from error
-
-
-def size_of_bytes(content: bytes, *, name: str, decode: bool = False) -> tuple[int, int]:
-    """Return height and width of an image in memory; see :func:`image_size`."""
-    return image_size(io.BytesIO(content), name=name, decode=decode)
 
 
 def stated_size(entry: dict[str, Any]) -> tuple[int, int] | None:
