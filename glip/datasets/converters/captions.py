@@ -120,7 +120,7 @@ def _write(
         try:
             size = folder.size(pair.file_name, decode=decode) if reason is None else None
         except ImageReadError:
-            reason = "whose image is broken"
+            reason = "with a broken image"
         if reason is not None:
             report.drop("pair", reason, pair.file_name)
             return
@@ -142,7 +142,7 @@ def _tsv_pairs(path: Path, report: Report) -> Iterator[Captioned]:
         if name:
             yield Captioned(name, parts[0])
         else:
-            report.drop("pair", "whose URL names no file", parts[1])
+            report.drop("pair", "with a URL that names no file", parts[1])
 
 
 def _json_pairs(path: Path, caption_key: str, file_key: str, report: Report) -> Iterator[Captioned]:
@@ -152,7 +152,7 @@ def _json_pairs(path: Path, caption_key: str, file_key: str, report: Report) -> 
         if isinstance(name, str) and name:
             yield Captioned(name, entry.get(caption_key))
         else:
-            report.drop("pair", f"that are no JSON with a '{file_key}'", f"{line[:40]!r}")
+            report.drop("pair", f"without '{file_key}' in a JSON object", f"{line[:40]!r}")
 
 
 def _tar_pairs(
@@ -178,8 +178,8 @@ def _tar_pairs(
                     key, members = (head, stem), {}
                 members[f".{ending.lower()}"] = member
             yield from _tar_pair(tar, path, members, caption_key, report, decode=decode)
-    except (tarfile.TarError, EOFError) as error:
-        report.drop("shard", f"that is cut off or no tar file ({error})", path)
+    except (tarfile.TarError, EOFError):
+        report.drop("shard", "cut off or no tar file", path)
 
 
 def _tar_pair(
@@ -207,7 +207,7 @@ def _tar_pair(
     try:
         size = image_size(tar.extractfile(picture), name=f"'{picture.name}'", decode=decode)
     except ImageReadError:
-        report.drop("pair", "whose image is broken", picture.name)
+        report.drop("pair", "with a broken image", picture.name)
         return
     yield Captioned(picture.name, caption, size, path.name)
 
@@ -223,7 +223,7 @@ def _lines(path: Path, report: Report) -> Iterator[str]:
             try:
                 text = line.decode("utf-8-sig").strip("\r\n")
             except UnicodeDecodeError:
-                report.drop("pair", "that are not in UTF-8", f"{line[:40]!r}")
+                report.drop("pair", "not in UTF-8", f"{line[:40]!r}")
                 continue
             if text.strip():
                 yield text

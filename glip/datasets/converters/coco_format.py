@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from glip.datasets.annotation_file import AnnotationFileError, box_problem, require
+from glip.datasets.annotation_file import AnnotationFileError, box_problem
 from glip.datasets.converters.box_table import Box, BoxTable, clip_box
 from glip.datasets.converters.image_files import ImageFolder, stated_size
 from glip.datasets.converters.json_stream import stream_entries
@@ -98,26 +98,27 @@ def read_images(
         name_of: what the file of an image is called, if not by ``file_name``.
 
     Raises:
-        AnnotationFileError: an image has no id or no file name, or one id stands for two.
+        AnnotationFileError: the file has no images, or one id stands for two.
     """
     seen: dict[Hashable, int] = {}
     for _, image in stream_entries(path, "images"):
         if not isinstance(image, dict) or not isinstance(image.get("id"), (int, str)):
-            raise AnnotationFileError(
-                f"'{path}' has an entry without an id among its images: {image!r:.80}"
-            )
-        name = name_of(image) if name_of else None
-        name = name or require(image, "file_name", str(path))
-        content = hash((name, image.get("caption")))
+            report.drop("image", "without an id", f"{image!r:.40}")
+            continue
+        name = (name_of(image) if name_of else None) or image.get("file_name")
+        content = hash((name, str(image.get("caption"))))
         if image["id"] in seen:
             if seen[image["id"]] != content:
                 raise AnnotationFileError(
                     f"'{path}' has one id, {image['id']!r}, for two different images, so it is "
                     "not known whose the boxes are; give each its own id."
                 )
-            report.drop("image", "that is there twice", f"id {image['id']}")
+            report.drop("image", "found twice", f"id {image['id']}")
             continue
         seen[image["id"]] = content
+        if not isinstance(name, str) or not name:
+            report.drop("image", "without a file name", f"id {image['id']}")
+            continue
         number = str(image.get("original_id")) if image.get("data_source") == "coco" else ""
         known_id = int(number) if number.isdecimal() else None
         size = usable_size(
@@ -127,7 +128,7 @@ def read_images(
             yield SourceImage(image, name, *size)
     for number, boxes in table.counts():
         if number not in seen:
-            report.drop("box", "of images that are not in the file", f"image {number}", boxes)
+            report.drop("box", "of images not in the file", f"image {number}", boxes)
 
 
 def usable_size(
@@ -154,9 +155,9 @@ def usable_size(
         try:
             stated = folder.size(name)
         except ImageReadError:
-            reason = "that cannot be read"
+            reason = "not readable"
             if folder.root is None:
-                reason = "whose size the annotations do not tell, nor is there --img-root"
+                reason = "of unknown size (--img-root would tell)"
     if reason is not None:
         report.drop("image", reason, name)
         return None
@@ -173,7 +174,7 @@ def boxes_inside(
         if inside is None:
             report.drop("box", "outside the image", image.file_name)
         elif (inside, value) in seen:
-            report.drop("box", "that is there twice", image.file_name)
+            report.drop("box", "found twice", image.file_name)
         else:
             seen.add((inside, value))
             yield inside, value

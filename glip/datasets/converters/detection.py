@@ -83,7 +83,7 @@ def convert_detection(
                 if number in labels:
                     instances.append((box, labels[number], names[number]))
                 else:
-                    report.drop("box", "of categories that are not in the file", f"id {number}")
+                    report.drop("box", "of categories not in the file", f"id {number}")
             carried = ("id", *layout.extra_keys)
             extra = {key: image.entry[key] for key in carried if key in image.entry}
             line = detection_line(

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from glip.datasets.annotation_file import require
 from glip.datasets.converters.box_table import Box
 from glip.datasets.converters.coco_format import (
     Entry,
@@ -68,13 +67,16 @@ def convert_grounding(
         )
         for image in images:
             boxes = boxes_inside(table.take(image.entry["id"]), image, report)
-            caption = require(image.entry, "caption", str(ann_file))
+            caption, number = image.entry.get("caption"), image.entry["id"]
+            if not isinstance(caption, str) or not caption.strip():
+                report.drop("caption", "without words", f"image {number}")
+                continue
             if whole_caption:
                 regions = _whole(caption, boxes)
             else:
-                regions = list(_phrases(image, boxes, report))
+                regions = list(_phrases(image, caption, boxes, report))
             if not regions:
-                report.drop("caption", "without a phrase to find", f"image {image.entry['id']}")
+                report.drop("caption", "without a phrase to find", f"image {number}")
                 continue
             extra = {key: image.entry[key] for key in _CARRIED if key in image.entry}
             line = grounding_line(
@@ -83,27 +85,27 @@ def convert_grounding(
                 width=image.width,
                 caption=caption,
                 regions=regions,
-                extra={"img_id": image.entry["id"], **extra},
+                extra={"img_id": number, **extra},
             )
-            number = sum(len(region.boxes) for region in regions)
-            report.write(writer, line, dict(caption=1, phrase=len(regions), box=number))
+            total = sum(len(region.boxes) for region in regions)
+            report.write(writer, line, dict(caption=1, phrase=len(regions), box=total))
         report.check(ann_file)
     return report
 
 
 def _spans(annotation: Entry) -> Spans | None:
-    """Return the spans of an annotation in the order of the caption; None if it has none."""
-    found = annotation.get("tokens_positive")
+    """Return the spans of an annotation; None if it has none."""
+    return _as_spans(annotation.get("tokens_positive"))
+
+
+def _as_spans(found: Any) -> Spans | None:
+    """Check a list of spans ``[start, end)``; in the order of the caption, None if it is none."""
     if not isinstance(found, list) or not found:
         return None
-    spans = []
     for span in found:
-        if not isinstance(span, list) or len(span) != 2:
+        if not isinstance(span, list) or [type(edge) for edge in span] != [int, int]:
             return None
-        if not all(isinstance(edge, int) for edge in span):
-            return None
-        spans.append((span[0], span[1]))
-    return tuple(sorted(set(spans)))
+    return tuple(sorted({(start, end) for start, end in found}))
 
 
 def _whole(caption: str, boxes: Iterable[tuple[Box, Any]]) -> list[Region]:
@@ -112,16 +114,19 @@ def _whole(caption: str, boxes: Iterable[tuple[Box, Any]]) -> list[Region]:
 
 
 def _phrases(
-    image: SourceImage, boxes: Iterable[tuple[Box, Spans]], report: Report
+    image: SourceImage, caption: str, boxes: Iterable[tuple[Box, Spans]], report: Report
 ) -> Iterator[Region]:
     """Go through the phrases of a caption that have boxes.
 
     Where the file lists the phrases (``tokens_positive_eval``, in Flickr30k's files), a box belongs
     to every phrase whose span is among its own; else the spans of a box are its phrase.
     """
-    entry, skipped = image.entry, report.of("phrase")
-    if entry.get("tokens_positive_eval"):
-        phrases = find_phrases(entry, skipped)
+    number, listed = image.entry["id"], image.entry.get("tokens_positive_eval")
+    checked = dict(id=number, caption=caption)
+    if isinstance(listed, list) and listed:
+        spans_of = [_as_spans(each) for each in listed]
+        checked["tokens_positive_eval"] = [spans or () for spans in spans_of]
+        phrases = find_phrases(checked, report.of("phrase"))
         by_span = {span: at for at, spans in enumerate(phrases) for span in spans}
         shared: list[list[Box]] = [[] for _ in phrases]
         for box, spans in boxes:
@@ -129,19 +134,20 @@ def _phrases(
             for at in named:
                 shared[at].append(box)
             if not named:
-                report.drop("box", "of no phrase of the caption", f"image {entry['id']}")
+                report.drop("box", "of no phrase of the caption", f"image {number}")
         grouped = list(zip(phrases, shared, strict=True))
     else:
         by_spans: dict[Spans, list[Box]] = {}
         for box, spans in boxes:
             by_spans.setdefault(spans, []).append(box)
-        inside = find_phrases({**entry, "tokens_positive_eval": list(by_spans)}, skipped)
+        checked["tokens_positive_eval"] = list(by_spans)
+        inside = find_phrases(checked, report.of("phrase"))
         grouped = [(spans, by_spans[tuple(spans)]) for spans in inside]
     for spans, found in grouped:
-        phrase = " ".join(entry["caption"][start:end] for start, end in spans)
+        phrase = " ".join(caption[start:end] for start, end in spans)
         if not phrase.strip():
-            report.drop("phrase", "without words", f"image {entry['id']}")
+            report.drop("phrase", "without words", f"image {number}")
         elif found:
             yield Region(found, phrase, [list(span) for span in spans])
         else:
-            report.drop("phrase", "without a box", f"image {entry['id']}")
+            report.drop("phrase", "without a box", f"image {number}")

@@ -32,7 +32,7 @@ class ImageFolder:
         """Say if an image is not there; without a folder, none is missed."""
         if self.root is None or (self.root / file_name).is_file():
             return None
-        return "that are not in --img-root"
+        return "not in --img-root"
 
     def size(self, file_name: str, *, decode: bool = False) -> tuple[int, int]:
         """Return height and width of an image in pixels.

@@ -76,7 +76,7 @@ class LeftOut:
         if number in self.ids or _last(file_name) in self.names:
             return "listed in --without-images"
         if file_name in self.missing:
-            return "that the data set does not have"
+            return "that the data set lacks"
         return None
 
     @staticmethod

@@ -68,7 +68,7 @@ def convert_open_images(
             name = f"{number}.jpg"
             stated = sizes.get(number)
             if stated is None and folder.root is None:
-                report.drop("image", "that are not in --sizes", name)
+                report.drop("image", "not in --sizes", name)
                 continue
             size = usable_size(name, stated, folder, left_out, report)
             if size is None:

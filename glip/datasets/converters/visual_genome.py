@@ -84,7 +84,7 @@ class VisualGenome:
                 )
             image = self.known.get(number)
             if image is None:
-                self.report.drop("image", "that are not in image_data.json", f"id {number}")
+                self.report.drop("image", "not in image_data.json", f"id {number}")
                 continue
             size = usable_size(
                 image["file_name"],
