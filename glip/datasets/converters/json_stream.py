@@ -119,7 +119,8 @@ class _Reader:
         while True:
             try:
                 value, end = self.decode(self.text, self.at)
-                if end < len(self.text) or self.done:  # else a number may go on
+                # A number may go on behind the window, by a digit or by "e+1".
+                if not isinstance(value, (int, float)) or end + 3 <= len(self.text) or self.done:
                     self.at = end
                     return value
             except json.JSONDecodeError:
