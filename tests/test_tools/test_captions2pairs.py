@@ -7,6 +7,7 @@ import json
 import tarfile
 
 import pytest
+from PIL import Image
 
 from glip.apis import UserError
 
@@ -117,6 +118,7 @@ def test_shards(images, tmp_path, capsys):
             "000000004.jpg": picture,
             "sub/000000004.jpg": picture,
             "sub/000000004.txt": b"in a folder",
+            "../../evil.jpg": picture,
         },
     )
     more = {
@@ -125,26 +127,32 @@ def test_shards(images, tmp_path, capsys):
         for kind, content in (("jpg", picture), ("txt", b"a bus"))
     }
     second = write_shard(tmp_path / "00001.tar", more)
-    second.write_bytes(second.read_bytes()[: 3 * len(picture) + 3000])
+    second.write_bytes(second.read_bytes()[: 2 * (len(picture) // 512 + 4) * 512 + 900])
     third = tmp_path / "00002.tar"
     third.write_bytes(b"no shard at all")
-    pairs = gather(first, second, third, "--out", tmp_path / "o.jsonl")
+    root = tmp_path / "new" / "pictures"
+    pairs = gather(first, second, third, "--img-root", root, "--out", tmp_path / "o.jsonl")
     expected = [
         ("000000000.jpg", 48, 64, "of JSON"),
         ("000000001.PNG", 10, 20, "of the text \u00fc"),
         ("sub/000000004.jpg", 48, 64, "in a folder"),
     ]
     assert pairs[:3] == [
-        dict(filename=name, height=height, width=width, caption=caption, shard="00000.tar")
+        dict(filename=f"00000/{name}", height=height, width=width, caption=caption)
         for name, height, width, caption in expected
     ]
-    assert {pair["shard"] for pair in pairs[3:]} == {"00001.tar"}
-    assert len(pairs) >= 5  # what a shard that is cut off had before that
+    # What a shard that is cut off had before that.
+    assert [pair["filename"] for pair in pairs[3:]] == ["00001/0.jpg", "00001/1.jpg"]
+    for pair in pairs:
+        width, height = Image.open(root / pair["filename"]).size
+        assert (width, height) == (pair["width"], pair["height"])
+    assert not (tmp_path / "new" / "evil.jpg").exists()
     printed = capsys.readouterr().out
     for reason in (
-        "1 pair with a broken image (000000002.jpg)",
+        "1 pair with a broken image (00000/000000002.jpg)",
+        "1 pair with a path out of the shard (../../evil.jpg)",
         "1 pair without an image in the shard (000000003.txt)",
-        "1 pair without a caption (000000004.jpg)",
+        "1 pair without a caption (00000/000000004.jpg)",
         "2 shards cut off or no tar file",
     ):
         assert reason in printed
@@ -155,9 +163,12 @@ def test_sources_that_are_wrong(images, tmp_path):
     (tmp_path / "a.csv").touch()
     (tmp_path / "a.tsv").touch()
     with pytest.raises(UserError, match=r"expected a \.tsv, \.jsonl or \.tar file"):
-        gather(tmp_path / "a.csv", "--out", out)
-    with pytest.raises(UserError, match="give their folder as --img-root"):
-        gather(tmp_path / "a.tsv", "--out", out)
+        gather(tmp_path / "a.csv", "--img-root", images, "--out", out)
+    shards = [write_shard(tmp_path / name / "0.tar", {}) for name in ("images", "..")]
+    with pytest.raises(UserError, match="have one name"):
+        gather(*shards, "--img-root", images, "--out", out)
+    with pytest.raises(UserError, match=r"there is no folder .*--img-root"):
+        gather(tmp_path / "a.tsv", "--img-root", tmp_path / "none", "--out", out)
     with pytest.raises(UserError, match=r"nothing of .* can be used: it is empty"):
         gather(tmp_path / "a.tsv", "--img-root", images, "--out", out)
     with pytest.raises(UserError, match="there is no annotation file"):

@@ -1,19 +1,21 @@
 r"""Gather images with captions (CC3M, CC12M, SBU, ...) for a teacher model to label.
 
-OUT gets a JSON object a line: filename, height and width in pixels, caption. Images that are
-missing or broken are left out and counted; --decode also finds those that are cut off.
+OUT gets a JSON object a line for tools/pseudo_label.py: filename (below --img-root), height and
+width in pixels, caption. Images that are missing or broken are left out and counted; --decode also
+finds those that are cut off.
 
 Sources are
-- .tsv: caption, tab, file or URL. Files are below --img-root; of a URL the last part is the file.
-  A third column, if there is one, names the file. (SBU's two files: paste captions.txt urls.txt.)
-- .jsonl: a JSON object a line, with the keys of --caption-key and --file-key; below --img-root.
-- .tar: shards in webdataset's style, members key.jpg and key.txt or key.json. The pair says in
-  which shard the image is.
+- .tsv: caption, tab, file or URL; of a URL the last part is the file. A third column, if there is
+  one, names the file. (SBU has two files: paste captions.txt urls.txt > sbu.tsv)
+- .jsonl: a JSON object a line, with the keys of --caption-key and --file-key.
+- .tar: shards in webdataset's style, members key.jpg and key.txt or key.json. The images of a.tar
+  are unpacked to a/ below --img-root. (tools/pseudo_label.py also reads a shard as it is.)
 
 Examples:
     python tools/dataset_converters/captions2pairs.py Train_GCC-training.tsv \
         --out data/cc3m/pairs.jsonl --img-root data/cc3m/images
-    python tools/dataset_converters/captions2pairs.py data/cc12m/*.tar --out data/cc12m/pairs.jsonl
+    python tools/dataset_converters/captions2pairs.py shards/*.tar \
+        --out data/cc12m/pairs.jsonl --img-root data/cc12m/images
 """
 
 from __future__ import annotations
@@ -23,7 +25,6 @@ from pathlib import Path
 
 from glip.apis.cli import run
 from glip.datasets.converters.captions import convert_captions
-from glip.datasets.converters.image_files import ImageFolder
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -33,7 +34,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("sources", type=Path, nargs="+", help=".tsv, .jsonl or .tar files")
     parser.add_argument("--out", type=Path, required=True, help="file of pairs to write (.jsonl)")
-    parser.add_argument("--img-root", type=Path, help="folder of the images (.tsv and .jsonl)")
+    parser.add_argument("--img-root", type=Path, required=True, help="folder of the images")
     parser.add_argument("--caption-key", default="caption", help="in JSON; default: %(default)s")
     parser.add_argument("--file-key", default="filename", help="in JSON; default: %(default)s")
     parser.add_argument("--decode", action="store_true", help="decode every image; slow")
@@ -42,7 +43,7 @@ def main(argv: list[str] | None = None) -> None:
     report = convert_captions(
         args.sources,
         args.out,
-        folder=ImageFolder(args.img_root),
+        img_root=args.img_root,
         caption_key=args.caption_key,
         file_key=args.file_key,
         decode=args.decode,

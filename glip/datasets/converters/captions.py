@@ -1,7 +1,6 @@
 """Images with captions but no boxes (CC3M, SBU, ...) to pairs, which a teacher model can label.
 
-A pair is a JSON object a line: ``filename``, ``height`` and ``width`` in pixels, ``caption``. Pairs
-of a tar shard have ``shard``, the file that holds the image ``filename``.
+A pair is a JSON object a line: ``filename``, ``height`` and ``width`` in pixels, ``caption``.
 """
 
 from __future__ import annotations
@@ -10,14 +9,14 @@ import json
 import os
 import tarfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from tqdm import tqdm
 
 from glip.datasets.annotation_file import AnnotationFileError, check_exists
-from glip.datasets.converters.image_files import ImageFolder, image_size
+from glip.datasets.converters.image_files import ImageFolder
 from glip.datasets.converters.report import Report
 from glip.datasets.images import ImageReadError
 from glip.datasets.odvg.lines import check_line
@@ -46,23 +45,19 @@ class Captioned(NamedTuple):
     """An image and its caption.
 
     Attributes:
-        file_name: below the folder of the images, or of a member of the shard.
+        file_name: below the folder of the images.
         caption: as it stands there.
-        size: height and width in pixels, where they are known already.
-        shard: the tar file that holds the image.
     """
 
     file_name: str
     caption: Any
-    size: tuple[int, int] | None = None
-    shard: str | None = None
 
 
 def convert_captions(
     sources: Sequence[Path],
     out: Path,
     *,
-    folder: ImageFolder,
+    img_root: Path,
     caption_key: str,
     file_key: str,
     decode: bool,
@@ -73,7 +68,7 @@ def convert_captions(
     Args:
         sources: ``.tsv`` (caption, tab, file or URL), ``.jsonl`` or ``.tar`` files.
         out: the file of pairs.
-        folder: of the images of ``.tsv`` and ``.jsonl`` files.
+        img_root: the folder of the images; those of ``a.tar`` are unpacked to ``img_root/a/``.
         caption_key: where JSON has the caption.
         file_key: where JSON lines have the file name.
         decode: decode every image, to find those that are cut off.
@@ -87,15 +82,20 @@ def convert_captions(
         check_exists(str(source))
         if source.suffix not in (".tsv", ".jsonl", ".tar"):
             raise AnnotationFileError(f"expected a .tsv, .jsonl or .tar file, got '{source}'.")
-        if source.suffix != ".tar" and folder.root is None:
-            raise AnnotationFileError(
-                f"'{source}' names image files: give their folder as --img-root."
-            )
+    shards = [source.stem for source in sources if source.suffix == ".tar"]
+    if len(set(shards)) < len(shards):
+        raise AnnotationFileError(
+            "two of the .tar files have one name, and both would be unpacked to the folder of that "
+            "name; gather them apart, each with its own --img-root."
+        )
+    if shards:
+        img_root.mkdir(parents=True, exist_ok=True)
+    folder = ImageFolder(img_root)
     report = Report()
     with PairWriter(out, overwrite) as writer:
         for source in sources:
             if source.suffix == ".tar":
-                found = _tar_pairs(source, caption_key, report, decode=decode)
+                found = _tar_pairs(source, img_root, caption_key, report)
             elif source.suffix == ".tsv":
                 found = _tsv_pairs(source, report)
             else:
@@ -114,18 +114,15 @@ def _write(
     if not any(map(str.isalnum, caption)):
         report.drop("pair", "without a caption", pair.file_name)
         return
-    size = pair.size
-    if size is None:
-        reason = folder.problem(pair.file_name)
-        try:
-            size = folder.size(pair.file_name, decode=decode) if reason is None else None
-        except ImageReadError:
-            reason = "with a broken image"
-        if reason is not None:
-            report.drop("pair", reason, pair.file_name)
-            return
-    shard = {} if pair.shard is None else dict(shard=pair.shard)
-    line = dict(filename=pair.file_name, height=size[0], width=size[1], caption=caption, **shard)
+    reason, size = folder.problem(pair.file_name), (0, 0)
+    try:
+        size = size if reason else folder.size(pair.file_name, decode=decode)
+    except ImageReadError:
+        reason = "with a broken image"
+    if reason is not None:
+        report.drop("pair", reason, pair.file_name)
+        return
+    line = dict(filename=pair.file_name, height=size[0], width=size[1], caption=caption)
     report.write(writer, line, dict(pair=1))
 
 
@@ -155,10 +152,8 @@ def _json_pairs(path: Path, caption_key: str, file_key: str, report: Report) -> 
             report.drop("pair", f"without '{file_key}' in a JSON object", f"{line[:40]!r}")
 
 
-def _tar_pairs(
-    path: Path, caption_key: str, report: Report, *, decode: bool
-) -> Iterator[Captioned]:
-    """Read a shard in webdataset's style, where members with one key belong together."""
+def _tar_pairs(path: Path, img_root: Path, caption_key: str, report: Report) -> Iterator[Captioned]:
+    """Unpack a shard in webdataset's style, where members with one key belong together."""
     key, members = None, {}
     try:
         with (
@@ -171,27 +166,29 @@ def _tar_pairs(
                 progress.update(member.offset_data + member.size - progress.n)
                 if not member.isfile():
                     continue
-                head, _, base = member.name.rpartition("/")
-                stem, _, ending = base.partition(".")
-                if (head, stem) != key:
-                    yield from _tar_pair(tar, path, members, caption_key, report, decode=decode)
-                    key, members = (head, stem), {}
+                name = PurePosixPath(member.name)
+                if name.is_absolute() or ".." in name.parts:
+                    report.drop("pair", "with a path out of the shard", member.name)
+                    continue
+                stem, _, ending = name.name.partition(".")
+                if (name.parent, stem) != key:
+                    yield from _tar_pair(tar, members, img_root, path.stem, caption_key, report)
+                    key, members = (name.parent, stem), {}
                 members[f".{ending.lower()}"] = member
-            yield from _tar_pair(tar, path, members, caption_key, report, decode=decode)
+            yield from _tar_pair(tar, members, img_root, path.stem, caption_key, report)
     except (tarfile.TarError, EOFError):
         report.drop("shard", "cut off or no tar file", path)
 
 
 def _tar_pair(
     tar: tarfile.TarFile,
-    path: Path,
     members: dict[str, tarfile.TarInfo],
+    img_root: Path,
+    shard: str,
     caption_key: str,
     report: Report,
-    *,
-    decode: bool,
 ) -> Iterator[Captioned]:
-    """Read the members of one key."""
+    """Unpack the image of one key, whose members are given by their endings."""
     picture = next((members[ending] for ending in _PICTURES if ending in members), None)
     if picture is None:
         if members:
@@ -200,16 +197,26 @@ def _tar_pair(
         return
     caption = None
     if ".txt" in members:
-        caption = tar.extractfile(members[".txt"]).read().decode("utf-8", "replace")
+        caption = _read(tar, members[".txt"]).decode("utf-8", "replace")
     elif ".json" in members:
-        content = tar.extractfile(members[".json"]).read().decode("utf-8", "replace")
-        caption = _object(content).get(caption_key)
-    try:
-        size = image_size(tar.extractfile(picture), name=f"'{picture.name}'", decode=decode)
-    except ImageReadError:
-        report.drop("pair", "with a broken image", picture.name)
-        return
-    yield Captioned(picture.name, caption, size, path.name)
+        caption = _object(_read(tar, members[".json"]).decode("utf-8", "replace")).get(caption_key)
+    name = f"{shard}/{PurePosixPath(picture.name)}"
+    target = img_root / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(_read(tar, picture))
+    yield Captioned(name, caption)
+
+
+def _read(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    """Read a member.
+
+    Raises:
+        tarfile.ReadError: the file ends in it.
+    """
+    content = tar.extractfile(member).read()
+    if len(content) < member.size:
+        raise tarfile.ReadError("unexpected end of data")
+    return content
 
 
 def _lines(path: Path, report: Report) -> Iterator[str]:

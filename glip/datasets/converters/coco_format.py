@@ -101,7 +101,7 @@ def read_images(
         AnnotationFileError: the file has no images, or one id stands for two.
     """
     seen: dict[Hashable, int] = {}
-    for _, image in stream_entries(path, "images"):
+    for _, image in stream_entries(path, "images", whole=False):  # read_boxes saw the rest
         if not isinstance(image, dict) or not isinstance(image.get("id"), (int, str)):
             report.drop("image", "without an id", f"{image!r:.40}")
             continue

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from glip.datasets.annotation_file import AnnotationFileError, DataError
+from glip.datasets.annotation_file import AnnotationFileError
 from glip.datasets.converters.coco_format import (
     Entry,
     boxes_inside,
@@ -15,9 +15,9 @@ from glip.datasets.converters.coco_format import (
 )
 from glip.datasets.converters.image_files import ImageFolder
 from glip.datasets.converters.left_out import LeftOut
+from glip.datasets.converters.output import label_map_path, save_label_map, write_detection
 from glip.datasets.converters.report import Report
-from glip.datasets.odvg.lines import detection_line
-from glip.datasets.odvg.writing import LineWriter, read_label_map, write_label_map
+from glip.datasets.odvg.writing import LineWriter
 
 
 @dataclass(frozen=True)
@@ -84,42 +84,11 @@ def convert_detection(
                     instances.append((box, labels[number], names[number]))
                 else:
                     report.drop("box", "of categories not in the file", f"id {number}")
-            carried = ("id", *layout.extra_keys)
-            extra = {key: image.entry[key] for key in carried if key in image.entry}
-            line = detection_line(
-                filename=image.file_name,
-                height=image.height,
-                width=image.width,
-                instances=instances,
-                extra={"img_id": extra.pop("id"), **extra},
-            )
-            counts = {"image": 1, "empty image": int(not instances)}
-            report.write(writer, line, {**counts, "box": len(instances)})
+            carried = {key: image.entry[key] for key in layout.extra_keys if key in image.entry}
+            extra = {"img_id": image.entry["id"], **carried}
+            write_detection(writer, image, instances, extra, report)
         report.check(ann_file)
     return report
-
-
-def label_map_path(out: Path) -> Path:
-    """Where the label map of a file of lines goes: beside it.
-
-    Example:
-        >>> label_map_path(Path("coco/train.jsonl")).as_posix()
-        'coco/train_label_map.json'
-    """
-    return out.with_name(f"{out.stem}_label_map.json")
-
-
-def save_label_map(path: Path, names: list[str], *, overwrite: bool) -> None:
-    """Write a label map, unless another one is there.
-
-    Raises:
-        DataError: it is, and must not be overwritten; or two labels have one name.
-    """
-    if path.exists() and not overwrite and read_label_map(path) != tuple(names):
-        raise DataError(
-            f"'{path}' exists already and has other names; name another file, or add --overwrite."
-        )
-    write_label_map(path, names)
 
 
 def _category_id(annotation: Entry) -> int | str | None:

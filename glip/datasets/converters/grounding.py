@@ -20,9 +20,10 @@ from glip.datasets.converters.coco_format import (
 )
 from glip.datasets.converters.image_files import ImageFolder
 from glip.datasets.converters.left_out import LeftOut
+from glip.datasets.converters.output import write_grounding
 from glip.datasets.converters.report import Report
 from glip.datasets.flickr30k import find_phrases
-from glip.datasets.odvg.lines import Region, grounding_line
+from glip.datasets.odvg.lines import Region
 from glip.datasets.odvg.writing import LineWriter
 
 Spans = tuple[tuple[int, int], ...]
@@ -78,17 +79,9 @@ def convert_grounding(
             if not regions:
                 report.drop("caption", "without a phrase to find", f"image {number}")
                 continue
-            extra = {key: image.entry[key] for key in _CARRIED if key in image.entry}
-            line = grounding_line(
-                filename=image.file_name,
-                height=image.height,
-                width=image.width,
-                caption=caption,
-                regions=regions,
-                extra={"img_id": number, **extra},
-            )
-            total = sum(len(region.boxes) for region in regions)
-            report.write(writer, line, dict(caption=1, phrase=len(regions), box=total))
+            carried = {key: image.entry[key] for key in _CARRIED if key in image.entry}
+            extra = {"img_id": number, **carried}
+            write_grounding(writer, image, caption, regions, extra, report)
         report.check(ann_file)
     return report
 

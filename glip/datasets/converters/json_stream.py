@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,10 +19,12 @@ CHUNK = 1 << 20
 #: An entry of more characters is taken for a file that is broken: a quote or bracket is missing.
 LONGEST = 1 << 28
 
-_SPACE = " \t\n\r"
+_SPACE = re.compile(r"[ \t\n\r]*")
 
 
-def stream_entries(path: str | Path, *keys: str, chunk: int = CHUNK) -> Iterator[tuple[str, Any]]:
+def stream_entries(
+    path: str | Path, *keys: str, whole: bool = True, chunk: int = CHUNK
+) -> Iterator[tuple[str, Any]]:
     """Go through the entries of lists of a JSON file, in the order of the file.
 
     A progress bar tells how much of the file is read.
@@ -29,6 +32,7 @@ def stream_entries(path: str | Path, *keys: str, chunk: int = CHUNK) -> Iterator
     Args:
         path: of the file: an object with lists in it, as COCO's annotations, or one list.
         keys: of the lists in the object; without any, the file must be a list.
+        whole: read on behind the last of the lists, to see that the rest of the file is there.
         chunk: how many characters are read at once.
 
     Yields:
@@ -47,7 +51,7 @@ def stream_entries(path: str | Path, *keys: str, chunk: int = CHUNK) -> Iterator
     ):
         reader = _Reader(file, str(path), progress, chunk)
         try:
-            yield from reader.list_entries("") if not keys else reader.object_entries(keys)
+            yield from reader.list_entries("") if not keys else reader.object_entries(keys, whole)
         except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
             what = str(error)
             if isinstance(error, json.JSONDecodeError):
@@ -72,7 +76,7 @@ class _Reader:
         self.done = False  # the window reaches the end of the file
         self.decode = json.JSONDecoder().raw_decode
 
-    def object_entries(self, keys: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    def object_entries(self, keys: tuple[str, ...], whole: bool) -> Iterator[tuple[str, Any]]:
         """Go through the lists of an object; what else it holds is passed over."""
         if self.peek() != "{":
             raise self.unexpected(f"an object with {_listed(keys)}, got {self.kind()}")
@@ -88,6 +92,8 @@ class _Reader:
                     if key in keys:
                         yield entry
                 found.add(key)
+                if not whole and found.issuperset(keys):
+                    return
             elif key in keys:
                 raise self.unexpected(f"'{key}' as a list, got {self.kind()}")
             else:
@@ -131,8 +137,7 @@ class _Reader:
     def peek(self) -> str:
         """Go to the next character that is no space, and look at it; empty at the end."""
         while True:
-            while self.at < len(self.text) and self.text[self.at] in _SPACE:
-                self.at += 1
+            self.at = _SPACE.match(self.text, self.at).end()
             if self.at < len(self.text) or self.done:
                 return self.text[self.at : self.at + 1]
             self.more()

@@ -12,11 +12,10 @@ from tqdm import tqdm
 from glip.datasets.annotation_file import AnnotationFileError, check_exists
 from glip.datasets.converters.box_table import BoxTable
 from glip.datasets.converters.coco_format import SourceImage, boxes_inside, usable_size
-from glip.datasets.converters.detection import label_map_path, save_label_map
 from glip.datasets.converters.image_files import ImageFolder
 from glip.datasets.converters.left_out import LeftOut
+from glip.datasets.converters.output import label_map_path, save_label_map, write_detection
 from glip.datasets.converters.report import Report
-from glip.datasets.odvg.lines import detection_line
 from glip.datasets.odvg.writing import LineWriter
 
 _COLUMNS = ("ImageID", "LabelName", "XMin", "XMax", "YMin", "YMax", "IsGroupOf")
@@ -82,14 +81,7 @@ def convert_open_images(
             instances = [
                 (box, label, names[label]) for box, label in boxes_inside(scaled, image, report)
             ]
-            line = detection_line(
-                filename=name,
-                height=height,
-                width=width,
-                instances=instances,
-                extra=dict(img_id=number),
-            )
-            report.write(writer, line, dict(image=1, box=len(instances)))
+            write_detection(writer, image, instances, dict(img_id=number), report)
         report.check(boxes_file)
     return report
 

@@ -50,6 +50,7 @@ class Report:
         return ", ".join(
             f"{number} {kind if number == 1 else _PLURALS.get(kind, kind + 's')}"
             for kind, number in self.counts.items()
+            if number
         )
 
     def write(self, writer: LineWriter, line: dict[str, Any], contents: Mapping[str, int]) -> None:

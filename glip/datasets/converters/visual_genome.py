@@ -16,12 +16,16 @@ from glip.datasets.annotation_file import AnnotationFileError, box_problem
 from glip.datasets.converters.box_table import Box, BoxTable
 from glip.datasets.converters.coco_format import Entry, SourceImage, boxes_inside, usable_size
 from glip.datasets.converters.descriptions import join_descriptions
-from glip.datasets.converters.detection import label_map_path, save_label_map
 from glip.datasets.converters.image_files import ImageFolder, stated_size
 from glip.datasets.converters.json_stream import stream_entries
 from glip.datasets.converters.left_out import LeftOut
+from glip.datasets.converters.output import (
+    label_map_path,
+    save_label_map,
+    write_detection,
+    write_grounding,
+)
 from glip.datasets.converters.report import Report
-from glip.datasets.odvg.lines import detection_line, grounding_line
 from glip.datasets.odvg.writing import LineWriter
 
 
@@ -153,17 +157,8 @@ def convert_regions(data: VisualGenome, out: Path, *, longest: int, overwrite: b
         for number, image, entries in data.images("regions"):
             described = data.boxes(image, entries, _description, ("width", "height"))
             for caption in join_descriptions(described, longest):
-                regions = caption.regions()
-                line = grounding_line(
-                    filename=image.file_name,
-                    height=image.height,
-                    width=image.width,
-                    caption=caption.text,
-                    regions=regions,
-                    extra=dict(img_id=number),
-                )
-                boxes = sum(len(region.boxes) for region in regions)
-                report.write(writer, line, dict(caption=1, phrase=len(regions), box=boxes))
+                regions, extra = caption.regions(), dict(img_id=number)
+                write_grounding(writer, image, caption.text, regions, extra, report)
         report.check(data.path)
     return report
 
@@ -201,14 +196,7 @@ def convert_objects(data: VisualGenome, out: Path, *, num_names: int, overwrite:
                     instances.append((box, labels[name], name))
                 else:
                     report.drop("box", f"of names after the {num_names} most frequent", name)
-            line = detection_line(
-                filename=image.file_name,
-                height=image.height,
-                width=image.width,
-                instances=instances,
-                extra=dict(img_id=number),
-            )
-            report.write(writer, line, dict(image=1, box=len(instances)))
+            write_detection(writer, image, instances, dict(img_id=number), report)
         report.check(data.path)
     return report
 
