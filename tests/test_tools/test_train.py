@@ -16,6 +16,13 @@ from mmengine.config import Config
 
 from glip.apis import UserError, inference_detector, init_detector
 from glip.checkpoint import read_checkpoint
+from glip.datasets.odvg import (
+    LineWriter,
+    Region,
+    detection_line,
+    grounding_line,
+    write_label_map,
+)
 from glip.engine import last_checkpoint
 from tests.training import NO_VALIDATION, differences, draw_examples, training_config
 
@@ -311,3 +318,47 @@ def test_nothing_to_resume(pictures, tmp_path):
     (tmp_path / "work/last_checkpoint").write_text(str(tmp_path / "start.pth"))
     found = main.prepare_config(main.parse_args([str(write(cfg, tmp_path)), "--resume"]))
     assert (found.resume, found.load_from) == (True, str(tmp_path / "start.pth"))
+
+
+def test_odvg(pictures, tmp_path, vocabulary):
+    """It trains on detection and grounding lines in one file."""
+    content = json.loads((pictures / "coco/annotations/instances_val2017.json").read_text())
+    with LineWriter(tmp_path / "train.jsonl") as writer:
+        for at, image in enumerate(content["images"]):
+            common = dict(filename=image["file_name"], height=image["height"], width=image["width"])
+            box = [10, 20, 90, 80]
+            if at % 2:
+                region = Region([box, [0, 0, 50, 40]], "a red ball", [])
+                line = grounding_line(**common, caption="a red ball or so", regions=[region])
+            else:
+                line = detection_line(**common, instances=[(box, 1, "car")])
+            writer.write(line)
+    write_label_map(tmp_path / "labels.json", ["ball", "car", "tie"])
+    cfg = training_config(pictures, tmp_path / "work", **NO_VALIDATION)
+    cfg.train_cfg = dict(type="IterBasedTrainLoop", max_iters=2)
+    cfg.param_scheduler = []
+    cfg.default_hooks.logger.interval = 1
+    cfg.default_hooks.checkpoint.update(by_epoch=False, interval=2)
+    sampling = dict(type="RandomSamplingNegPos", tokenizer_name=vocabulary)
+    pipeline = cfg.train_dataloader.dataset.pipeline
+    cfg.train_dataloader = dict(
+        batch_size=2,
+        num_workers=1,
+        sampler=dict(type="InfiniteSampler", shuffle=True),
+        batch_sampler=dict(type="AspectRatioBatchSampler"),
+        dataset=dict(
+            type="ODVGDataset",
+            ann_file="train.jsonl",
+            label_map_file="labels.json",
+            data_root=str(tmp_path),
+            data_prefix=dict(img=f"{pictures}/coco/val2017"),
+            filter_cfg=dict(filter_empty_gt=True),
+            pipeline=[*pipeline[:-1], sampling, pipeline[-1]],
+        ),
+    )
+    cfg.log_level = "INFO"
+    printed = train(cfg, tmp_path)
+    losses = [float(each) for each in re.findall(r"\bloss: ([\d.]+)", printed)]
+    assert len(losses) == 2
+    assert (tmp_path / "work" / "iter_2.pth").exists()
+    assert (tmp_path / "train.jsonl.odvg_index").exists()

@@ -54,16 +54,23 @@ _MOST = 2**31 - 1
 
 @dataclass
 class BadLines:
-    """Bad lines by reason: how many, and the numbers of the first three."""
+    """Bad lines by reason: how many, and the numbers of the first of them.
+
+    Attributes:
+        counts: how many, for each reason.
+        examples: numbers of lines, for each reason.
+        limit: how many numbers to keep.
+    """
 
     counts: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[int]] = field(default_factory=dict)
+    limit: int = 3
 
     def add(self, reason: str, number: int) -> None:
         """Count one more."""
         self.counts[reason] = self.counts.get(reason, 0) + 1
         examples = self.examples.setdefault(reason, [])
-        if len(examples) < 3:
+        if len(examples) < self.limit:
             examples.append(number)
 
     @property
@@ -75,8 +82,9 @@ class BadLines:
         """Say it in one line."""
         parts = []
         for reason, count in self.counts.items():
-            lines = ", ".join(map(str, self.examples[reason])) + (", ..." if count > 3 else "")
-            parts.append(f"{count} x {reason} (line {lines})")
+            lines = ", ".join(map(str, self.examples[reason]))
+            more = ", ..." if count > len(self.examples[reason]) else ""
+            parts.append(f"{count} x {reason} (line {lines}{more})")
         return "; ".join(parts)
 
 

@@ -185,6 +185,10 @@ def _shard_records(path: str) -> Iterator[Record]:
                         continue
                 if ready is not None:
                     yield _with_image(ready, images)
+            # The end is a block of zeros; tarfile also stops where a file is cut off or damaged.
+            tar.fileobj.seek(tar.offset)
+            if tar.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                raise tarfile.ReadError(f"it is damaged or cut off at byte {tar.offset}")
     except (tarfile.TarError, EOFError) as error:
         raise AnnotationFileError(
             f"'{path}' cannot be read as a tar file ({error}): expected a whole one, not "

@@ -9,6 +9,8 @@ from typing import Any, overload
 
 import numpy as np
 
+from glip.datasets.annotation_file import AnnotationFileError
+
 from .index import ROW, FileIndex, is_visible
 from .lines import OdvgLineError, boxes_of, check_line, parse_line, scores_of, spans_of
 from .sources import is_shard, member_path, read_range
@@ -35,14 +37,16 @@ class LineReader:
             position: of the line among all, its ``img_id`` if it has none itself.
 
         Raises:
-            OdvgLineError: the file was changed since its index was made.
+            AnnotationFileError: the file was changed since its index was made.
         """
         try:
             line = parse_line(read_range(path, int(row["offset"]), int(row["size"])))
             check_line(line)
         except (OSError, OdvgLineError) as error:
-            reason = f"line {row['number']} of '{path}' is not what it was when the index was made"
-            raise OdvgLineError(reason, f"{error}; start again") from error
+            raise AnnotationFileError(
+                f"line {row['number']} of '{path}' is not what it was when its index was made "
+                f"({error}); start again."
+            ) from error
         name = line["filename"]
         if is_shard(path):
             image = (int(row["image_offset"]), int(row["image_size"]))

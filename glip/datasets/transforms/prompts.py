@@ -23,9 +23,11 @@ class RandomSamplingNegPos(BaseTransform):
     be longer than the language encoder reads.
 
     Reads ``text``, the names of all classes, and ``gt_bboxes_labels`` (G,), and writes both: the
-    names drawn, and the labels as positions among them. A prompt that is a caption passes
-    unchanged. If even the names of what is in the image are too many, the boxes of those that are
-    left out go too, which is said in a warning.
+    names drawn, and the labels as positions among them. If even the names of what is in the image
+    are too many, the boxes of those that are left out go too, which is said in a warning.
+
+    A prompt that is a caption passes unchanged. One that is longer than the language encoder reads
+    would end the training: the result is None, so that the data set takes another image.
 
     Args:
         tokenizer_name: folder or hub name of the tokenizer, ``lang_model_name`` in configs.
@@ -48,11 +50,12 @@ class RandomSamplingNegPos(BaseTransform):
         self._tokenizer = None
         self._costs: dict[str, int] = {}
         self._dropped = 0
+        self._too_long = 0
 
-    def transform(self, results: dict) -> dict:
-        """Replace the names and the labels."""
+    def transform(self, results: dict) -> dict | None:
+        """Replace the names and the labels; None where a caption is too long."""
         if isinstance(results["text"], str):
-            return results
+            return results if self._is_read_whole(results) else None
         names = list(results["text"])
         present = sorted(set(results["gt_bboxes_labels"].tolist()))
         random.shuffle(present)
@@ -67,6 +70,22 @@ class RandomSamplingNegPos(BaseTransform):
         )
         results["text"] = tuple(names[label] for label in chosen)
         return results
+
+    def _is_read_whole(self, results: dict) -> bool:
+        """Say whether a caption is short enough; warn, now and then, if it is not."""
+        tokens = len(self._tokens(results["text"])) + 2  # [CLS] and [SEP]
+        if tokens <= self.max_tokens:
+            return True
+        self._too_long += 1
+        if self._too_long in (1, 10, 100, 1000):
+            print_log(
+                f"{self._too_long} caption(s) are longer than {self.max_tokens} tokens; the last "
+                f"one, of '{results.get('img_path')}', has {tokens}. Another image takes its "
+                "place.",
+                logger="current",
+                level=logging.WARNING,
+            )
+        return False
 
     def _negatives(self, classes: int, present: set[int]) -> list[int]:
         """Draw labels, of so many, that no object has."""
@@ -90,11 +109,14 @@ class RandomSamplingNegPos(BaseTransform):
     def _cost(self, name: str) -> int:
         """Tokens that a name adds to a caption, the separator included."""
         if name not in self._costs:
-            if self._tokenizer is None:
-                self._tokenizer = load_tokenizer(self.tokenizer_name)
             caption = Prompt.from_class_names([name], allow_blank=True).caption
-            self._costs[name] = len(self._tokenizer.tokenize(caption)) + 1
+            self._costs[name] = len(self._tokens(caption)) + 1
         return self._costs[name]
+
+    def _tokens(self, caption: str) -> list[str]:
+        if self._tokenizer is None:
+            self._tokenizer = load_tokenizer(self.tokenizer_name)
+        return self._tokenizer.tokenize(caption)
 
     def _drop(self, results: dict, labels: set[int]) -> None:
         """Leave out the objects of some labels."""

@@ -268,7 +268,7 @@ def test_an_unreadable_image_in_a_shard(tmp_path):
     write_lines(tmp_path, lines)
     path = write_shard(tmp_path / "a.tar", members)
     pipeline = [*LOADING, dict(type="PackDetInputs")]
-    dataset = build(path, pipeline=pipeline, max_unreadable=1.0)
+    dataset = build(path, pipeline=pipeline, max_unreadable=1000)
     drawn = {dataset[3]["data_samples"].img_path[-9:] for _ in range(5)}
     assert "00003.png" not in drawn
     with pytest.raises(ValueError, match=r"00003\.png"):

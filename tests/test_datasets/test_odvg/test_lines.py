@@ -17,13 +17,13 @@ from glip.datasets.odvg.lines import (
     boxes_of,
     check_line,
     detection_line,
-    find_problems,
     grounding_line,
     parse_line,
     problems_of,
     scores_of,
     spans_of,
 )
+from glip.datasets.odvg.problems import find_problems
 
 SIDE = 400
 NUMBERS = st.floats(0, SIDE, allow_nan=False).map(lambda value: round(value, 2))

@@ -83,3 +83,13 @@ def test_too_many_positives_are_said(vocabulary, caplog):
 def test_captions_pass(vocabulary):
     results = dict(text="A dog.", custom_entities=False)
     assert sampling(vocabulary)(dict(results)) == results
+
+
+@pytest.mark.parametrize("words", [1, 254, 255, 300])
+def test_a_caption_that_is_too_long_is_another_images_turn(vocabulary, words):
+    results = dict(text=" ".join(["dog"] * words), tokens_positive=[[[0, 3]]])
+    out = sampling(vocabulary)(results)
+    prompt = Prompt.from_spans(results["text"], results["tokens_positive"])
+    tokens = tokenize(prompt, load_tokenizer(vocabulary)).num_tokens
+    assert (out is results) == (tokens <= 256)
+    assert tokens == words + 2
