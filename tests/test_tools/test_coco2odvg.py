@@ -10,7 +10,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from glip.apis import UserError
-from glip.datasets import CocoDataset
+from glip.datasets import CocoDataset, ODVGDataset
 
 from .commands import command
 from .converting import convert, draw, label_map, read_lines, write_json
@@ -134,6 +134,16 @@ def test_the_same_boxes_as_pycocotools(tmp_path):
     for index, line in enumerate(lines):
         labels = [each["label"] for each in line["detection"]["instances"]]
         assert labels == dataset.get_cat_ids(index)
+
+
+def test_the_lines_can_be_trained_on(tmp_path):
+    out = tmp_path / "train.jsonl"
+    convert("coco2odvg", write_json(tmp_path / "a.json", content()), out)
+    names = out.with_name("train_label_map.json")
+    command("tools/misc/check_odvg.py", out, "--label-map", names)  # exits with 1 for a bad line
+    dataset = ODVGDataset("train.jsonl", data_root=str(tmp_path), label_map_file=names.name)
+    assert dataset.metainfo["classes"] == ("dog", "cat", "traffic light")
+    assert [dataset.get_cat_ids(index) for index in range(len(dataset))] == [[0, 2], [0], []]
 
 
 @pytest.mark.parametrize("order", [1, -1])

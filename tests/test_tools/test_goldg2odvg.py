@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from glip.apis import UserError
-from glip.datasets import Flickr30kDataset
+from glip.datasets import Flickr30kDataset, ODVGDataset
 from glip.datasets.odvg.lines import boxes_of
 
 from .converting import convert, write_json
@@ -143,6 +143,20 @@ def test_flickr_is_what_the_data_set_reads(tmp_path):
     assert [region["phrase"] for region in regions] == info["phrases"]
     assert [region["tokens_positive"] for region in regions] == info["tokens_positive"]
     assert [boxes_of(region) for region in regions] == info["phrase_boxes"]
+
+
+def test_the_lines_can_be_trained_on(tmp_path):
+    for name, content in (("flickr", flickr()), ("mixed", mixed())):
+        out = tmp_path / f"{name}.jsonl"
+        convert("goldg2odvg", write_json(tmp_path / f"{name}.json", content), out)
+    dataset = ODVGDataset(["flickr.jsonl", "mixed.jsonl"], data_root=str(tmp_path))
+    infos = [dataset.get_data_info(index) for index in range(len(dataset))]
+    assert [info["phrases"] for info in infos] == [
+        ["Two men", "green shirts", "a man", "a hat"],
+        ["man", "red car"],
+        ["big dog", "tree"],
+    ]
+    assert [info["phrase_ids"] for info in infos] == [[0, 0, 1, 2, 3], [0, 1], [0, 0, 1]]
 
 
 def test_mixed(tmp_path, capsys):
