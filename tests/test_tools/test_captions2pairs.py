@@ -40,6 +40,9 @@ def test_tsv(images, tmp_path, capsys):
         "broken\thttp://a.com/none.jpg",
         "cut off\tcut.jpg",
         "no name\thttp://a.com/",
+        "no address\thttp://[a.com/a.jpg",
+        f"too long a name\thttp://a.com/{'a' * 5000}.jpg",
+        "a zero byte\ta\0.jpg",
         "no tab",
         "\ta b.jpg",
         "...\ta b.jpg",
@@ -57,9 +60,9 @@ def test_tsv(images, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "o.jsonl: 4 pairs" in printed
     for reason in (
-        "1 pair not in --img-root (gone.jpg)",
+        "3 pairs not in --img-root (gone.jpg, ",
         "1 pair with a broken image (none.jpg)",
-        "1 pair with a URL that names no file (http://a.com/)",
+        "2 pairs with a URL that names no file (http://a.com/, http://[a.com/a.jpg)",
         "1 pair without a tab and a file ('no tab')",
         "2 pairs without a caption (a b.jpg, a b.jpg)",
         "1 pair not in UTF-8",

@@ -102,7 +102,7 @@ def convert_captions(
                 found = _json_pairs(source, caption_key, file_key, report)
             for pair in found:
                 _write(writer, pair, folder, report, decode=decode)
-        report.check(out)
+        report.check("', '".join(map(str, sources[:3])))
     return report
 
 
@@ -135,11 +135,19 @@ def _tsv_pairs(path: Path, report: Report) -> Iterator[Captioned]:
             continue
         name = parts[2] if len(parts) > 2 else parts[1]
         if "://" in name:  # downloaded under the last part of its address
-            name = unquote(urlsplit(name).path).rpartition("/")[2]
+            name = _file_of(name)
         if name:
             yield Captioned(name, parts[0])
         else:
             report.drop("pair", "with a URL that names no file", parts[1])
+
+
+def _file_of(url: str) -> str:
+    """Return the last part of an address, without what follows a question mark."""
+    try:
+        return unquote(urlsplit(url).path).rpartition("/")[2]
+    except ValueError:  # no address, such as http://[x
+        return ""
 
 
 def _json_pairs(path: Path, caption_key: str, file_key: str, report: Report) -> Iterator[Captioned]:

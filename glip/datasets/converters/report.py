@@ -69,7 +69,7 @@ class Report:
         for kind, number in contents.items():
             self.keep(kind, number)
 
-    def check(self, source: str | Path, advice: str = "") -> None:
+    def check(self, source: str | Path) -> None:
         """See to it that something was kept.
 
         Raises:
@@ -78,9 +78,7 @@ class Report:
         if any(self.counts.values()):
             return
         why = "; ".join(each.summary() for each in self.skipped.values() if each.total)
-        raise AnnotationFileError(
-            f"nothing of '{source}' can be used: {why or 'it is empty'}.{advice}"
-        )
+        raise AnnotationFileError(f"nothing of '{source}' can be used: {why or 'it is empty'}.")
 
     def show(self, out: str | Path) -> None:
         """Print what was written and what was left out."""
