@@ -73,7 +73,7 @@ class Flickr30kDataset(BaseDetDataset):
         for image in file.images:
             for key in ("file_name", "caption"):
                 require(image, key, self.ann_file)
-            found = _find_phrases(image, phrases)
+            found = find_phrases(image, phrases)
             boxes = _share_out(found, file.annotations[image["id"]], file.skipped)
             types: list[list[str]] = [[] for _ in found]
             if self.entities is not None:
@@ -122,7 +122,7 @@ class Flickr30kDataset(BaseDetDataset):
         )
 
 
-def _find_phrases(image: dict[str, Any], skipped: Skipped) -> list[list[Span]]:
+def find_phrases(image: dict[str, Any], skipped: Skipped) -> list[list[Span]]:
     """Return the spans of each phrase of a caption, leaving out those that are not inside it."""
     found = []
     for number, ranges in enumerate(image.get("tokens_positive_eval") or ()):

@@ -1,0 +1,43 @@
+r"""Convert LVIS v1 to lines.
+
+File names are the ends of coco_url, such as train2017/000000391895.jpg, relative to COCO's folder.
+What the federated annotations say of an image is carried along, as category ids of the file, which
+are the labels plus 1: neg_category_ids (certainly absent), not_exhaustive_category_ids (not every
+one is marked).
+
+Examples:
+    python tools/dataset_converters/lvis2odvg.py data/coco/annotations/lvis_v1_train.json \
+        data/coco/odvg/lvis_train.jsonl
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from glip.apis.cli import run
+from glip.datasets.converters.detection import Layout
+from glip.datasets.converters.options import (
+    add_image_options,
+    convert_detection_and_show,
+    converter_parser,
+)
+
+
+def file_name(image: dict[str, Any]) -> str | None:
+    """Return the folder and the file of an image; None if its ``coco_url`` does not tell."""
+    url = image.get("coco_url")
+    return "/".join(url.split("/")[-2:]) if isinstance(url, str) and url else None
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Convert; see the module's docstring."""
+    parser = converter_parser(__doc__, "lvis_v1_train.json or the like")
+    add_image_options(parser)
+    layout = Layout(
+        file_name=file_name, extra_keys=("neg_category_ids", "not_exhaustive_category_ids")
+    )
+    convert_detection_and_show(parser.parse_args(argv), layout)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,41 @@
+r"""Convert Objects365, version 1 or 2, to lines.
+
+Misspelled category names are corrected (NAME_FIXES in glip/datasets/converters/objects365.py). File
+names are relative to the folder that the archives were unpacked in: patch8/objects365_v1_....jpg in
+version 2, obj365_train_....jpg in version 1. The three images that version 2 annotates and does not
+have are left out.
+
+Examples:
+    python tools/dataset_converters/objects365_2odvg.py \
+        data/objects365v1/objects365_train.json data/objects365v1/train.jsonl
+    python tools/dataset_converters/objects365_2odvg.py \
+        data/objects365v2/annotations/zhiyuan_objv2_train.json data/objects365v2/train.jsonl \
+        --img-root data/objects365v2/train
+"""
+
+from __future__ import annotations
+
+from glip.apis.cli import run
+from glip.datasets.converters.detection import Layout
+from glip.datasets.converters.objects365 import MISSING, file_name, fix_name
+from glip.datasets.converters.options import (
+    add_image_options,
+    convert_detection_and_show,
+    converter_parser,
+)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Convert; see the module's docstring."""
+    parser = converter_parser(__doc__, "objects365_train.json or zhiyuan_objv2_train.json")
+    parser.add_argument(
+        "--keep-names", action="store_true", help="leave the category names as they are"
+    )
+    add_image_options(parser, coco=False)
+    args = parser.parse_args(argv)
+    layout = Layout(file_name=file_name, category=str if args.keep_names else fix_name)
+    convert_detection_and_show(args, layout, MISSING)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,66 @@
+r"""Convert Visual Genome to lines: descriptions of regions, or objects.
+
+region_descriptions.json becomes captions with phrases, which is Visual Genome's part in GoldG: the
+descriptions of an image are joined into captions of up to --max-chars characters, each a sentence
+and a phrase. As in MDETR's data, two that speak of one place (IoU above 0.5) are not in one
+caption. (GoldG itself is MDETR's file, see goldg2odvg.py; this is for Visual Genome alone.)
+
+objects.json becomes detection data of the most frequent names, its part in the four detection data
+sets of GLIP-L; beside OUT goes the label map.
+
+File names are relative to the folder of VG_100K/ and VG_100K_2/, with --flat to a folder that holds
+all images, such as GQA's images/. Half of the images are COCO's: --without-coco leaves them out.
+
+Examples:
+    python tools/dataset_converters/vg2odvg.py region_descriptions.json data/vg/regions.jsonl \
+        --image-data image_data.json --without-coco
+    python tools/dataset_converters/vg2odvg.py objects.json data/vg/objects.jsonl \
+        --image-data image_data.json --as objects
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from glip.apis.cli import positive_int, run
+from glip.datasets.converters.options import add_image_options, converter_parser, image_options
+from glip.datasets.converters.visual_genome import VisualGenome, convert_objects, convert_regions
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Convert; see the module's docstring."""
+    parser = converter_parser(__doc__, "region_descriptions.json, or objects.json (--as objects)")
+    parser.add_argument("--image-data", type=Path, required=True, help="image_data.json")
+    parser.add_argument(
+        "--as",
+        dest="content",
+        choices=("regions", "objects"),
+        default="regions",
+        help="what to make of it; default: %(default)s",
+    )
+    parser.add_argument(
+        "--max-chars",
+        type=positive_int,
+        default=250,
+        help="longest caption of more than one description; 1 gives each its own line; "
+        "default: %(default)s",
+    )
+    parser.add_argument(
+        "--num-names",
+        type=positive_int,
+        default=1600,
+        help="how many names of objects; default: %(default)s",
+    )
+    parser.add_argument("--flat", action="store_true", help="all images are in one folder")
+    add_image_options(parser)
+    args = parser.parse_args(argv)
+    data = VisualGenome(args.ann_file, args.image_data, flat=args.flat, **image_options(args))
+    if args.content == "objects":
+        report = convert_objects(data, args.out, num_names=args.num_names, overwrite=args.overwrite)
+    else:
+        report = convert_regions(data, args.out, longest=args.max_chars, overwrite=args.overwrite)
+    report.show(args.out)
+
+
+if __name__ == "__main__":
+    run(main)
