@@ -71,6 +71,7 @@ class Output:
         state = read_state(self.path)
         if state is None:
             self._refuse_others()
+        if state is None or not (state["done"] or state["finished"]):
             self._save()  # whatever lies beside it from now on is ours
         else:
             self._compare(state)
@@ -165,6 +166,7 @@ class Output:
     def _name(self) -> None:
         """Rename the finished lines, if that was not done before."""
         if self.part.is_file():
+            os.truncate(self.part, self._sizes[0])
             replace(self.part, self.path)
         elif not self.path.is_file():
             raise OtherLabellingError(

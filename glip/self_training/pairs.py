@@ -257,7 +257,7 @@ class PairsTar(Pairs):
             return
         try:
             entry = parse_line(sample[".json"]) if ".json" in sample else {}
-            if ".txt" in sample and "caption" not in entry and "captions" not in entry:
+            if ".txt" in sample and not (entry.get("caption") or entry.get("captions")):
                 entry["caption"] = sample[".txt"].decode("utf-8").strip()
             captions, blank = _captions(entry)
         except OdvgLineError as error:
