@@ -141,7 +141,7 @@ def test_several_prompts_an_image(early_fuse, vocabulary, images):
             with torch.no_grad():
                 (alone,) = model.predict(images[row : row + 1], [sample])
             expected = alone.pred_instances
-            assert len(instances) == len(expected) > 10
+            assert len(instances) == len(expected) > 5
             torch.testing.assert_close(instances.scores, expected.scores, rtol=1e-4, atol=1e-5)
             assert set(instances.label_names) <= set(prompt.names)
 
