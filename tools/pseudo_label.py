@@ -92,6 +92,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         "--cfg-options", nargs="+", action=CfgOptions, help="override the config: key=value ..."
     )
     args = parser.parse_args(argv)
+    if args.num_workers < 0:
+        parser.error(f"expected --num-workers of 0 or more, got {args.num_workers}")
     if not 0 <= args.score_thr < 1:
         parser.error(f"expected --score-thr from 0 to below 1, got {args.score_thr}")
     try:
@@ -202,7 +204,9 @@ def main(argv: list[str] | None = None) -> None:
             join_shards(out, settings)
         else:
             label(args, cfg, pairs, shard, out)
-        print(write_report(out, pairs, num_samples=args.samples))
+        text = write_report(out, pairs, num_samples=args.samples)
+        if shard.local == 0:
+            print(text)
 
 
 if __name__ == "__main__":

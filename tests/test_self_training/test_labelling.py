@@ -160,5 +160,7 @@ def test_what_is_left_out(label, tmp_path, images, captions):
     assert tally.counts["captions"] == 8
     assert tally.left_out == {NO_PICTURE: 3, NO_PHRASE: 1, NO_TOKENS: 1, NO_BOX: 2}
     assert tally.counts["lines"] + sum(tally.left_out.values()) == tally.counts["captions"]
+    nothing = label([dict(filename="000001.jpg", caption="it is there")])
+    assert (nothing[0].lines, nothing[0].tally.left_out) == ([], {NO_PHRASE: 1})
     empty = label(entries[3:4], folder, keep_empty=True)[0].lines
     assert [line["grounding"]["regions"] for line in empty] == [[]]

@@ -198,7 +198,12 @@ def test_tar(tmp_path, label, whole, pairs, shapes):
 
 
 def test_wrong_options(tmp_path, label, monkeypatch, capsys):
-    for more in (["--shard", "2/2"], ["--score-thr", "1"], ["--batch-size", "0"]):
+    for more in (
+        ["--shard", "2/2"],
+        ["--score-thr", "1"],
+        ["--batch-size", "0"],
+        ["--num-workers", "-1"],
+    ):
         with pytest.raises(SystemExit):
             label(tmp_path / "out.jsonl", *more)
         assert "expected" in capsys.readouterr().err
