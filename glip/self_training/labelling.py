@@ -152,25 +152,21 @@ class Teacher:
             labels.tally.counts.update(pictures=1, captions=len(item.questions))
             if item.problem:
                 labels.tally.counts["unreadable"] += 1
+                labels.tally.left_out[NO_PICTURE] += len(item.questions)
                 labels.left_out.append(dict(filename=item.filename, reason=item.problem))
+                continue
             answers = iter(next(found) if _asked(item) else ())
             for question in item.questions:
-                if item.problem:
-                    labels.tally.left_out[NO_PICTURE] += 1
-                    continue
                 line = None
                 if question.prompt is not None:
                     line = self._line(item, question, next(answers), labels.tally)
-                reason = question.problem or NO_BOX
-                if line is None:
-                    labels.tally.left_out[reason] += 1
-                    text = question.caption.text
-                    labels.left_out.append(
-                        dict(filename=item.filename, caption=text, reason=reason)
-                    )
-                else:
+                if line is not None:
                     labels.tally.counts["lines"] += 1
                     labels.lines.append(line)
+                    continue
+                text, reason = question.caption.text, question.problem or NO_BOX
+                labels.tally.left_out[reason] += 1
+                labels.left_out.append(dict(filename=item.filename, caption=text, reason=reason))
         return labels
 
     def _check(self, question: Question) -> None:

@@ -3,8 +3,8 @@
 Beside the lines of ``labels.jsonl``, which are in ``labels.jsonl.part`` until all are there, lie
 ``labels.jsonl.left_out.jsonl``, what gave no line and why, and ``labels.jsonl.state.json``: with
 which settings, how many blocks are done, how long both files were then, and the counts. The state
-is replaced after both files have grown, so what a kill leaves behind the end it tells of, half a
-line perhaps, is cut off when the work goes on.
+is replaced after both files have grown. So when the work goes on after a kill, what stands behind
+the lengths it tells, half a line perhaps, is cut off, and that block is done again.
 """
 
 from __future__ import annotations

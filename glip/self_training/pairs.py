@@ -92,7 +92,7 @@ class Pairs(ABC):
             ImageReadError: the pixels cannot be read.
         """
 
-    def _refuse_nothing(self, expected: str) -> None:
+    def _check_not_empty(self, expected: str) -> None:
         if not len(self):
             raise PairsError(
                 f"'{self.path}' has no picture with a caption: expected {expected}. Left out: "
@@ -146,7 +146,7 @@ class PairsFile(Pairs):
         self.images = str(images)
         self._starts, self._ends = array("q"), array("q")  # bytes of the file, of each picture
         self._index()
-        self._refuse_nothing('lines such as {"filename": "a.jpg", "caption": "a dog on a sofa"}')
+        self._check_not_empty('lines such as {"filename": "a.jpg", "caption": "a dog on a sofa"}')
         first = [self[index].filename for index in range(min(_FIRST, len(self)))]
         if not any(os.path.isfile(self.image(name)) for name in first):
             raise PairsError(
@@ -234,7 +234,7 @@ class PairsTar(Pairs):
         self.digest = digest.hexdigest()
         for key, sample in samples.items():
             self._add(key, names.get(key), sample)
-        self._refuse_nothing("members a.jpg and a.txt, or a.jpg and a.json with 'caption'")
+        self._check_not_empty("members a.jpg and a.txt, or a.jpg and a.json with 'caption'")
 
     def __len__(self) -> int:
         return len(self._pictures)
