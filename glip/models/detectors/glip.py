@@ -173,6 +173,14 @@ class GLIP(BaseModel):
         hidden = F.pad(hidden, (0, 0, 0, mask.shape[1] - hidden.shape[1]))
         return TextFeatures(hidden, hidden, mask)
 
+    def forget_texts(self) -> None:
+        """Encode captions anew from here on.
+
+        A caption's last digits depend on those it is encoded with. What must come out the same to
+        the last bit, whatever was asked before, begins with this.
+        """
+        self._texts.clear()
+
     def _pad(self, captions: Sequence[tuple[int, ...]]) -> tuple[Tensor, Tensor]:
         """Token ids (B, T) and mask (B, T) of captions, on the encoder's device."""
         longest = max(len(ids) for ids in captions)
@@ -244,32 +252,57 @@ class GLIP(BaseModel):
         Returns:
             the same samples with ``pred_instances``, boxes in pixels of the original image.
         """
-        prompts = [prompt_of(sample) for sample in data_samples]
-        chunks = [self.chunk_prompt(prompt) for prompt in prompts]
-        self.encode_text([piece.tokens for pieces in chunks for piece in pieces])
-        levels = self.bbox_head.look(self.extract_feat(inputs))
-        found: list[list[InstanceData]] = [[] for _ in data_samples]
-        jobs = [
-            (row, pieces[turn])
-            for turn in range(max(len(pieces) for pieces in chunks))
-            for row, pieces in enumerate(chunks)
-            if turn < len(pieces)
+        prompts = [[prompt_of(sample)] for sample in data_samples]
+        found = self.ground(inputs, data_samples, prompts)
+        for sample, (instances,) in zip(data_samples, found, strict=True):
+            sample.pred_instances = instances
+        return data_samples
+
+    def ground(
+        self,
+        inputs: Tensor,
+        data_samples: Sequence[DetDataSample],
+        prompts: Sequence[Sequence[Prompt]],
+    ) -> list[list[InstanceData]]:
+        """Detect what any number of prompts name in each image, looking at the image once.
+
+        Args:
+            inputs: (B, 3, H, W) normalised and padded images.
+            data_samples: one per image; ``img_shape`` and ``scale_factor`` say how it was resized.
+            prompts: for each image one or more.
+
+        Returns:
+            for each image, for each of its prompts: ``bboxes`` (K, 4), pixels of the original
+            image, ``scores`` (K,), ``labels`` (K,) and ``label_names``, best first.
+        """
+        pieces = [
+            [(at, piece) for at, prompt in enumerate(own) for piece in self.chunk_prompt(prompt)]
+            for own in prompts
         ]
-        together = len(chunks) * self.chunks_at_a_time
+        self.encode_text([piece.tokens for own in pieces for _, piece in own])
+        levels = self.bbox_head.look(self.extract_feat(inputs))
+        found: list[list[list[InstanceData]]] = [[[] for _ in own] for own in prompts]
+        jobs = [
+            (row, *own[turn])
+            for turn in range(max(len(own) for own in pieces))
+            for row, own in enumerate(pieces)
+            if turn < len(own)
+        ]
+        together = len(pieces) * self.chunks_at_a_time
         for start in range(0, len(jobs), together):
-            rows, pieces = zip(*jobs[start : start + together], strict=True)
-            every = list(rows) == list(range(len(chunks)))
+            rows, turns, parts = zip(*jobs[start : start + together], strict=True)
+            every = list(rows) == list(range(len(pieces)))
             batch = levels if every else [level[list(rows)] for level in levels]
             shapes = [data_samples[row].img_shape for row in rows]
-            for row, piece, instances in zip(
-                rows, pieces, self._detect(batch, pieces, shapes), strict=True
-            ):
-                labels = torch.as_tensor(piece.labels, device=instances.labels.device)
+            detected = self._detect(batch, parts, shapes)
+            for row, turn, part, instances in zip(rows, turns, parts, detected, strict=True):
+                labels = torch.as_tensor(part.labels, device=instances.labels.device)
                 instances.labels = labels[instances.labels]
-                found[row].append(instances)
-        for sample, prompt, parts in zip(data_samples, prompts, found, strict=True):
-            sample.pred_instances = self._finish(parts, prompt, sample)
-        return data_samples
+                found[row][turn].append(instances)
+        return [
+            [self._finish(*each, sample) for each in zip(own, asked, strict=True)]
+            for own, asked, sample in zip(found, prompts, data_samples, strict=True)
+        ]
 
     def _detect(
         self, levels: list[Tensor], pieces: Sequence[PromptChunk], shapes: list[tuple[int, int]]

@@ -39,6 +39,10 @@ class TextCache:
         while len(self._kept) > MAX_CAPTIONS:
             self._kept.popitem(last=False)
 
+    def clear(self) -> None:
+        """Keep none."""
+        self._kept.clear()
+
     def _check(self) -> None:
         parameters = list(self._encoder.parameters())
         first = parameters[0]

@@ -12,7 +12,7 @@ from glip.models.heads import HeadOutputs
 from glip.registry import MODELS
 from glip.structures import DetDataSample
 from glip.testing import draw_state_dict, tiny_config
-from glip.text import PromptError, load_vocabulary
+from glip.text import Prompt, PromptError, load_vocabulary
 
 
 def sample_of(**meta: object) -> DetDataSample:
@@ -115,3 +115,45 @@ def test_captions_together(early_fuse, together, vocabulary, images):
         same = one.labels == other.labels  # boxes of equal scores may change places
         assert same.float().mean() > 0.9
         torch.testing.assert_close(one.bboxes[same], other.bboxes[same], rtol=1e-3, atol=0.1)
+
+
+@pytest.mark.parametrize("early_fuse", [False, True])
+def test_several_prompts_an_image(early_fuse, vocabulary, images):
+    """Each is answered as if it were asked alone, but the images are looked at once."""
+    cfg = tiny_config(early_fuse=early_fuse, lang_model_name=vocabulary)
+    cfg.model.test_cfg.update(score_thr=0.0)
+    with DefaultScope.overwrite_default_scope("glip"):
+        model = MODELS.build(cfg.model).eval()
+    model.load_state_dict(draw_state_dict(model.state_dict()))
+    asked = (("a dog on a sofa", " ".join(["cars and"] * 200)), ("a very long name",))
+    prompts = [[Prompt.from_caption(text) for text in texts] for texts in asked]
+    assert len(model.chunk_prompt(prompts[0][1])) > 1
+    seen = []
+    model.backbone.register_forward_hook(lambda *_: seen.append(1))
+    samples = [sample_of(), sample_of(scale_factor=(2.0, 2.0))]
+    with torch.no_grad():
+        found = model.ground(images, samples, prompts)
+    assert len(seen) == 1
+    assert [len(own) for own in found] == [2, 1]
+    for row, own in enumerate(prompts):
+        for prompt, instances in zip(own, found[row], strict=True):
+            sample = sample_of(text=prompt, scale_factor=samples[row].scale_factor)
+            with torch.no_grad():
+                (alone,) = model.predict(images[row : row + 1], [sample])
+            expected = alone.pred_instances
+            assert len(instances) == len(expected) > 5
+            torch.testing.assert_close(instances.scores, expected.scores, rtol=1e-4, atol=1e-5)
+            assert set(instances.label_names) <= set(prompt.names)
+
+
+def test_forgotten_texts_are_encoded_anew(tiny_model):
+    prompt = tiny_model.chunk_prompt(Prompt.from_caption("a dog"))[0].tokens
+    calls = []
+    hook = tiny_model.language_model.register_forward_hook(lambda *_: calls.append(1))
+    with torch.no_grad():
+        for forget in (True, False, True):
+            if forget:
+                tiny_model.forget_texts()
+            tiny_model.encode_text([prompt])
+    hook.remove()
+    assert len(calls) == 2
