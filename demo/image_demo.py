@@ -25,8 +25,9 @@ import json
 from pathlib import Path
 
 from glip.apis import DetInferencer, init_detector
-from glip.apis.cli import CfgOptions, positive_int, run
+from glip.apis.cli import CfgOptions, add_speed_options, positive_int, run
 from glip.datasets.images import ImageReadError
+from glip.models.compiling import compile_model
 from glip.text import Prompt, PromptError, parse_prompt
 
 #: Config and checkpoint of the model that is used by default.
@@ -72,6 +73,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out-dir", default="outputs", help="where to save; default: outputs")
     parser.add_argument("--device", help="cpu, cuda:0, ...; by default a GPU if there is one")
     parser.add_argument("--batch-size", type=positive_int, default=1, help="pictures at a time")
+    add_speed_options(parser)
     parser.add_argument(
         "--pred-score-thr", type=float, default=0.3, help="draw detections from this score on"
     )
@@ -122,7 +124,11 @@ def main(argv: list[str] | None = None) -> None:
     options = dict(args.cfg_options or {})
     if args.chunked_size > 0:
         options["model.test_cfg.chunked_size"] = args.chunked_size
+    if args.amp:
+        options["model.test_cfg.amp"] = args.amp
     model = init_detector(args.config, args.checkpoint, device=args.device, cfg_options=options)
+    if args.compile:
+        compile_model(model)
     results = DetInferencer(model)(
         args.inputs,
         texts=prompt,

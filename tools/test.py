@@ -18,12 +18,20 @@ from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
+from mmengine.model import is_model_wrapper
 
 from glip.apis import SetupError, load_config
-from glip.apis.cli import add_run_options, apply_run_options, parse_run_options, run
+from glip.apis.cli import (
+    add_run_options,
+    add_speed_options,
+    apply_run_options,
+    parse_run_options,
+    run,
+)
 from glip.apis.evaluation import check_test_data, dataset_names, format_metrics
 from glip.engine import GLIPRunner, OtherEvaluationError
 from glip.evaluation import DumpDetResults
+from glip.models.compiling import compile_model
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -40,6 +48,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--resume-dir", help="keep finished predictions here, and continue from those that are"
     )
+    add_speed_options(parser)
     add_run_options(parser)
     return parse_run_options(parser, argv)
 
@@ -59,6 +68,8 @@ def prepare_config(args: argparse.Namespace) -> Config:
         cfg.pop(name, None)  # not needed, and for many data sets long to print
     apply_run_options(cfg, args)
     cfg.load_from = args.checkpoint
+    if args.amp:
+        cfg.merge_from_dict({"model.test_cfg.amp": args.amp})
     cfg.test_cfg = dict(
         type="glip.GLIPTestLoop",
         fp16=cfg.get("test_cfg", {}).get("fp16", False),
@@ -86,6 +97,9 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     args = parse_args(argv)
     cfg = prepare_config(args)
     runner = GLIPRunner.from_cfg(cfg)
+    if args.compile:
+        model = runner.model
+        compile_model(model.module if is_model_wrapper(model) else model)
     try:
         evaluator = runner.test_evaluator
     except OtherEvaluationError as error:

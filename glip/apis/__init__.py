@@ -2,10 +2,12 @@
 
 from .det_inferencer import DetInferencer
 from .inference import inference_detector, init_detector
+from .predictor import Predictor
 from .setup import SetupError, UserError, apply_cfg_options, load_config
 
 __all__ = [
     "DetInferencer",
+    "Predictor",
     "SetupError",
     "UserError",
     "apply_cfg_options",

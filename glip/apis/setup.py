@@ -20,6 +20,8 @@ from glip.datasets.annotation_file import DataError
 from glip.datasets.images import ImageReadError
 from glip.engine.errors import TrainingError
 from glip.models import GLIP
+from glip.models.compiling import CompileError
+from glip.models.precision import PrecisionError, autocast
 from glip.models.tuning import TuningError
 from glip.registry import MODELS
 from glip.text import PromptError, TokenizerNotFoundError
@@ -32,9 +34,11 @@ class SetupError(ValueError):
 #: What a user can mend; command lines print its message without a traceback.
 UserError = (
     CheckpointError,
+    CompileError,
     DataError,
     ImageReadError,
     OSError,
+    PrecisionError,
     PromptError,
     SetupError,
     TokenizerNotFoundError,
@@ -142,7 +146,9 @@ def build_detector(
     if checkpoint is not None:
         load_checkpoint(model, checkpoint)
     model.cfg = cfg
-    return model.to(device).eval()
+    model = model.to(device).eval()
+    autocast(model.amp, device)  # an error now rather than at the first picture
+    return model
 
 
 _EXPECTED = "expected a config of a GLIP, for example one of configs/glip"

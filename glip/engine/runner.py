@@ -16,6 +16,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
+from torch.utils.data import DataLoader
 
 from glip.checkpoint import CheckpointError, load_into, open_checkpoint, read_checkpoint
 from glip.config import config_files
@@ -90,6 +91,21 @@ class GLIPRunner(Runner):
         super().register_default_hooks(
             {name: hook for name, hook in hooks.items() if hook or name != "invalid_loss"}
         )
+
+    @staticmethod
+    def build_dataloader(
+        dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
+    ) -> DataLoader:
+        """Build a data loader; where there is a GPU, in memory that it copies from by itself.
+
+        Args:
+            dataloader: a data loader or its config, which may set ``pin_memory``.
+            seed: of the sampler and of the loading processes.
+            diff_rank_seed: give every process other random numbers.
+        """
+        if isinstance(dataloader, dict):
+            dataloader = {"pin_memory": torch.cuda.is_available(), **dataloader}
+        return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
 
     def build_train_loop(self, loop: Any) -> Any:
         """Build the loop; ``by_epoch`` chooses between ours as it does between mmengine's.

@@ -38,12 +38,14 @@ from mmengine.runner import Runner
 from mmengine.structures import InstanceData
 
 from glip.apis import SetupError, load_config
-from glip.apis.cli import CfgOptions, positive_int, run
+from glip.apis.cli import CfgOptions, add_speed_options, positive_int, run
 from glip.apis.inference import find_test_pipeline, make_pipeline, prepare
 from glip.apis.setup import build_detector, default_device
 from glip.engine.amp import check_dtype
 from glip.evaluation.tables import format_table
 from glip.models import GLIP
+from glip.models.compiling import compile_model
+from glip.models.precision import AMP_DTYPES
 from glip.structures import DetDataSample
 from glip.testing import draw_state_dict
 from glip.testing.plain import plain_formulation
@@ -78,8 +80,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--warmup", type=int, default=1, help="runs before them")
     parser.add_argument("--sweep", choices=tuple(SWEEPS), help="how the time grows with this")
     parser.add_argument("--baseline", action="store_true", help="also the plain way, in turn")
-    parser.add_argument("--amp", choices=("bf16", "fp16"), help="compute in mixed precision")
-    parser.add_argument("--compile", action="store_true", help="with torch.compile")
+    add_speed_options(parser)
     parser.add_argument("--device", help="cpu, cuda:0, ...; by default a GPU if there is one")
     parser.add_argument("--json", type=Path, help="write the numbers here")
     parser.add_argument(
@@ -98,8 +99,7 @@ def load(args: argparse.Namespace) -> GLIP:
     if args.checkpoint is None:
         model.load_state_dict(draw_state_dict(model.state_dict()))
     if args.compile:
-        for name in ("backbone", "neck"):
-            setattr(model, name, torch.compile(getattr(model, name), dynamic=True))
+        compile_model(model)
     return model
 
 
@@ -175,7 +175,7 @@ def measure(step: Callable[[], Any], watch: Stopwatch, args: argparse.Namespace)
     kind = torch.device(args.device or default_device()).type
     precise = nullcontext()
     if args.amp:
-        precise = torch.autocast(kind, {"bf16": torch.bfloat16, "fp16": torch.float16}[args.amp])
+        precise = torch.autocast(kind, AMP_DTYPES[args.amp])
     runs = []
     watch.reset_memory()
     for number in range(args.warmup + args.repeat):

@@ -27,7 +27,7 @@ class DetDataPreprocessor(ImgDataPreprocessor):
         std: of each channel.
         pad_size_divisor: H and W become multiples of it.
         bgr_to_rgb: turn BGR images into RGB; the released models read BGR.
-        non_blocking: do not wait for the copy to the device.
+        non_blocking: do not wait for the copy to the device, where the memory allows it (pinned).
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class DetDataPreprocessor(ImgDataPreprocessor):
         std: Sequence[float] = BGR_STD,
         pad_size_divisor: int = 32,
         bgr_to_rgb: bool = False,
-        non_blocking: bool = False,
+        non_blocking: bool = True,
     ):
         super().__init__(
             mean=mean,

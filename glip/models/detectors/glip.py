@@ -17,6 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 from glip.checkpoint.formats import convert_in_place
 from glip.models.heads.outputs import HeadOutputs
 from glip.models.language import TextCache, TextFeatures
+from glip.models.precision import autocast, check_amp
 from glip.models.task_modules.box_coder import to_public
 from glip.models.tuning import find_tuning
 from glip.registry import MODELS, build_part
@@ -52,9 +53,9 @@ class GLIP(BaseModel):
         language_model: config of the language encoder.
         train_cfg: handed to the head.
         test_cfg: handed to the head; read here are ``chunked_size``, the number of names a caption
-            may hold (-1: as many as fit, the paper's LVIS: 40), and ``chunks_at_a_time``, how many
+            may hold (-1: as many as fit, the paper's LVIS: 40), ``chunks_at_a_time``, how many
             captions of an image go through the head together (more take more memory, and keep a
-            GPU busier).
+            GPU busier), and ``amp``, ``'bf16'`` or ``'fp16'`` to detect in mixed precision.
         data_preprocessor: config of the normalisation and padding of images; by default the
             official ones.
         tuning: what learns in training: ``'full'``, ``'frozen_text'``, ``'linear_probe'`` or
@@ -62,6 +63,7 @@ class GLIP(BaseModel):
         init_cfg: mmengine's initialisation config.
 
     Raises:
+        PrecisionError: ``test_cfg.amp`` is another.
         TuningError: ``tuning`` is none of these, or nothing would learn.
     """
 
@@ -81,6 +83,7 @@ class GLIP(BaseModel):
         super().__init__(build_part(MODELS, preprocessor), init_cfg)
         self.chunked_size = (test_cfg or {}).get("chunked_size", -1)
         self.chunks_at_a_time = (test_cfg or {}).get("chunks_at_a_time", 1)
+        self.amp = (test_cfg or {}).get("amp")
         self.backbone = build_part(MODELS, backbone)
         self.neck = build_part(MODELS, neck)
         self._tuning = find_tuning(tuning)
@@ -89,6 +92,7 @@ class GLIP(BaseModel):
             MODELS, self.language_model.head_arguments() | bbox_head | _cfgs(train_cfg, test_cfg)
         )
         self._texts = TextCache(self.language_model)
+        check_amp(self.amp)
         self._register_load_state_dict_pre_hook(convert_in_place)
         self._tuning.freeze(self)
 
@@ -160,6 +164,7 @@ class GLIP(BaseModel):
         if self.training or torch.is_grad_enabled():
             return self.language_model(*self._pad(captions))
         new = [ids for ids in dict.fromkeys(captions) if self._texts.get(ids) is None]
+        new.sort(key=len)  # those of a length together, so that little of a batch is padding
         known = {ids: self._texts.get(ids) for ids in captions}
         for start in range(0, len(new), _CAPTIONS_AT_A_TIME):
             group = new[start : start + _CAPTIONS_AT_A_TIME]
@@ -275,12 +280,49 @@ class GLIP(BaseModel):
             for each image, for each of its prompts: ``bboxes`` (K, 4), pixels of the original
             image, ``scores`` (K,), ``labels`` (K,) and ``label_names``, best first.
         """
-        pieces = [
-            [(at, piece) for at, prompt in enumerate(own) for piece in self.chunk_prompt(prompt)]
-            for own in prompts
-        ]
-        self.encode_text([piece.tokens for own in pieces for _, piece in own])
-        levels = self.bbox_head.look(self.extract_feat(inputs))
+        # The captions first: what is wrong with one shows before the slow part.
+        pieces = self._pieces(prompts)
+        with autocast(self.amp, inputs.device):
+            self.encode_text([piece.tokens for own in pieces for _, piece in own])
+        return self._answer(self.look(inputs), data_samples, prompts, pieces)
+
+    def look(self, inputs: Tensor) -> list[Tensor]:
+        """Do for images what needs no text, for any number of :meth:`answer` after it.
+
+        Args:
+            inputs: (B, 3, H, W) normalised and padded images.
+
+        Returns:
+            a map (B, C, H_i, W_i) per level, finest first: the pyramid; in GLIP-T (A), which does
+            not fuse, what the whole tower makes of it.
+        """
+        with autocast(self.amp, inputs.device):
+            return self.bbox_head.look(self.extract_feat(inputs))
+
+    def answer(
+        self,
+        levels: list[Tensor],
+        data_samples: Sequence[DetDataSample],
+        prompts: Sequence[Sequence[Prompt]],
+    ) -> list[list[InstanceData]]:
+        """Detect what prompts name in images that were looked at.
+
+        Args:
+            levels: of :meth:`look`.
+            data_samples, prompts: see :meth:`ground`, which returns the same.
+        """
+        pieces = self._pieces(prompts)
+        with autocast(self.amp, levels[0].device):
+            self.encode_text([piece.tokens for own in pieces for _, piece in own])
+        return self._answer(levels, data_samples, prompts, pieces)
+
+    def _answer(
+        self,
+        levels: list[Tensor],
+        data_samples: Sequence[DetDataSample],
+        prompts: Sequence[Sequence[Prompt]],
+        pieces: list[list[tuple[int, PromptChunk]]],
+    ) -> list[list[InstanceData]]:
         found: list[list[list[InstanceData]]] = [[[] for _ in own] for own in prompts]
         jobs = [
             (row, *own[turn])
@@ -294,7 +336,8 @@ class GLIP(BaseModel):
             every = list(rows) == list(range(len(pieces)))
             batch = levels if every else [level[list(rows)] for level in levels]
             shapes = [data_samples[row].img_shape for row in rows]
-            detected = self._detect(batch, parts, shapes)
+            with autocast(self.amp, batch[0].device):
+                detected = self._detect(batch, parts, shapes)
             for row, turn, part, instances in zip(rows, turns, parts, detected, strict=True):
                 labels = torch.as_tensor(part.labels, device=instances.labels.device)
                 instances.labels = labels[instances.labels]
@@ -302,6 +345,13 @@ class GLIP(BaseModel):
         return [
             [self._finish(*each, sample) for each in zip(own, asked, strict=True)]
             for own, asked, sample in zip(found, prompts, data_samples, strict=True)
+        ]
+
+    def _pieces(self, prompts: Sequence[Sequence[Prompt]]) -> list[list[tuple[int, PromptChunk]]]:
+        """For each image the pieces of its prompts, each with the number of its prompt."""
+        return [
+            [(at, piece) for at, prompt in enumerate(own) for piece in self.chunk_prompt(prompt)]
+            for own in prompts
         ]
 
     def _detect(

@@ -11,11 +11,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-#: Official guard against half-precision overflow of attention logits and activations.
-CLAMP = 50000.0
+from glip.models.precision import autocasts
 
-#: Logits made at a time without gradients: 4 MB in float32.
-_BLOCK = 2**20
+from .blockwise import CLAMP, BlockwiseAttention, make_logits, over_tokens
 
 
 class BiAttention(nn.Module):
@@ -27,9 +25,8 @@ class BiAttention(nn.Module):
     exact re-association of the products. The keys and values of all heads, folded into the image's
     channels, stand side by side, hT of them, so that each step is one matrix product.
 
-    Without gradients the logits are made a block of positions at a time: they are large (N x hT),
-    and a block of them stays in the processor's cache. The text's softmax over all positions is
-    then collected block by block, as in FlashAttention (Dao et al., NeurIPS 2022, section 3.1).
+    On a CPU the logits are made a block of positions at a time, see
+    :class:`~glip.models.fusion.blockwise.BlockwiseAttention`.
 
     Args:
         visual_dim: C.
@@ -75,10 +72,13 @@ class BiAttention(nn.Module):
             what the image reads, (B, N, C), and what the text reads, (B, T, D).
         """
         keys, offset, values = self._fold(text)
-        if self.training or torch.is_grad_enabled() or visual.device.type != "cpu":
-            read_text, mixed, total = self._at_once(visual, keys, offset, values, mask)
+        if visual.device.type == "cpu" and not (torch.is_grad_enabled() and autocasts("cpu")):
+            dropout = self.dropout.p if self.training else 0.0
+            read_text, mixed, total = BlockwiseAttention.apply(
+                visual, keys, offset, values, mask, self.num_heads, dropout
+            )
         else:
-            read_text, mixed, total = self._in_blocks(visual, keys, offset, values, mask)
+            read_text, mixed, total = self._at_once(visual, keys, offset, values, mask)
         return read_text + self.out_v_proj.bias, self._read_image(mixed, total)
 
     def _fold(self, text: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -93,50 +93,12 @@ class BiAttention(nn.Module):
     def _at_once(
         self, visual: Tensor, keys: Tensor, offset: Tensor, values: Tensor, mask: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Attend over all positions; see :meth:`_in_blocks`."""
-        logits = _logits(visual, keys, offset)
+        """Attend over all positions; see :meth:`BlockwiseAttention.forward`."""
+        logits = make_logits(visual, keys, offset).clamp(-CLAMP, CLAMP)
         to_image = logits - logits.amax(dim=1, keepdim=True)
         to_image = self.dropout(to_image.clamp(-CLAMP, CLAMP).softmax(dim=1))
-        to_text = self.dropout(self._over_tokens(logits, mask))
+        to_text = self.dropout(over_tokens(logits, mask, self.num_heads))
         return to_text @ values, to_image.mT @ visual, to_image.sum(dim=1)
-
-    def _in_blocks(
-        self, visual: Tensor, keys: Tensor, offset: Tensor, values: Tensor, mask: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Attend, a block of positions at a time.
-
-        Args:
-            visual: (B, N, C).
-            keys, offset, values: of :meth:`_fold`.
-            mask: (B, T).
-
-        Returns:
-            what the image reads, (B, N, C), without the bias; what each head and token takes from
-            the image's own channels, (B, hT, C); and the sums of its weights, (B, hT).
-        """
-        size = max(_BLOCK // (len(visual) * keys.shape[1]), 1)
-        exact = torch.promote_types(keys.dtype, torch.float32)
-        highest = torch.full_like(offset, -torch.inf, dtype=exact)  # (B, 1, hT), so far
-        total = torch.zeros_like(highest)
-        mixed = torch.zeros_like(keys, dtype=exact)
-        read = []
-        for block in visual.split(size, dim=1):
-            logits = _logits(block, keys, offset)
-            read.append(self._over_tokens(logits, mask) @ values)
-            before, highest = highest, torch.maximum(highest, logits.amax(dim=1, keepdim=True))
-            shrink = (before - highest).exp()
-            # The official clamp of this difference at -50,000 changes nothing: both give exactly 0.
-            weights = (logits - highest).exp_()
-            total = total * shrink + weights.sum(dim=1, keepdim=True)
-            mixed = mixed * shrink.mT + weights.to(block.dtype).mT @ block
-        return torch.cat(read, dim=1), mixed / total.mT, torch.ones_like(total[:, 0])
-
-    def _over_tokens(self, logits: Tensor, mask: Tensor) -> Tensor:
-        """(B, n, hT) logits -> how much each position takes of each token of each head."""
-        # The official code fills in -9e15, which half precision has not; both give exactly 0.
-        lowest = torch.finfo(logits.dtype).min
-        logits = logits.unflatten(2, (self.num_heads, -1))
-        return logits.masked_fill(~mask[:, None, None], lowest).softmax(dim=-1).flatten(2)
 
     def _read_image(self, mixed: Tensor, total: Tensor) -> Tensor:
         """(B, hT, C) channels of the image and (B, hT) sums of weights -> (B, T, D)."""
@@ -156,11 +118,6 @@ class BiAttention(nn.Module):
             projection.weight.unflatten(0, (self.num_heads, -1)),
             projection.bias.unflatten(0, (self.num_heads, -1)),
         )
-
-
-def _logits(visual: Tensor, keys: Tensor, offset: Tensor) -> Tensor:
-    """(B, n, C), (B, hT, C) and (B, 1, hT) -> (B, n, hT)."""
-    return torch.baddbmm(offset, visual, keys.mT).clamp(-CLAMP, CLAMP)
 
 
 class BiAttentionBlock(nn.Module):

@@ -67,14 +67,27 @@ class PostProcessor:
             boxes = coder.decode(level_anchors[position], outputs.deltas[level][index][position])
             found.append((clip_inclusive(boxes, *img_shape), product.sqrt(), label))
         boxes, scores, labels = (torch.cat(parts) for parts in zip(*found, strict=True))
-        return self._suppress(boxes, scores, labels)
+        real = scores >= 0  # the root of -1 is no number
+        return self._suppress(boxes[real], scores[real], labels[real])
 
     def _candidates(self, probability: Tensor, centerness: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(N, P) and (N,) -> score (K,), position (K,) and phrase (K,) of the candidates."""
+        if probability.device.type != "cpu":
+            return self._ranked(probability, centerness)
         positions, labels = (probability > self.score_thr).nonzero(as_tuple=True)
         product = probability[positions, labels] * centerness[positions]
         product, best = product.topk(min(self.nms_pre, len(product)))
         return product, positions[best], labels[best]
+
+    def _ranked(self, probability: Tensor, centerness: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The same without asking how many there are, which a GPU would have to be waited for.
+
+        K is always the same; what is no candidate has a score of -1.
+        """
+        product = torch.where(probability > self.score_thr, probability * centerness[:, None], -1.0)
+        product, best = product.flatten().topk(min(self.nms_pre, product.numel()))
+        phrases = probability.shape[1]
+        return product, best // phrases, best % phrases
 
     def _suppress(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> InstanceData:
         # On public boxes the usual IoU is the official one, with its + 1 in every width and height.

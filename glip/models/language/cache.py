@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-import torch
 from torch import Tensor, nn
+
+from glip.models.precision import autocasts
 
 #: Captions kept: at 256 tokens and 768 float32 channels each, 100 MB at most.
 MAX_CAPTIONS = 128
@@ -48,15 +49,7 @@ class TextCache:
         first = parameters[0]
         # Every change in place (an optimizer's step, loading) raises a parameter's version.
         changes = sum(p._version for p in parameters)
-        state = (first.device, first.dtype, changes, _autocasts(first.device.type))
+        state = (first.device, first.dtype, changes, autocasts(first.device.type))
         if state != self._state:
             self._state = state
             self._kept.clear()
-
-
-def _autocasts(device_type: str) -> bool:
-    try:
-        return torch.is_autocast_enabled(device_type)
-    except TypeError:  # before torch 2.4
-        cpu = device_type == "cpu"
-        return torch.is_autocast_cpu_enabled() if cpu else torch.is_autocast_enabled()

@@ -214,3 +214,18 @@ def test_settings_of_a_config():
     assert make_postprocessor({}) == PostProcessor(0.05, 1000, 0.6, 100, 0)
     with pytest.raises(ValueError, match="'soft_nms'"):
         make_postprocessor(dict(nms=dict(type="soft_nms")))
+
+
+@pytest.mark.parametrize("nms_pre", [3, 1000])
+@pytest.mark.parametrize("score_thr", [0.05, 0.3, 0.999])
+def test_without_asking_how_many(nms_pre, score_thr, monkeypatch):
+    """What runs on a GPU, which is not waited for, finds the same."""
+    settings = PostProcessor(nms_pre=nms_pre, score_thr=score_thr)
+    outputs = outputs_of(3)
+    args = (outputs, 1, TOKEN_MAP, ANCHORS, InclusiveBoxCoder(), (50, 60))
+    expected = settings(*args)
+    monkeypatch.setattr(PostProcessor, "_candidates", PostProcessor._ranked)
+    found = settings(*args)
+    assert (len(expected) == 0) == (score_thr == 0.999)
+    for key in ("bboxes", "scores", "labels"):
+        assert torch.equal(found[key], expected[key])

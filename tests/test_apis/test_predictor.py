@@ -1,0 +1,57 @@
+"""A picture is looked at once for any number of prompts."""
+
+from __future__ import annotations
+
+from unittest import mock
+
+import pytest
+import torch
+
+from glip.apis import Predictor, SetupError, inference_detector
+from glip.datasets.images import ImageReadError, read_image
+from glip.text import Prompt, PromptError
+
+PROMPTS = [
+    dict(text="bench . car .", custom_entities=True),
+    dict(text=["traffic light", "person"]),
+    dict(text="A temple by a pond.", tokens_positive=[[[2, 8]], [[14, 18]]]),
+    dict(text=Prompt.from_class_names(["thing"])),
+]
+
+
+def test_as_the_detector_finds(tiny_model, photo):
+    predictor = Predictor(tiny_model)
+    with mock.patch.object(tiny_model, "look", wraps=tiny_model.look) as look:
+        predictor.set_image(photo)
+        answers = [predictor.predict(**prompt) for prompt in PROMPTS]
+    assert look.call_count == 1
+    for prompt, answer in zip(PROMPTS, answers, strict=True):
+        prompt = {("text_prompt" if key == "text" else key): prompt[key] for key in prompt}
+        expected = inference_detector(tiny_model, photo, **prompt).pred_instances
+        found = answer.pred_instances
+        assert len(found)
+        assert found.label_names == expected.label_names
+        torch.testing.assert_close(found.scores, expected.scores, rtol=0, atol=1e-6)
+        torch.testing.assert_close(found.bboxes, expected.bboxes, rtol=0, atol=1e-3)
+
+
+def test_another_picture(tiny_model, photo):
+    predictor = Predictor(tiny_model)
+    predictor.set_image(photo)
+    first = predictor.predict(["bench"]).pred_instances
+    predictor.set_image(read_image(photo)[:, ::-1].copy())
+    second = predictor.predict(["bench"]).pred_instances
+    assert not torch.equal(first.bboxes, second.bboxes)
+
+
+def test_errors(tiny_model, photo, tmp_path):
+    predictor = Predictor(tiny_model)
+    with pytest.raises(SetupError, match="call set_image first"):
+        predictor.predict(["bench"])
+    predictor.set_image(photo)
+    with pytest.raises(PromptError):
+        predictor.predict([])
+    with pytest.raises(ImageReadError):
+        predictor.set_image(tmp_path / "nothing.jpg")
+    with pytest.raises(SetupError, match="call set_image first"):  # not the picture before
+        predictor.predict(["bench"])

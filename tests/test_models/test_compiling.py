@@ -1,0 +1,47 @@
+"""A compiled model computes what it computes otherwise, for pictures of any size."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from glip.models import FPN, SwinTransformer
+from glip.models.compiling import CompileError, compile_model
+
+
+class Parts(nn.Module):
+    """What is compiled of a detector, small."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = SwinTransformer(
+            embed_dims=8, depths=(1, 1, 2, 1), num_heads=(1, 2, 4, 8), out_indices=(1, 2, 3)
+        )
+        self.neck = FPN([16, 32, 64], 16)
+
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        return self.neck(self.backbone(images))
+
+
+@pytest.mark.slow
+def test_compiled():
+    torch.manual_seed(0)
+    model = Parts().eval()
+    compiled = copy.deepcopy(model)
+    compile_model(compiled)
+    assert compiled.state_dict().keys() == model.state_dict().keys()
+    with torch.inference_mode():
+        for size in ((64, 96), (96, 64), (128, 160)):
+            images = torch.randn(1, 3, *size)
+            for ours, theirs in zip(compiled(images), model(images), strict=True):
+                torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
+
+
+def test_old_torch(monkeypatch):
+    monkeypatch.delattr(nn.Module, "compile", raising=False)
+    with pytest.raises(CompileError, match="needs torch"):
+        compile_model(Parts())
