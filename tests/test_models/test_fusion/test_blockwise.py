@@ -71,6 +71,17 @@ def test_dropout(monkeypatch):
         torch.testing.assert_close(one, other)
 
 
+@pytest.mark.parametrize("dropout", [0.1, 0.5, 0.99])
+def test_as_many_are_dropped_as_should_be(dropout):
+    kept = keep(torch.empty(1, 1000, 1001), dropout, 5, 0)
+    share = (kept == 0).float().mean().item()
+    assert abs(share - dropout) < 5 * (dropout * (1 - dropout) / kept.numel()) ** 0.5 + 2**-16
+    assert abs(kept.mean().item() - 1) < 0.02
+    # Neighbours are decided independently, also those of the same 64 bits.
+    both = ((kept[..., 1:] == 0) & (kept[..., :-1] == 0)).float().mean().item()
+    assert abs(both - dropout**2) < 0.002
+
+
 def test_dropout_follows_the_seed():
     tensors = draw()
     runs = []
