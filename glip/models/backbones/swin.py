@@ -29,6 +29,11 @@ SHIFT_MASK = -100.0
 _PART = 2**20
 
 
+#: Maps with more values than this are not kept in between: those of the first three stages for two
+#: pictures of 480 x 640 pixels. The block of a smaller one keeps less than 40 MB.
+_WORTH_REMAKING = 2**19
+
+
 class PatchMerging(nn.Module):
     """Halve the resolution and double the channels: four neighbours become one.
 
@@ -104,14 +109,14 @@ class SwinBlock(nn.Module):
 
     def forward(self, x: Tensor, shift_mask: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H, W, C); ``shift_mask`` is that of :func:`make_shift_mask`."""
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() and x.numel() > _WORTH_REMAKING:
             # What both make in between is most of what the backbone would keep for the backward
             # pass, and is quickly made again.
             read = checkpoint(self._attend, x, shift_mask, use_reentrant=False)
             x = x + self.drop_path(read)
             return x + self.drop_path(checkpoint(self._feed_forward, x, use_reentrant=False))
         x = x + self.drop_path(self._attend(x, shift_mask))
-        if self.training:
+        if torch.is_grad_enabled() or self.training:
             return x + self.drop_path(self._feed_forward(x))
         rows = x.flatten(0, 2)
         for part in rows.split(self._at_a_time(self.mlp.fc1.out_features, x)):

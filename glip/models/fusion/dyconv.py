@@ -16,6 +16,11 @@ from torch.utils.checkpoint import checkpoint
 from .deform_conv import modulated_deform_conv
 
 
+#: Maps with more values than this are made again for the backward pass: the finest level's for two
+#: pictures of 480 x 640 pixels. For smaller ones it takes longer than it is worth.
+_WORTH_REMAKING = 2**20
+
+
 class DyReLU(nn.Module):
     """The larger of two lines per channel, whose slopes and intercepts follow the whole map.
 
@@ -113,8 +118,8 @@ class DyConv(nn.Module):
         def combine(*found: Tensor) -> Tensor:
             return self._combine(found, norms, here.shape[-2:])
 
-        if torch.is_grad_enabled():
-            # Six maps of each level would be kept for the backward pass, where three are enough.
+        if torch.is_grad_enabled() and here.numel() > _WORTH_REMAKING:
+            # Six maps of a level would be kept for the backward pass, where three are enough.
             return checkpoint(combine, *found, use_reentrant=False)
         return self._combine(found, norms, here.shape[-2:])
 
