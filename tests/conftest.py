@@ -6,6 +6,7 @@ boxes of anything in any picture.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,10 @@ from glip.visualization import DetLocalVisualizer
 
 ROOT = Path(__file__).parents[1]
 
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    # Processes side by side share the cores.
+    cores = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    torch.set_num_threads(max(cores, 1))
 
 #: What mmengine keeps by name for the whole process; a runner leaves some of each behind.
 _KEPT = (DefaultScope, MessageHub, MMLogger, Visualizer, DetLocalVisualizer)

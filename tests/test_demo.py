@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -136,6 +137,17 @@ def test_other_options(demo, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out.splitlines()[0]) == [prediction]
     demo("--pred-score-thr", "1.1")
     assert "with a score of 1.1 or more: nothing" in capsys.readouterr().out
+
+
+def test_faster(demo, monkeypatch):
+    """In mixed precision it finds the same to its few digits; compiling is asked for once."""
+    compiled = mock.Mock()
+    monkeypatch.setattr(image_demo, "compile_model", compiled)
+    (exact,), (found,) = demo(), demo("--amp", "bf16", "--compile")
+    assert compiled.call_count == 1
+    assert found["scores"] != exact["scores"]
+    assert found["scores"][:10] == pytest.approx(exact["scores"][:10], rel=0.05, abs=0.02)
+    assert "float16 needs a GPU" in fails(demo, "--amp", "fp16")
 
 
 def test_folder(demo, photo, tmp_path, capsys):

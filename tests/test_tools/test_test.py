@@ -145,6 +145,17 @@ def test_two_processes(runs, small_configs, examples, tiny_checkpoint, tmp_path)
     assert same_predictions(out, tmp_path / "predictions.json")
 
 
+def test_mixed_precision(runs, small_configs, examples, tiny_checkpoint, tmp_path):
+    work_dir, _, _ = runs("coco")
+    command(
+        *("tools/test.py", small_configs["coco"], tiny_checkpoint, "--amp", "bf16"),
+        *("--work-dir", tmp_path, "--cfg-options", f"data_root={examples['coco']}"),
+    )
+    found, exact = numbers_of(tmp_path), numbers_of(work_dir)
+    assert found[MAIN["coco"]] == pytest.approx(exact[MAIN["coco"]], abs=0.2)
+    assert found != exact
+
+
 def test_data_that_are_not_there(small_configs, tiny_checkpoint):
     """One sentence, before the model is built (whose type does not exist)."""
     options = ("--cfg-options", "data_root=nowhere/", "model.type=Never")
