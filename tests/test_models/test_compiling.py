@@ -18,9 +18,9 @@ class Parts(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.backbone = SwinTransformer(
-            embed_dims=8, depths=(1, 1, 2, 1), num_heads=(1, 2, 4, 8), out_indices=(1, 2, 3)
+            embed_dims=8, depths=(2,), num_heads=(2,), out_indices=(0,), drop_path_rate=0.0
         )
-        self.neck = FPN([16, 32, 64], 16)
+        self.neck = FPN([8], 8, num_outs=3)
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         return self.neck(self.backbone(images))
@@ -34,7 +34,7 @@ def test_compiled():
     compile_model(compiled)
     assert compiled.state_dict().keys() == model.state_dict().keys()
     with torch.inference_mode():
-        for size in ((64, 96), (96, 64), (128, 160)):
+        for size in ((64, 96), (96, 160)):
             images = torch.randn(1, 3, *size)
             for ours, theirs in zip(compiled(images), model(images), strict=True):
                 torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
