@@ -46,7 +46,7 @@ def plain_formulation(model: GLIP) -> Iterator[None]:
 
         replace(dyconv, "modulated_deform_conv", plain_deform_conv)
         replace(language, "pad_to_max", True)
-        replace(model._texts, "get", lambda _: None)
+        replace(model._captions._cache, "get", lambda _: None)
         for block in head.tower.blocks:
             if block.fusion is not None:
                 replace(block.fusion.attn, "forward", partial(plain_attention, block.fusion.attn))

@@ -155,7 +155,7 @@ def test_chance(mode):
     first, second = (sum(losses(model).values()) for _ in range(2))
     assert (first == second) == (mode == "prompt")
     torch.manual_seed(0)
-    words = [model.language_model(*model._pad([(2, 5, 6, 3)])).hidden for _ in range(2)]
+    words = [model.language_model(*model._captions._pad([(2, 5, 6, 3)])).hidden for _ in range(2)]
     assert torch.equal(*words) == (mode != "full")
     images = torch.ones(1, 3, 64, 64)
     seen = [model.extract_feat(images)[0] for _ in range(2)]

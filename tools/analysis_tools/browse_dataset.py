@@ -32,7 +32,7 @@ from glip.apis import SetupError, load_config
 from glip.apis.cli import CfgOptions, positive_int, run
 from glip.apis.setup import config_name
 from glip.datasets.transforms import LoadAnnotations
-from glip.models.detectors.glip import prompt_of
+from glip.models.detectors.samples import prompt_of
 from glip.registry import DATASETS
 from glip.structures import DetDataSample
 from glip.visualization import DetLocalVisualizer, draw_detections, label_color

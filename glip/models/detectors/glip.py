@@ -8,32 +8,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from mmengine.model import BaseModel
 from mmengine.structures import InstanceData
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from glip.checkpoint.formats import convert_in_place
 from glip.models.heads.outputs import HeadOutputs
-from glip.models.language import TextCache, TextFeatures
+from glip.models.language import CaptionEncoder, TextFeatures
 from glip.models.precision import autocast, check_amp
 from glip.models.task_modules.box_coder import to_public
 from glip.models.tuning import find_tuning
 from glip.registry import MODELS, build_part
 from glip.structures import DetDataSample
-from glip.text import (
-    Prompt,
-    PromptChunk,
-    PromptError,
-    TokenizedPrompt,
-    chunk_prompt,
-    parse_prompt,
-    tokenize,
-)
+from glip.text import Prompt, PromptChunk, PromptError, TokenizedPrompt, chunk_prompt
 
-#: Captions that go through the language encoder together.
-_CAPTIONS_AT_A_TIME = 16
+from .samples import prompt_of, read_annotated, token_maps
 
 
 @MODELS.register_module()
@@ -91,7 +80,7 @@ class GLIP(BaseModel):
         self.bbox_head = build_part(
             MODELS, self.language_model.head_arguments() | bbox_head | _cfgs(train_cfg, test_cfg)
         )
-        self._texts = TextCache(self.language_model)
+        self._captions = CaptionEncoder(self.language_model)
         check_amp(self.amp)
         self._register_load_state_dict_pre_hook(convert_in_place)
         self._tuning.freeze(self)
@@ -161,22 +150,7 @@ class GLIP(BaseModel):
         Without gradients every caption is encoded once, and the last ones are kept.
         """
         captions = [prompt.input_ids for prompt in prompts]
-        if self.training or torch.is_grad_enabled():
-            return self.language_model(*self._pad(captions))
-        new = [ids for ids in dict.fromkeys(captions) if self._texts.get(ids) is None]
-        new.sort(key=len)  # those of a length together, so that little of a batch is padding
-        known = {ids: self._texts.get(ids) for ids in captions}
-        for start in range(0, len(new), _CAPTIONS_AT_A_TIME):
-            group = new[start : start + _CAPTIONS_AT_A_TIME]
-            for ids, hidden in zip(
-                group, self.language_model(*self._pad(group)).hidden, strict=True
-            ):
-                known[ids] = hidden[: len(ids)].clone()
-                self._texts.put(ids, known[ids])
-        _, mask = self._pad(captions)
-        hidden = pad_sequence([known[ids] for ids in captions], batch_first=True)
-        hidden = F.pad(hidden, (0, 0, 0, mask.shape[1] - hidden.shape[1]))
-        return TextFeatures(hidden, hidden, mask)
+        return self._captions.encode(captions, once=not (self.training or torch.is_grad_enabled()))
 
     def forget_texts(self) -> None:
         """Encode captions anew from here on.
@@ -184,20 +158,7 @@ class GLIP(BaseModel):
         A caption's last digits depend on those it is encoded with. What must come out the same to
         the last bit, whatever was asked before, begins with this.
         """
-        self._texts.clear()
-
-    def _pad(self, captions: Sequence[tuple[int, ...]]) -> tuple[Tensor, Tensor]:
-        """Token ids (B, T) and mask (B, T) of captions, on the encoder's device."""
-        longest = max(len(ids) for ids in captions)
-        if self.language_model.pad_to_max:
-            longest = self.language_model.max_tokens
-        input_ids = torch.zeros(len(captions), longest, dtype=torch.long)
-        mask = torch.zeros(len(captions), longest, dtype=torch.bool)
-        for row, ids in enumerate(captions):
-            input_ids[row, : len(ids)] = torch.tensor(ids)
-            mask[row, : len(ids)] = True
-        device = next(self.language_model.parameters()).device
-        return input_ids.to(device), mask.to(device)
+        self._captions.forget()
 
     def loss(self, inputs: Tensor, data_samples: list[DetDataSample]) -> dict[str, Tensor]:
         """Compute the losses of annotated images.
@@ -215,37 +176,12 @@ class GLIP(BaseModel):
             PromptError: a prompt is longer than the language encoder reads.
             ValueError: an image has no annotations, or a label without a phrase.
         """
-        prompts = [self._read_annotated(sample) for sample in data_samples]
+        prompts = [read_annotated(sample, self.language_model) for sample in data_samples]
         text = self.encode_text(prompts)
         instances = [sample.gt_instances for sample in data_samples]
         return self.bbox_head.loss(
-            self.extract_feat(inputs), text, _token_maps(prompts, text), instances
+            self.extract_feat(inputs), text, token_maps(prompts, text), instances
         )
-
-    def _read_annotated(self, sample: DetDataSample) -> TokenizedPrompt:
-        """Tokenize the prompt of a training image, and check that its labels are phrases of it."""
-        image = f"image {sample.get('img_path', sample.get('img_id', 'without img_path'))!r}"
-        tokens = tokenize(prompt_of(sample), self.language_model.tokenizer)
-        limit, count = self.language_model.max_tokens, len(tokens.prompt.phrases)
-        if tokens.num_tokens > limit:
-            raise PromptError(
-                f"the prompt of {image} takes {tokens.num_tokens} tokens and the language encoder "
-                f"reads {limit}: in training a prompt is never cut, so give it fewer names or "
-                "words (for many classes, a sample of them for each image)"
-            )
-        instances = sample.get("gt_instances")
-        if instances is None or "bboxes" not in instances or "labels" not in instances:
-            raise ValueError(
-                f"{image} has no annotations to learn from: expected gt_instances with bboxes and "
-                "labels; LoadAnnotations in the pipeline reads them"
-            )
-        labels = instances.labels
-        if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < count:
-            raise ValueError(
-                f"{image} has labels from {int(labels.min())} to {int(labels.max())}, and its "
-                f"prompt has {count} phrases: expected labels from 0 to {count - 1}"
-            )
-        return tokens
 
     def predict(self, inputs: Tensor, data_samples: list[DetDataSample]) -> list[DetDataSample]:
         """Detect what each image's prompt names.
@@ -358,7 +294,7 @@ class GLIP(BaseModel):
         self, levels: list[Tensor], pieces: Sequence[PromptChunk], shapes: list[tuple[int, int]]
     ) -> list[InstanceData]:
         text = self.encode_text([piece.tokens for piece in pieces])
-        maps = _token_maps([piece.tokens for piece in pieces], text)
+        maps = token_maps([piece.tokens for piece in pieces], text)
         return self.bbox_head.predict(levels, text, maps, shapes)
 
     def _finish(
@@ -374,34 +310,6 @@ class GLIP(BaseModel):
         instances.bboxes = to_public(instances.bboxes / scale.repeat(2))
         instances.label_names = [prompt.names[label] for label in instances.labels.tolist()]
         return instances
-
-
-def prompt_of(sample: DetDataSample) -> Prompt:
-    """Read the prompt of an image from its meta information, as data sets and users write it.
-
-    Raises:
-        PromptError: there is none, or it cannot be looked for.
-    """
-    text = sample.get("text")
-    if text is None:
-        raise PromptError(
-            "the image has no prompt: expected 'text' in the data sample's meta information. In a "
-            "config, set return_classes=True of the data set and 'text' in PackDetInputs.meta_keys"
-        )
-    return parse_prompt(
-        text,
-        custom_entities=bool(sample.get("custom_entities", False)),
-        tokens_positive=sample.get("tokens_positive"),
-        descriptions=sample.get("caption_prompt"),
-        allow_blank=True,
-    )
-
-
-def _token_maps(prompts: Sequence[TokenizedPrompt], text: TextFeatures) -> list[Tensor]:
-    """(P_b, T) bool of each caption, the tokens of each phrase, as wide as the encoded text."""
-    width = text.mask.shape[1]
-    maps = [torch.from_numpy(prompt.token_map) for prompt in prompts]
-    return [F.pad(one, (0, width - one.shape[1])).to(text.mask.device) for one in maps]
 
 
 def _cfgs(train_cfg: dict | None, test_cfg: dict | None) -> dict:

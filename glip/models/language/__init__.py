@@ -2,5 +2,6 @@
 
 from .bert import BertModel, TextFeatures
 from .cache import TextCache
+from .captions import CaptionEncoder
 
-__all__ = ["BertModel", "TextCache", "TextFeatures"]
+__all__ = ["BertModel", "CaptionEncoder", "TextCache", "TextFeatures"]
