@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from mmengine.utils import digit_version
 from torch import nn
 
 
@@ -23,7 +24,7 @@ def compile_model(model: nn.Module) -> None:
     Raises:
         CompileError: torch is older than 2.2.
     """
-    if not hasattr(nn.Module, "compile"):
+    if digit_version(torch.__version__) < digit_version("2.2"):
         raise CompileError(
             f"compiling needs torch 2.2, and this is {torch.__version__}: leave out --compile"
         )

@@ -14,15 +14,20 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
+from mmengine.utils import digit_version
 from timm.layers import DropPath, Mlp, PatchEmbed
 from timm.models.swin_transformer import WindowAttention, window_partition, window_reverse
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from glip.models.precision import autocasts
 from glip.registry import MODELS
 
 #: What a query scores against a key that the cyclic shift brought from across the border.
 SHIFT_MASK = -100.0
+
+#: Under autocast, older torch hands its fused attention a mask of another type than the rest.
+_MASKS_ARE_CAST = digit_version(torch.__version__) >= digit_version("2.4")
 
 #: Values that a layer makes at a time without gradients on a CPU: 4 MB in float32, which stay in
 #: its cache. All at once, the first stage's would be twenty times as many.
@@ -147,13 +152,20 @@ class SwinBlock(nn.Module):
     def _attend_within(self, windows: Tensor, shift_mask: Tensor | None) -> Tensor:
         """(windows of B images, M, C) -> the same; ``shift_mask`` is that of one image."""
         if torch.is_grad_enabled():
-            return self.attn(windows, mask=shift_mask)
+            return self._read(windows, shift_mask)
         at_a_time = self._at_a_time(3 * windows[0].numel(), windows)  # queries, keys and values
         for numbers in torch.arange(len(windows)).split(at_a_time):
             mask = None if shift_mask is None else shift_mask[numbers % len(shift_mask)]
             part = windows[numbers[0] : numbers[-1] + 1]
-            part.copy_(self.attn(part, mask=mask))
+            part.copy_(self._read(part, mask))
         return windows
+
+    def _read(self, windows: Tensor, mask: Tensor | None) -> Tensor:
+        """(windows, M, C) -> the same."""
+        if _MASKS_ARE_CAST or not autocasts(windows.device.type):
+            return self.attn(windows, mask=mask)
+        with torch.autocast(windows.device.type, enabled=False):
+            return self.attn(windows.float(), mask=mask)
 
     def _at_a_time(self, values: int, x: Tensor) -> int:
         """How many windows or positions to go over at a time if each makes so many values."""
