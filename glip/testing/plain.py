@@ -26,7 +26,8 @@ from torchvision.ops import deform_conv2d
 
 from glip.models import GLIP
 from glip.models.fusion import dyconv
-from glip.models.fusion.attention import CLAMP, BiAttention
+from glip.models.fusion.attention import BiAttention
+from glip.models.fusion.blockwise import CLAMP
 from glip.models.fusion.deform_conv import reread
 
 

@@ -121,10 +121,10 @@ class SwinBlock(nn.Module):
             x = x + self.drop_path(read)
             return x + self.drop_path(checkpoint(self._feed_forward, x, use_reentrant=False))
         x = x + self.drop_path(self._attend(x, shift_mask))
-        if torch.is_grad_enabled() or self.training:
+        if not _in_parts(x) or self.training:
             return x + self.drop_path(self._feed_forward(x))
         rows = x.flatten(0, 2)
-        for part in rows.split(self._at_a_time(self.mlp.fc1.out_features, x)):
+        for part in rows.split(max(_PART // self.mlp.fc1.out_features, 1)):
             part += self._feed_forward(part)
         return rows.view_as(x)
 
@@ -151,9 +151,9 @@ class SwinBlock(nn.Module):
 
     def _attend_within(self, windows: Tensor, shift_mask: Tensor | None) -> Tensor:
         """(windows of B images, M, C) -> the same; ``shift_mask`` is that of one image."""
-        if torch.is_grad_enabled():
+        if not _in_parts(windows):
             return self._read(windows, shift_mask)
-        at_a_time = self._at_a_time(3 * windows[0].numel(), windows)  # queries, keys and values
+        at_a_time = max(_PART // (3 * windows[0].numel()), 1)  # queries, keys and values
         for numbers in torch.arange(len(windows)).split(at_a_time):
             mask = None if shift_mask is None else shift_mask[numbers % len(shift_mask)]
             part = windows[numbers[0] : numbers[-1] + 1]
@@ -167,9 +167,10 @@ class SwinBlock(nn.Module):
         with torch.autocast(windows.device.type, enabled=False):
             return self.attn(windows.float(), mask=mask)
 
-    def _at_a_time(self, values: int, x: Tensor) -> int:
-        """How many windows or positions to go over at a time if each makes so many values."""
-        return max(_PART // values, 1) if x.device.type == "cpu" else len(x)
+
+def _in_parts(x: Tensor) -> bool:
+    """Whether a layer goes over its input part by part; a GPU would rather have all of it."""
+    return x.device.type == "cpu" and not torch.is_grad_enabled()
 
 
 def make_shift_mask(height: int, width: int, window_size: int, device: torch.device) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .attention import CLAMP
+from .blockwise import CLAMP
 
 
 class TextLayer(nn.Module):

@@ -233,6 +233,19 @@ def test_parts_change_nothing(values, monkeypatch):
             torch.testing.assert_close(ours, theirs)
 
 
+@torch.no_grad()
+def test_elsewhere_all_at_once(monkeypatch):
+    """On another device than the CPU each layer runs once, however small the parts would be."""
+    monkeypatch.setattr(swin, "_PART", 1)
+    block = SwinBlock(4, 2, window_size=4, shift=2, **SETTINGS).eval().to("meta")
+    calls = []
+    for part in (block.attn, block.mlp):
+        part.register_forward_hook(lambda module, *_: calls.append(module))
+    mask = make_shift_mask(5, 6, 4, torch.device("meta"))
+    assert block(torch.empty(1, 5, 6, 4, device="meta"), mask).shape == (1, 5, 6, 4)
+    assert calls == [block.attn, block.mlp]
+
+
 def test_official_swin_names():
     """ImageNet files of microsoft/Swin-Transformer call the stages ``layers``."""
     source, model = randomize(small()), small(convert_weights=True)
