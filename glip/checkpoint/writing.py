@@ -78,7 +78,10 @@ def _save_safetensors(tensors: Mapping[str, Tensor], meta: dict[str, str], path:
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
+    path.touch()
+    mode = path.stat().st_mode  # what the user's umask says; safetensors lets nobody else read
     try:
         save_file({key: value.contiguous() for key, value in tensors.items()}, path, meta)
     except SafetensorError as error:
         raise OSError(str(error)) from error
+    path.chmod(mode)

@@ -102,7 +102,7 @@ class BaseDetDataset(BaseDataset):
         self.return_classes = return_classes
         self.caption_prompt = None if caption_prompt is None else _plain_dicts(caption_prompt)
         self.max_unreadable = max_unreadable
-        self._unreadable = 0
+        self._unreadable: set[str] = set()
         super().__init__(
             ann_file=ann_file,
             metainfo=metainfo,
@@ -207,17 +207,20 @@ class BaseDetDataset(BaseDataset):
 
     def _note_unreadable(self, path: str, problem: str) -> None:
         """Report an image that cannot be read, and stop if there are too many."""
-        self._unreadable += 1
-        if self._unreadable == 1:
+        if path in self._unreadable:  # in an epoch before: it is one image still
+            return
+        self._unreadable.add(path)
+        count = len(self._unreadable)
+        if count == 1:
             self._look_for_images(path)
-        if self._unreadable <= 10:
+        if count <= 10:
             instead = "It counts as an image without detections."
             if not self.test_mode:
                 instead = "Another image takes its place."
             print_log(f"{problem} {instead}", logger="current", level=logging.WARNING)
-        if self._unreadable > self._allowed(len(self)):
+        if count > self._allowed(len(self)):
             raise ImageReadError(
-                f"{self._unreadable} of the {len(self)} images of '{self.ann_file}' cannot be "
+                f"{count} of the {len(self)} images of '{self.ann_file}' cannot be "
                 f"read, the last of them '{path}': {problem} Repair them, or raise max_unreadable "
                 f"({self.max_unreadable})."
             )

@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 from mmengine.logging import print_log
 
 from glip.datasets.annotation_file import DataError
+from glip.datasets.odvg.writing import to_bytes
 from glip.engine.whole_files import replace, write_whole
 
 from .tally import Tally
@@ -94,7 +95,7 @@ class Output:
     def add(self, lines: Sequence[Mapping], left_out: Sequence[Mapping], tally: Tally) -> None:
         """Write what came of the next block; when this returns, it is safe."""
         for file, content in zip(self._files, (lines, left_out), strict=True):
-            file.write(b"".join(map(_dump, content)))
+            file.write(b"".join(map(to_bytes, content)))
         self._grown(1, tally)
 
     def add_finished(self, other: Path, num_blocks: int, tally: Tally) -> None:
@@ -221,9 +222,3 @@ def read_state(path: Path) -> dict[str, Any] | None:
 
 def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
-
-
-def _dump(line: Mapping) -> bytes:
-    """A line as bytes; half of a surrogate pair, which UTF-8 cannot hold, as JSON's escape."""
-    text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "backslashreplace") + b"\n"

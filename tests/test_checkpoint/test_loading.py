@@ -242,6 +242,13 @@ def test_the_checkpoint_carries_its_vocabulary(
     assert other.language_model.tokenizer.get_vocab() == model.language_model.tokenizer.get_vocab()
 
 
+@pytest.mark.parametrize("name", ["x.safetensors", "x.pth"])
+def test_others_may_read_it_as_any_file(name, ours, tmp_path):
+    (tmp_path / "any").touch()
+    write_checkpoint(tmp_path / name, ours)
+    assert (tmp_path / name).stat().st_mode == (tmp_path / "any").stat().st_mode
+
+
 def test_the_vocabulary_of_an_mmdet_file(ours, vocabulary, homeless_cfg, offline, tmp_path):
     tokenizer = tokenizer_to_bytes(load_tokenizer(vocabulary))
     write_checkpoint(tmp_path / "x.pth", ours, naming="mmdet", tokenizer=tokenizer)

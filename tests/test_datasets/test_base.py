@@ -98,6 +98,16 @@ def test_unreadable_image_when_training(build, tmp_path):
     assert drawn <= {30, 12}
 
 
+def test_an_unreadable_image_counts_once(build, tmp_path):
+    """However many epochs go over it."""
+    os.remove(tmp_path / "b.png")
+    dataset = build(max_unreadable=1)
+    assert all(dataset[1]["data_samples"].unreadable for _ in range(5))
+    os.remove(tmp_path / "c.png")
+    with pytest.raises(ImageReadError, match="2 of the 3 images"):
+        dataset[2]
+
+
 def test_wrong_folder_is_one_error(build):
     dataset = build(data_prefix=dict(img="elsewhere"))
     with pytest.raises(ImageReadError, match=r"3 of 3 images.*data_prefix \(img="):

@@ -18,7 +18,7 @@ from glip.testing.shapes import (
     paint,
     write_caption,
 )
-from glip.testing.shapes.scenes import PICTURE_SIZES
+from glip.testing.shapes.scenes import FORMATS
 
 NUMBERS = {"a": 1, "an": 1, "the": 1, "two": 2, "three": 3, "four": 4}
 
@@ -35,7 +35,9 @@ def test_scenes_keep_to_the_pairs():
     scenes = [draw_scene(rng, seen) for _ in range(300)]
     used = {thing.pair for scene in scenes for thing in scene.things}
     assert used == set(seen)
-    assert {(scene.width, scene.height) for scene in scenes} == set(PICTURE_SIZES)
+    assert {(scene.width, scene.height) for scene in scenes} == {
+        (round(192 * width), round(192 * height)) for width, height in FORMATS
+    }
     assert all(scene.things for scene in scenes)
 
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from glip.apis import SetupError
 from glip.datasets import CocoDataset, Flickr30kDataset
 from glip.testing.shapes import HELD_OUT, all_words, class_name
 from glip.text.tokenizer import load_tokenizer
@@ -40,6 +41,46 @@ def test_held_out_pairs_are_left_out(tmp_path):
     names = {category["name"] for category in content["categories"]}
     assert len(names) == 56
     assert not names & {class_name(pair) for pair in HELD_OUT}
+
+
+def test_words_sizes_and_numbers_can_be_chosen(tmp_path):
+    words = ["red", "pink", "star", "moon"]
+    options = ["--words", *words, "--side", "96", "--max-things", "2", "--num-images", "30"]
+    tool(TOOL).main([str(tmp_path), *options])
+    names = {}
+    for file in ("detection", "colors", "shapes"):
+        content = json.loads((tmp_path / f"annotations/{file}.json").read_text())
+        names[file] = [category["name"] for category in content["categories"]]
+        assert {each["category_id"] for each in content["annotations"]} == set(
+            range(1, len(names[file]) + 1)
+        )
+        images = [each["image_id"] for each in content["annotations"]]
+        assert max(map(images.count, images)) == 2
+    assert names["colors"] == ["red", "pink"]
+    assert names["shapes"] == ["star", "moon"]
+    assert names["detection"] == ["red star", "red moon", "pink star", "pink moon"]
+    assert {max(each["width"], each["height"]) for each in content["images"]} == {96}
+    text = (tmp_path / "annotations/pairs.jsonl").read_text()
+    assert not any(word in text for word in ("blue", "green", "circle", "square"))
+
+
+def test_pairs_are_pictures_and_captions(made):
+    pairs = [json.loads(line) for line in (made / "annotations/pairs.jsonl").open()]
+    content = json.loads((made / "annotations/grounding.json").read_text())
+    assert [pair["caption"] for pair in pairs] == [each["caption"] for each in content["images"]]
+    assert all((made / "images" / pair["filename"]).is_file() for pair in pairs)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--words", "red", "blue"], "a colour and a shape"),
+        (["--words", "red", "square", "--without-held-out"], "a colour and a shape"),
+    ],
+)
+def test_words_that_make_no_pair(tmp_path, options, message):
+    with pytest.raises(SetupError, match=message):
+        tool(TOOL).main([str(tmp_path / "out"), *options])
 
 
 def test_data_sets_read_them(made):

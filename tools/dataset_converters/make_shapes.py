@@ -7,10 +7,11 @@ Writes to OUT:
 - ``annotations/colors.json``, ``annotations/shapes.json``: the same boxes, fewer classes;
 - ``annotations/grounding.json``: MDETR's format, a caption for each picture, with the boxes of its
   phrases;
+- ``annotations/pairs.jsonl``: pictures and captions without boxes, for a teacher to label;
 - ``vocabulary/``: the WordPiece vocabulary of these words, the same for every OUT.
 
 The same seed gives the same pictures. Some pairs are held out: with --without-held-out they occur
-neither in pictures nor in class names.
+neither in pictures nor in class names. With --words only these colours and shapes occur.
 
 Examples:
     python tools/dataset_converters/make_shapes.py data/shapes/train --seed 0 --num-images 20000 \
@@ -18,6 +19,7 @@ Examples:
     python tools/dataset_converters/make_shapes.py data/shapes/val --seed 1 --num-images 500
     python tools/test.py glip_nano_shapes demo/glip_nano_shapes.safetensors \
         --cfg-options data_root=data/shapes/val/
+    python tools/dataset_converters/make_shapes.py data/few --words red blue circle star --side 128
 """
 
 from __future__ import annotations
@@ -30,12 +32,16 @@ from typing import Any
 
 from tqdm import trange
 
+from glip.apis import SetupError
 from glip.apis.cli import positive_int, run
+from glip.datasets.odvg.writing import to_bytes
 from glip.testing.shapes import (
     COLORS,
     HELD_OUT,
+    MAX_THINGS,
     PAIRS,
     SHAPES,
+    SIDE,
     all_words,
     class_name,
     draw_scene,
@@ -83,19 +89,46 @@ class AnnotationFile:
         path.write_text(json.dumps(content), encoding="utf-8")
 
 
+def choose_pairs(words: list[str], without_held_out: bool) -> tuple[tuple[str, str], ...]:
+    """Return the colours and shapes that may occur.
+
+    Raises:
+        SetupError: there are none.
+    """
+    pairs = tuple(
+        pair
+        for pair in PAIRS
+        if set(pair) <= set(words) and not (without_held_out and pair in HELD_OUT)
+    )
+    if not pairs:
+        raise SetupError(
+            "expected --words to name a colour and a shape that may occur together, got "
+            f"{' '.join(words)}"
+        )
+    return pairs
+
+
 def make_shapes(
-    out: Path, seed: int, num_images: int, backgrounds: Path, without_held_out: bool
+    out: Path,
+    seed: int,
+    num_images: int,
+    backgrounds: Path,
+    pairs: tuple[tuple[str, str], ...],
+    side: int,
+    max_things: int,
 ) -> None:
     """Generate pictures and their annotations; see the module's docstring."""
     photos = load_backgrounds(backgrounds)
-    pairs = tuple(pair for pair in PAIRS if not (without_held_out and pair in HELD_OUT))
+    used = {word for pair in pairs for word in pair}
+    color_names = [color for color in COLORS if color in used]
+    shape_names = [shape for shape in SHAPES if shape in used]
     detection = AnnotationFile([class_name(pair) for pair in pairs])
-    colors, shapes = AnnotationFile(list(COLORS)), AnnotationFile(list(SHAPES))
+    colors, shapes = AnnotationFile(color_names), AnnotationFile(shape_names)
     grounding = AnnotationFile(["object"])
     (out / "images").mkdir(parents=True, exist_ok=True)
     for number in trange(num_images, desc="Drawing", unit="picture", dynamic_ncols=True):
         rng = random.Random(f"{seed} {number}")  # a picture of its own, whatever the others are
-        scene = draw_scene(rng, pairs)
+        scene = draw_scene(rng, pairs, side=side, max_things=max_things)
         picture, boxes = paint(scene, photos, rng)
         name = f"{number:06d}.jpg"
         picture.save(out / "images" / name, quality=92)
@@ -104,8 +137,8 @@ def make_shapes(
             file.images.append(image)
         for thing, box in zip(scene.things, boxes, strict=True):
             detection.add(box, category_id=pairs.index(thing.pair) + 1)
-            colors.add(box, category_id=list(COLORS).index(thing.color) + 1)
-            shapes.add(box, category_id=SHAPES.index(thing.shape) + 1)
+            colors.add(box, category_id=color_names.index(thing.color) + 1)
+            shapes.add(box, category_id=shape_names.index(thing.shape) + 1)
         caption, phrases = write_caption(scene, rng)
         spans = [[phrase.start, phrase.end] for phrase in phrases]
         grounding.images.append(
@@ -123,6 +156,11 @@ def make_shapes(
     files = dict(detection=detection, colors=colors, shapes=shapes, grounding=grounding)
     for file_name, file in files.items():
         file.write(out / "annotations" / f"{file_name}.json")
+    lines = [
+        to_bytes(dict(filename=image["file_name"], caption=image["caption"]))
+        for image in grounding.images
+    ]
+    (out / "annotations" / "pairs.jsonl").write_bytes(b"".join(lines))
     write_vocabulary(out / "vocabulary")
 
 
@@ -169,10 +207,38 @@ def main(argv: list[str] | None = None) -> None:
         help=f"leave out {', '.join(map(class_name, HELD_OUT))}",
     )
     parser.add_argument(
+        "--words",
+        nargs="+",
+        choices=(*COLORS, *SHAPES),
+        default=(*COLORS, *SHAPES),
+        metavar="WORD",
+        help="colours and shapes that may occur; by default all: %(default)s",
+    )
+    parser.add_argument(
+        "--side", type=positive_int, default=SIDE, help="longer side of pictures, pixels"
+    )
+    parser.add_argument(
+        "--max-things",
+        type=positive_int,
+        default=MAX_THINGS,
+        help="shapes a picture at most; default and largest: %(default)s",
+    )
+    parser.add_argument(
         "--backgrounds", type=Path, default=BACKGROUNDS, help="folder of photographs"
     )
     args = parser.parse_args(argv)
-    make_shapes(args.out, args.seed, args.num_images, args.backgrounds, args.without_held_out)
+    if args.max_things > MAX_THINGS:
+        parser.error(f"expected --max-things up to {MAX_THINGS}, got {args.max_things}")
+    pairs = choose_pairs(args.words, args.without_held_out)
+    make_shapes(
+        args.out,
+        args.seed,
+        args.num_images,
+        args.backgrounds,
+        pairs,
+        args.side,
+        args.max_things,
+    )
     print(f"wrote {args.num_images} pictures to {args.out}")
 
 

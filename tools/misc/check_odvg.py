@@ -23,19 +23,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from tqdm import tqdm
 
 from glip.apis.cli import positive_int, run
+from glip.datasets.converters.image_files import image_size
+from glip.datasets.images import ImageReadError
 from glip.datasets.odvg.index import BadLines
 from glip.datasets.odvg.lines import boxes_of
 from glip.datasets.odvg.problems import Problem, find_problems
 from glip.datasets.odvg.sources import Record, expand, is_shard, read_range, records
 from glip.datasets.odvg.writing import read_label_map
 from glip.engine.whole_files import write_whole
-
-#: EXIF's orientation, and those of its values where width and height change places.
-_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -108,16 +106,18 @@ class Checker:
         name = record.line["filename"]
         try:
             if record.image is not None:
-                width, height = upright_size(io.BytesIO(read_range(path, *record.image)))
+                content = io.BytesIO(read_range(path, *record.image))
+                height, width = image_size(content, name=name)
             elif self.images is not None:
-                width, height = upright_size(self.images / name)
+                with open(self.images / name, "rb") as file:
+                    height, width = image_size(file, name=name)
             else:
                 return
         except FileNotFoundError:
             yield Problem("there is no such picture", f"{self.images / name}")
             return
-        except Exception as error:  # Pillow raises all sorts for damaged files
-            yield Problem("the picture cannot be read", f"{name}: {type(error).__name__}: {error}")
+        except (ImageReadError, OSError) as error:
+            yield Problem("the picture cannot be read", str(error))
             return
         said = (record.line["width"], record.line["height"])
         if (width, height) != said:
@@ -137,13 +137,6 @@ class Checker:
             self.counts["phrases"] += len(regions)
             self.counts["boxes of grounding lines"] += sum(len(boxes_of(each)) for each in regions)
             self.counts["phrases with scores"] += sum("score" in each for each in regions)
-
-
-def upright_size(source: Path | io.BytesIO) -> tuple[int, int]:
-    """Width and height of a picture in pixels as the data sets here read it, from its head."""
-    with Image.open(source) as image:
-        turned = image.getexif().get(_ORIENTATION) in _TURNED
-        return (image.height, image.width) if turned else image.size
 
 
 def check_files(args: argparse.Namespace) -> tuple[Checker, BadLines, int]:

@@ -19,7 +19,6 @@ from glip.datasets.annotation_file import AnnotationFileError, check_exists
 from glip.datasets.converters.image_files import ImageFolder
 from glip.datasets.converters.report import Report
 from glip.datasets.images import ImageReadError
-from glip.datasets.odvg.lines import check_line
 from glip.datasets.odvg.writing import LineWriter
 
 _PICTURES = (".jpg", ".jpeg", ".png", ".webp")
@@ -28,17 +27,13 @@ _PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 class PairWriter(LineWriter):
     """Write pairs as :class:`LineWriter` writes lines: whole, and named when all are there."""
 
-    def write(self, line: dict[str, Any]) -> None:
-        """Write one pair.
+    def check(self, line: dict[str, Any]) -> None:
+        """See to it that a pair could become a grounding line.
 
         Raises:
-            OdvgLineError: it would make no grounding line; nothing of it is written.
+            OdvgLineError: it could not.
         """
-        check_line({**line, "grounding": dict(caption=line["caption"], regions=[])})
-        content = json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-        if self._file.write(content) != len(content):
-            raise OSError(f"'{self.part}' could not take a whole line; the disk may be full.")
-        self.lines += 1
+        super().check({**line, "grounding": dict(caption=line["caption"], regions=[])})
 
 
 class Captioned(NamedTuple):

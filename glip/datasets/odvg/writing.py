@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -44,7 +44,7 @@ class LineWriter:
         if self.path.exists() and not self.overwrite:
             raise DataError(
                 f"'{self.path}' exists already; name another file, or say that it may be "
-                "overwritten."
+                "overwritten (--overwrite)."
             )
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # Without a buffer a line is one write, which a kill does not cut in half.
@@ -57,12 +57,19 @@ class LineWriter:
         Raises:
             OdvgLineError: it is not as the format says; nothing of it is written.
         """
-        check_line(line)
-        text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
-        content = text.encode("utf-8", "backslashreplace") + b"\n"
+        self.check(line)
+        content = to_bytes(line)
         if self._file.write(content) != len(content):
             raise OSError(f"'{self.part}' could not take a whole line; the disk may be full.")
         self.lines += 1
+
+    def check(self, line: dict[str, Any]) -> None:
+        """See to it that a line is one.
+
+        Raises:
+            OdvgLineError: it is not.
+        """
+        check_line(line)
 
     def __exit__(
         self,
@@ -73,6 +80,12 @@ class LineWriter:
         self._file.close()
         if kind is None:
             _finish(self.part, self.path)
+
+
+def to_bytes(line: Mapping[str, Any]) -> bytes:
+    """A JSON object as a line; half of a surrogate pair, which UTF-8 cannot hold, as an escape."""
+    text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def write_label_map(path: str | Path, names: Sequence[str]) -> None:

@@ -2,13 +2,25 @@
 
 from .captions import Phrase, all_words, class_name, write_caption
 from .painting import load_backgrounds, paint
-from .scenes import COLORS, HELD_OUT, PAIRS, SHAPES, Scene, Thing, draw_scene
+from .scenes import (
+    COLORS,
+    HELD_OUT,
+    MAX_THINGS,
+    PAIRS,
+    SHAPES,
+    SIDE,
+    Scene,
+    Thing,
+    draw_scene,
+)
 
 __all__ = [
     "COLORS",
     "HELD_OUT",
+    "MAX_THINGS",
     "PAIRS",
     "SHAPES",
+    "SIDE",
     "Phrase",
     "Scene",
     "Thing",

@@ -31,10 +31,14 @@ HELD_OUT = tuple(
     (color, SHAPES[(3 * number + 1) % len(SHAPES)]) for number, color in enumerate(COLORS)
 )
 
-#: Widths and heights of pictures.
-PICTURE_SIZES = ((192, 192), (192, 160), (160, 192), (192, 144), (144, 192))
+#: Longer side of pictures in pixels, if no other is wanted.
+SIDE = 192
+#: Widths and heights of pictures as shares of it.
+FORMATS = ((1, 1), (1, 5 / 6), (5 / 6, 1), (1, 3 / 4), (3 / 4, 1))
 #: How often a picture has one, two, three, ... things.
 _COUNTS = (6, 8, 10, 14, 16, 16, 14, 8, 5, 3)
+#: So many at most, if no other number is wanted.
+MAX_THINGS = len(_COUNTS)
 #: A thing may hide at most this share of another one.
 _HIDDEN = 0.35
 
@@ -73,16 +77,25 @@ class Scene:
     things: tuple[Thing, ...]
 
 
-def draw_scene(rng: random.Random, pairs: tuple[tuple[str, str], ...] = PAIRS) -> Scene:
-    """Draw a scene of one to ten things.
+def draw_scene(
+    rng: random.Random,
+    pairs: tuple[tuple[str, str], ...] = PAIRS,
+    *,
+    side: int = SIDE,
+    max_things: int = MAX_THINGS,
+) -> Scene:
+    """Draw a scene of one thing or more.
 
     Args:
         rng: the source of chance.
         pairs: the colours and shapes that may occur.
+        side: longer side of the picture, pixels; things keep their sizes.
+        max_things: from 1 to ten.
     """
-    width, height = rng.choice(PICTURE_SIZES)
+    width, height = (round(side * share) for share in rng.choice(FORMATS))
     things: list[Thing] = []
-    for _ in range(rng.choices(range(1, len(_COUNTS) + 1), _COUNTS)[0]):
+    counts = _COUNTS[:max_things]
+    for _ in range(rng.choices(range(1, len(counts) + 1), counts)[0]):
         # Pairs come in twos and threes now and then, for captions that count.
         repeated = bool(things) and rng.random() < 0.3
         color, shape = rng.choice(things).pair if repeated else rng.choice(pairs)
