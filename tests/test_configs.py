@@ -13,8 +13,8 @@ from glip.apis.evaluation import build_evaluator
 from glip.registry import DATASETS
 
 ROOT = glip.config.config_root() / "glip"
-#: The pre-training configs are no tasks; see tests/test_tools/test_pretrain_configs.py.
-OTHERS = ("_templates", "pretrain")
+#: Configs to train, which are no tasks; see tests/test_tools/test_pretrain*.py.
+OTHERS = ("_templates", "experiment", "pretrain")
 TASKS = sorted(path.stem for path in ROOT.glob("*/*.py") if path.parent.name not in OTHERS)
 MODELS = {
     "t_a": "glip_atss_swin-t_a_fpn_dyhead_pretrain_obj365",

@@ -96,7 +96,7 @@ def test_pictures(tmp_path, capsys):
     check(path, "--images", folder)
     printed = capsys.readouterr().out
     assert f"line 2: there is no such picture ({folder}/00001.png)" in printed
-    assert "line 3: the picture cannot be read (cannot read 00002.png: UnidentifiedImageError" in printed
+    assert "line 3: the picture cannot be read (cannot read 00002.png: Unidentified" in printed
     assert "line 5: the picture has another size (00004.png is 61 x 40, and the line" in printed
     assert "bad lines: 3" in printed
 

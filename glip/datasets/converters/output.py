@@ -30,13 +30,7 @@ def write_detection(
         extra: more keys of the line.
         report: where to count.
     """
-    line = detection_line(
-        filename=image.file_name,
-        height=image.height,
-        width=image.width,
-        instances=instances,
-        extra=extra,
-    )
+    line = detection_line(**_facts(image), instances=instances, extra=extra)
     counts = {"image": 1, "empty image": int(not instances), "box": len(instances)}
     report.write(writer, line, counts)
 
@@ -59,16 +53,14 @@ def write_grounding(
         extra: more keys of the line.
         report: where to count.
     """
-    line = grounding_line(
-        filename=image.file_name,
-        height=image.height,
-        width=image.width,
-        caption=caption,
-        regions=regions,
-        extra=extra,
-    )
+    line = grounding_line(**_facts(image), caption=caption, regions=regions, extra=extra)
     boxes = sum(len(region.boxes) for region in regions)
     report.write(writer, line, {"caption": 1, "phrase": len(regions), "box": boxes})
+
+
+def _facts(image: SourceImage) -> dict[str, Any]:
+    """What every line says of its image."""
+    return dict(filename=image.file_name, height=image.height, width=image.width)
 
 
 def label_map_path(out: Path) -> Path:

@@ -1,0 +1,121 @@
+# (a) of the experiment of docs/pretrain.md, the paper's two claims at a size that a CPU core trains
+# in minutes: detection data only.
+# tools/misc/pretraining_experiment.py makes the data and trains all three.
+_base_ = "../glip_nano_shapes.py"
+
+data_root = "data/experiment/"
+lang_model_name = data_root + "detection/vocabulary"
+
+# What the detection data show and name; captions and the tests have three words more.
+known_colors = ("red", "yellow", "green", "blue")
+known_shapes = ("circle", "square", "star", "cross")
+colors = (*known_colors, "pink")
+shapes = (*known_shapes, "heart", "moon")
+new_words = ("pink", "heart", "moon")
+known = tuple(color + " " + shape for color in known_colors for shape in known_shapes)
+classes = tuple(color + " " + shape for color in colors for shape in shapes)
+new = tuple(name for name in classes if name not in known)
+
+model = dict(language_model=dict(name=lang_model_name))
+
+train_pipeline = [
+    dict(step, tokenizer_name=lang_model_name) if step["type"] == "RandomSamplingNegPos" else step
+    for step in _base_.train_pipeline
+]
+# A third larger than in training, as in the base.
+test_pipeline = [
+    dict(step, scale=(170, 170)) if step["type"] == "FixScaleResize" else step
+    for step in _base_.test_pipeline
+]
+
+lines = dict(
+    type="ODVGDataset",
+    data_root=data_root,
+    ann_file="detection/detection.jsonl",
+    label_map_file="detection/detection_label_map.json",
+    data_prefix=dict(img="detection/images/"),
+    pipeline=train_pipeline,
+)
+color_lines = dict(
+    lines,
+    ann_file="detection/colors.jsonl",
+    label_map_file="detection/colors_label_map.json",
+)
+shape_lines = dict(
+    lines,
+    ann_file="detection/shapes.jsonl",
+    label_map_file="detection/shapes_label_map.json",
+)
+max_iters = 2000
+train_dataloader = dict(
+    sampler=dict(
+        _delete_=True,
+        type="WeightedConcatSampler",
+        weights=[2, 1, 1],
+        epoch_length=8 * max_iters,
+    ),
+    dataset=dict(_delete_=True, type="ConcatDataset", datasets=[lines, color_lines, shape_lines]),
+)
+val_dataloader = None
+val_evaluator = None
+val_cfg = None
+
+names = dict(
+    type="CocoDataset",
+    data_root=data_root,
+    ann_file="test/annotations/detection.json",
+    data_prefix=dict(img="test/images/"),
+    metainfo=dict(classes=classes),
+    test_mode=True,
+    pipeline=test_pipeline,
+)
+captions = dict(
+    type="Flickr30kDataset",
+    data_root=data_root,
+    ann_file="test/annotations/grounding.json",
+    data_prefix=dict(img="test/images/"),
+    test_mode=True,
+    pipeline=test_pipeline,
+)
+test_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type="ConcatDataset",
+        datasets=[
+            names,
+            dict(
+                names,
+                ann_file="test/annotations/colors.json",
+                metainfo=dict(classes=colors),
+            ),
+            dict(
+                names,
+                ann_file="test/annotations/shapes.json",
+                metainfo=dict(classes=shapes),
+            ),
+            dict(
+                captions,
+                ann_file="test_known/annotations/grounding.json",
+                data_prefix=dict(img="test_known/images/"),
+            ),
+            captions,
+        ],
+    )
+)
+test_evaluator = dict(
+    dataset_prefixes=["pairs", "colors", "shapes", "known_captions", "captions"],
+    metrics=[
+        dict(type="CocoMetric", class_groups=dict(known=known, new=new)),
+        dict(type="CocoMetric", class_groups=dict(known=known_colors, new=("pink",))),
+        dict(type="CocoMetric", class_groups=dict(known=known_shapes, new=("heart", "moon"))),
+        dict(type="Flickr30kMetric"),
+        dict(type="Flickr30kMetric"),
+    ],
+)
+
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
+param_scheduler = [
+    dict(type="LinearLR", start_factor=0.001, by_epoch=False, begin=0, end=200),
+    dict(type="CosineAnnealingLR", by_epoch=False, begin=200, end=max_iters, eta_min=1e-5),
+]
