@@ -27,6 +27,7 @@ from .accumulation import restore_gradients
 from .checkpoint_hook import last_checkpoint
 from .errors import TrainingError
 from .invalid_loss_hook import InvalidLossHook
+from .printed_config import PrintedConfig
 from .train_loops import EpochBasedTrainLoop, IterBasedTrainLoop
 from .whole_files import replace
 
@@ -45,6 +46,11 @@ class GLIPRunner(Runner):
     Several processes (``torchrun``) also run without a GPU; they then talk through gloo, whatever
     ``env_cfg.dist_cfg`` says.
     """
+
+    @classmethod
+    def from_cfg(cls, cfg: Config) -> GLIPRunner:
+        """Build a runner of a config, which is copied."""
+        return super().from_cfg(PrintedConfig.of(cfg))
 
     def setup_env(self, env_cfg: dict) -> None:
         """Set up processes and their communication.

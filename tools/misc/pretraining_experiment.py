@@ -20,11 +20,13 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import shlex
 import statistics
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from glip.apis import SetupError, load_config
@@ -82,7 +84,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         nargs="+",
         action=CfgOptions,
         default={},
-        help="override the configs of the trainings: key=value ...",
+        help="override all configs: key=value ...",
     )
     return parser.parse_args(argv)
 
@@ -101,7 +103,7 @@ class Experiment:
         for folder, (seed, with_new) in FOLDERS.items():
             number = self.args.num_test if "test" in folder else self.args.num_images
             words = [*known, *cfg.new_words] if with_new else known
-            _run(
+            _call(
                 self.data / folder / "vocabulary/tokenizer_config.json",
                 "dataset_converters/make_shapes.py",
                 *(self.data / folder, "--seed", seed, "--num-images", number),
@@ -113,12 +115,13 @@ class Experiment:
 
     def _convert(self, tool: str, source: str, target: str) -> None:
         out = self.data / f"{target}.jsonl"
-        _run(out, f"dataset_converters/{tool}.py", self.data / source, out)
+        _call(out, f"dataset_converters/{tool}.py", self.data / source, out)
 
     def train(self, model: str, seed: int) -> Path:
         """Train a model, test it, and return its checkpoint."""
         work_dir = self.folder(model, seed)
         options = {"data_root": f"{self.data}/", **self.args.cfg_options}
+        tested = _options(options)
         if model == "pseudo-labels":
             options["train_dataloader.dataset.datasets.3.ann_file"] = str(
                 self.labels(seed).relative_to(self.data)
@@ -130,26 +133,27 @@ class Experiment:
             "train.py",
             *(_config(model), "--work-dir", work_dir, "--seed", seed),
             *(["--resume"] if last_checkpoint(work_dir) else []),
-            *("--cfg-options", *(f"{key}={value}" for key, value in options.items())),
+            *_options(options),
         )
         if not _numbers(work_dir):
             _run(
                 None,
                 "test.py",
                 *(_config(model), checkpoint, "--work-dir", work_dir / "test"),
-                *("--cfg-options", f"data_root={self.data}/"),
+                *tested,
             )
         return checkpoint
 
     def label(self, teacher: Path, seed: int) -> None:
         """Let a teacher draw boxes for the captions that have none."""
         pairs = self.data / "pairs"
+        vocabulary = {"lang_model_name": f"{self.data}/detection/vocabulary"}
         _run(
             self.labels(seed),
             "pseudo_label.py",
             *(_config("captions"), teacher, pairs / "annotations/pairs.jsonl", self.labels(seed)),
             *("--images", pairs / "images", "--score-thr", self.args.score_thr),
-            *("--cfg-options", f"lang_model_name={self.data}/detection/vocabulary"),
+            *_options({**vocabulary, **self.args.cfg_options}),
         )
 
     def labels(self, seed: int) -> Path:
@@ -178,19 +182,38 @@ def _config(model: str) -> str:
     return f"glip_nano_shapes_{model}"
 
 
+def _options(options: Mapping[str, object]) -> list[str]:
+    return ["--cfg-options", *(f"{key}={value}" for key, value in options.items())]
+
+
+def _command(product: Path | None, tool: str, *args: object) -> list[str]:
+    """Say what runs next: the tool and its arguments; nothing if what it makes is there."""
+    if product is not None and product.exists():
+        return []
+    command = [str(TOOLS / tool), *map(str, args)]
+    print("+", shlex.join(["python", *command]), flush=True)
+    return command
+
+
+def _call(product: Path, tool: str, *args: object) -> None:
+    """Run a small tool, here."""
+    if command := _command(product, tool, *args):
+        spec = importlib.util.spec_from_file_location(Path(tool).stem, command[0])
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        module.main(command[1:])
+
+
 def _run(product: Path | None, tool: str, *args: object) -> None:
-    """Run a tool, unless what it makes is there.
+    """Run a tool in a process of its own.
 
     Raises:
         SetupError: it failed; what it said stands above.
     """
-    if product is not None and product.exists():
-        return
-    command = [sys.executable, str(TOOLS / tool), *map(str, args)]
-    print("+", shlex.join(["python", *command[1:]]), flush=True)
-    code = subprocess.run(command, check=False).returncode
-    if code:
-        raise SetupError(f"{tool} ended with {code}: mend what it says above, and start again")
+    if command := _command(product, tool, *args):
+        code = subprocess.run([sys.executable, *command], check=False).returncode
+        if code:
+            raise SetupError(f"{tool} ended with {code}: mend what it says above, and start again")
 
 
 def _numbers(work_dir: Path) -> dict[str, float]:

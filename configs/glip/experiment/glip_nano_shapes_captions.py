@@ -1,5 +1,5 @@
-# (b): half of the pictures are detection data, as in (a), half have captions with boxes, whose words
-# are more than the names of the detection data.
+# (b): half of the pictures are detection data, as in (a), half have captions with boxes, with more
+# words than the names of the detection data.
 _base_ = "./glip_nano_shapes_detection.py"
 
 caption_lines = dict(
