@@ -48,9 +48,9 @@ class GLIPRunner(Runner):
     """
 
     @classmethod
-    def from_cfg(cls, cfg: Config) -> GLIPRunner:
+    def from_cfg(cls, cfg: Config | dict) -> GLIPRunner:
         """Build a runner of a config, which is copied."""
-        return super().from_cfg(PrintedConfig.of(cfg))
+        return super().from_cfg(PrintedConfig.of(cfg if isinstance(cfg, Config) else Config(cfg)))
 
     def setup_env(self, env_cfg: dict) -> None:
         """Set up processes and their communication.

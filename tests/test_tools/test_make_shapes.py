@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from glip.apis import SetupError
@@ -45,7 +46,7 @@ def test_held_out_pairs_are_left_out(tmp_path):
 
 def test_words_sizes_and_numbers_can_be_chosen(tmp_path):
     words = ["red", "pink", "star", "moon"]
-    options = ["--words", *words, "--side", "96", "--max-things", "2", "--num-images", "30"]
+    options = ["--words", *words, "--side", "128", "--max-things", "2", "--num-images", "30"]
     tool(TOOL).main([str(tmp_path), *options])
     names = {}
     for file in ("detection", "colors", "shapes"):
@@ -54,12 +55,15 @@ def test_words_sizes_and_numbers_can_be_chosen(tmp_path):
         assert {each["category_id"] for each in content["annotations"]} == set(
             range(1, len(names[file]) + 1)
         )
+        for each in content["annotations"]:
+            assert min(each["bbox"]) >= 0
+            assert max(np.add(each["bbox"][:2], each["bbox"][2:])) <= 128
         images = [each["image_id"] for each in content["annotations"]]
         assert max(map(images.count, images)) == 2
     assert names["colors"] == ["red", "pink"]
     assert names["shapes"] == ["star", "moon"]
     assert names["detection"] == ["red star", "red moon", "pink star", "pink moon"]
-    assert {max(each["width"], each["height"]) for each in content["images"]} == {96}
+    assert {max(each["width"], each["height"]) for each in content["images"]} == {128}
     text = (tmp_path / "annotations/pairs.jsonl").read_text()
     assert not any(word in text for word in ("blue", "green", "circle", "square"))
 
@@ -81,6 +85,13 @@ def test_pairs_are_pictures_and_captions(made):
 def test_words_that_make_no_pair(tmp_path, options, message):
     with pytest.raises(SetupError, match=message):
         tool(TOOL).main([str(tmp_path / "out"), *options])
+
+
+@pytest.mark.parametrize("option", [("--side", "127"), ("--max-things", "11")])
+def test_numbers_out_of_range(tmp_path, option, capsys):
+    with pytest.raises(SystemExit):
+        tool(TOOL).main([str(tmp_path / "out"), *option])
+    assert f"expected {option[0]}" in capsys.readouterr().err
 
 
 def test_data_sets_read_them(made):

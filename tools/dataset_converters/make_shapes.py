@@ -39,6 +39,7 @@ from glip.testing.shapes import (
     COLORS,
     HELD_OUT,
     MAX_THINGS,
+    MIN_SIDE,
     PAIRS,
     SHAPES,
     SIDE,
@@ -215,7 +216,10 @@ def main(argv: list[str] | None = None) -> None:
         help="colours and shapes that may occur; by default all: %(default)s",
     )
     parser.add_argument(
-        "--side", type=positive_int, default=SIDE, help="longer side of pictures, pixels"
+        "--side",
+        type=positive_int,
+        default=SIDE,
+        help="longer side of pictures, pixels; default: %(default)s",
     )
     parser.add_argument(
         "--max-things",
@@ -229,6 +233,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if args.max_things > MAX_THINGS:
         parser.error(f"expected --max-things up to {MAX_THINGS}, got {args.max_things}")
+    if args.side < MIN_SIDE:
+        parser.error(f"expected --side of {MIN_SIDE} or more, got {args.side}")
     pairs = choose_pairs(args.words, args.without_held_out)
     make_shapes(
         args.out,

@@ -33,6 +33,8 @@ HELD_OUT = tuple(
 
 #: Longer side of pictures in pixels, if no other is wanted.
 SIDE = 192
+#: At least so long, that the largest shapes have room in the narrowest pictures.
+MIN_SIDE = 128
 #: Widths and heights of pictures as shares of it.
 FORMATS = ((1, 1), (1, 5 / 6), (5 / 6, 1), (1, 3 / 4), (3 / 4, 1))
 #: How often a picture has one, two, three, ... things.
@@ -89,7 +91,7 @@ def draw_scene(
     Args:
         rng: the source of chance.
         pairs: the colours and shapes that may occur.
-        side: longer side of the picture, pixels; things keep their sizes.
+        side: longer side of the picture, pixels, :data:`MIN_SIDE` or more; things keep their sizes.
         max_things: from 1 to ten.
     """
     width, height = (round(side * share) for share in rng.choice(FORMATS))
