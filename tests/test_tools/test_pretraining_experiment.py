@@ -70,7 +70,7 @@ def test_the_whole_experiment(experiment, tmp_path):
     assert [row.split(" | ")[0] for row in table.splitlines()[2:]] == [
         *("| detection", "| captions", "| pseudo-labels"),
     ]
-    labels = (data / "pairs/labels_work_0.jsonl").read_text().splitlines()
+    labels = (work / "labels_0.jsonl").read_text().splitlines()
     assert json.loads(labels[0])["grounding"]["regions"]
     with open(data / "detection/detection.jsonl") as lines:
         assert not any(word in lines.read() for word in ("pink", "heart", "moon"))

@@ -1,4 +1,4 @@
-r"""Show the paper's two claims on generated pictures, with a model that two CPU cores train.
+r"""Show the paper's two claims on generated pictures, with a model that a CPU core trains.
 
 For each seed three models are trained, each from nothing and for as many steps:
 
@@ -121,11 +121,7 @@ class Experiment:
         """Train a model, test it, and return its checkpoint."""
         work_dir = self.folder(model, seed)
         options = {"data_root": f"{self.data}/", **self.args.cfg_options}
-        tested = _options(options)
-        if model == "pseudo-labels":
-            options["train_dataloader.dataset.datasets.3.ann_file"] = str(
-                self.labels(seed).relative_to(self.data)
-            )
+        labels = {"train_dataloader.dataset.datasets.3.ann_file": self.labels(seed).resolve()}
         steps = load_config(_config(model), options).train_cfg.max_iters
         checkpoint = work_dir / f"iter_{steps}.pth"
         _run(
@@ -133,14 +129,14 @@ class Experiment:
             "train.py",
             *(_config(model), "--work-dir", work_dir, "--seed", seed),
             *(["--resume"] if last_checkpoint(work_dir) else []),
-            *_options(options),
+            *_options({**options, **(labels if model == "pseudo-labels" else {})}),
         )
         if not _numbers(work_dir):
             _run(
                 None,
                 "test.py",
                 *(_config(model), checkpoint, "--work-dir", work_dir / "test"),
-                *tested,
+                *_options(options),
             )
         return checkpoint
 
@@ -158,7 +154,7 @@ class Experiment:
 
     def labels(self, seed: int) -> Path:
         """The lines that a seed's teacher writes."""
-        return self.data / "pairs" / f"labels_{self.args.work_dir.name}_{seed}.jsonl"
+        return self.args.work_dir / f"labels_{seed}.jsonl"
 
     def folder(self, model: str, seed: int) -> Path:
         """The working folder of a training."""

@@ -60,44 +60,19 @@ val_dataloader = None
 val_evaluator = None
 val_cfg = None
 
-names = dict(
-    type="CocoDataset",
-    data_root=data_root,
-    ann_file="test/annotations/detection.json",
-    data_prefix=dict(img="test/images/"),
-    metainfo=dict(classes=classes),
-    test_mode=True,
-    pipeline=test_pipeline,
-)
-captions = dict(
-    type="Flickr30kDataset",
-    data_root=data_root,
-    ann_file="test/annotations/grounding.json",
-    data_prefix=dict(img="test/images/"),
-    test_mode=True,
-    pipeline=test_pipeline,
-)
+# The two data sets of the base, on other pictures.
+tested = dict(data_root=data_root + "test/", pipeline=test_pipeline)
+names = dict(_base_.test_dataloader.dataset.datasets[0], **tested, metainfo=dict(classes=classes))
+captions = dict(_base_.test_dataloader.dataset.datasets[1], **tested)
 test_dataloader = dict(
     dataset=dict(
         _delete_=True,
         type="ConcatDataset",
         datasets=[
             names,
-            dict(
-                names,
-                ann_file="test/annotations/colors.json",
-                metainfo=dict(classes=colors),
-            ),
-            dict(
-                names,
-                ann_file="test/annotations/shapes.json",
-                metainfo=dict(classes=shapes),
-            ),
-            dict(
-                captions,
-                ann_file="test_known/annotations/grounding.json",
-                data_prefix=dict(img="test_known/images/"),
-            ),
+            dict(names, ann_file="annotations/colors.json", metainfo=dict(classes=colors)),
+            dict(names, ann_file="annotations/shapes.json", metainfo=dict(classes=shapes)),
+            dict(captions, data_root=data_root + "test_known/"),
             captions,
         ],
     )

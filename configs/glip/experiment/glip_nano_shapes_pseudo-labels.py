@@ -1,15 +1,12 @@
 # (c): as (b), but a teacher, trained as (b), drew the boxes of its captions, which are of other
 # pictures. They are all that it sees of the new words.
-_base_ = "./glip_nano_shapes_detection.py"
+_base_ = "./glip_nano_shapes_captions.py"
 
 pseudo_lines = dict(
-    type="ODVGDataset",
-    data_root=_base_.data_root,
+    _base_.caption_lines,
     ann_file="pairs/labels.jsonl",
     data_prefix=dict(img="pairs/images/"),
-    pipeline=_base_.train_pipeline,
 )
 train_dataloader = dict(
-    sampler=dict(weights=[2, 1, 1, 4]),
-    dataset=dict(datasets=[*_base_.train_dataloader.dataset.datasets, pseudo_lines]),
+    dataset=dict(datasets=[*_base_.train_dataloader.dataset.datasets[:-1], pseudo_lines])
 )
