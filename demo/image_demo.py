@@ -25,10 +25,10 @@ import json
 from pathlib import Path
 
 from glip.apis import DetInferencer, init_detector
-from glip.apis.cli import CfgOptions, add_speed_options, positive_int, run
-from glip.datasets.images import ImageReadError
+from glip.cli.common import CfgOptions, add_speed_options, positive_int, run
 from glip.models.compiling import compile_model
-from glip.text import Prompt, PromptError, parse_prompt
+from glip.text import Prompt, parse_prompt
+from glip.utils.errors import ImageReadError, PromptError
 
 #: Config and checkpoint of the model that is used by default.
 SMALL_MODEL = ("glip_nano_shapes", Path(__file__).parent / "glip_nano_shapes.safetensors")
@@ -59,7 +59,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         "-1 for the caption as a whole",
     )
     parser.add_argument(
-        "--chunker",
+        "--np_extractor",
         choices=("rules", "spacy"),
         default="rules",
         help="with --caption: what finds the noun phrases",
@@ -114,7 +114,7 @@ def read_prompt(args: argparse.Namespace) -> Prompt:
                 f"{args.tokens_positive!r}"
             )
         return parse_prompt(args.caption, tokens_positive=spans)
-    return Prompt.from_caption(args.caption, chunker=args.chunker)
+    return Prompt.from_caption(args.caption, np_extractor=args.np_extractor)
 
 
 def main(argv: list[str] | None = None) -> None:

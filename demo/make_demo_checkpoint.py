@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from mmengine.registry import DefaultScope
 
-from glip.apis.cli import run
 from glip.checkpoint import convert, find_state_dict, write_checkpoint
+from glip.cli.common import run
 from glip.config import get_config
 from glip.registry import MODELS
 from glip.testing import draw_state_dict

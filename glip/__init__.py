@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 
-from .version import __version__
+from glip.version import __version__
 
 if find_spec("mmcv") is None:
     raise ImportError(
@@ -12,7 +12,7 @@ if find_spec("mmcv") is None:
         "never both at once."
     )
 
-from .config import get_config, list_configs
-from .registry import MODELS
+from glip.config import get_config, list_configs
+from glip.registry import MODELS
 
 __all__ = ["MODELS", "__version__", "get_config", "list_configs"]

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from demo import image_demo
-from glip.apis.cli import run
+from glip.cli.common import run
 from glip.text import load_vocabulary
 
 ROOT = Path(__file__).parents[1]
@@ -108,7 +108,7 @@ def test_texts(demo, texts, names):
     ("options", "names"),
     [
         ([], {"red bench", "car"}),
-        (["--chunker", "rules"], {"red bench", "car"}),
+        (["--np_extractor", "rules"], {"red bench", "car"}),
         (["--tokens-positive", "[[[6, 11]], [[29, 32]]]"], {"bench", "car"}),
         (["--tokens-positive", "[[[2, 5], [6, 11]]]"], {"red bench"}),
         (["--tokens-positive", "-1"], {"A red bench stands next to a car."}),

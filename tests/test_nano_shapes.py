@@ -12,8 +12,7 @@ import torch
 from demo import image_demo
 from glip.apis import DetInferencer
 from glip.checkpoint import read_checkpoint
-
-from .test_tools.commands import command, numbers_of, tool
+from tests.test_tools.commands import command, numbers_of, tool
 
 ROOT = Path(__file__).parents[1]
 CHECKPOINT = ROOT / "demo" / "glip_nano_shapes.safetensors"

@@ -10,8 +10,7 @@ import torch
 from mmengine.config import Config
 
 from glip.testing import tiny_config
-
-from .test_tools.commands import tool
+from tests.test_tools.commands import tool
 
 ROOT = Path(__file__).parents[1]
 

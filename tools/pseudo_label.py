@@ -34,22 +34,23 @@ import torch
 from mmengine.config import Config
 from tqdm import tqdm
 
-from glip.apis import SetupError, load_config
-from glip.apis.cli import CfgOptions, positive_int, run
+from glip.apis import load_config
+from glip.apis.build import build_detector, default_device
 from glip.apis.inference import find_test_pipeline
-from glip.apis.setup import build_detector, default_device
-from glip.self_training import (
+from glip.cli.common import CfgOptions, positive_int, run
+from glip.labeling import (
+    Labeler,
     Output,
     Pairs,
     Shard,
-    Teacher,
     join_shards,
     label_pairs,
     open_pairs,
     write_report,
 )
-from glip.self_training.shards import LAUNCHERS
+from glip.labeling.shards import LAUNCHERS
 from glip.text.noun_phrases import CHUNKERS, find_noun_phrases
+from glip.utils.errors import ConfigError
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -74,7 +75,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         "--keep-empty", action="store_true", help="write captions without a kept box, too"
     )
     parser.add_argument(
-        "--chunker", choices=CHUNKERS, default="rules", help="what finds the noun phrases"
+        "--np_extractor", choices=CHUNKERS, default="rules", help="what finds the noun phrases"
     )
     parser.add_argument("--batch-size", type=positive_int, default=4, help="pictures at a time")
     parser.add_argument("--num-workers", type=int, default=2, help="processes that read pictures")
@@ -107,17 +108,17 @@ def find_settings(args: argparse.Namespace, cfg: Config, pairs: Pairs) -> dict[s
     """Return what must not change in the middle of the work, by name.
 
     Raises:
-        SetupError: the config has no model or pipeline.
+        ConfigError: the config has no model or pipeline.
         OSError: the checkpoint cannot be read.
     """
     if "model" not in cfg:
-        raise SetupError(f"{args.config} has no `model`: expected a config of a GLIP")
+        raise ConfigError(f"{args.config} has no `model`: expected a config of a GLIP")
     config = f"{cfg.model}\n{find_test_pipeline(cfg)}"
     return {
         "config": hashlib.sha256(config.encode()).hexdigest(),
         "checkpoint": _digest(args.checkpoint),
         "pairs": pairs.digest,
-        "chunker": args.chunker,
+        "np_extractor": args.np_extractor,
         "score_thr": args.score_thr,
         "max_boxes_per_phrase": args.max_boxes_per_phrase,
         "keep_empty": args.keep_empty,
@@ -136,16 +137,16 @@ def _digest(checkpoint: str) -> str:
     return digest.hexdigest()
 
 
-def check_chunker(chunker: str) -> None:
-    """See to it that the chunker is installed.
+def check_np_extractor(np_extractor: str) -> None:
+    """See to it that the np_extractor is installed.
 
     Raises:
-        SetupError: it is not.
+        ConfigError: it is not.
     """
     try:
-        find_noun_phrases("A check.", chunker)
+        find_noun_phrases("A check.", np_extractor)
     except ImportError as error:
-        raise SetupError(str(error)) from error
+        raise ConfigError(str(error)) from error
 
 
 def find_device(shard: Shard) -> str:
@@ -159,7 +160,7 @@ def label(args: argparse.Namespace, cfg: Config, pairs: Pairs, shard: Shard, out
     """Do what is left of the work."""
     blocks = shard.blocks(len(pairs), args.batch_size)
     model = build_detector(cfg, args.checkpoint, args.device or find_device(shard))
-    teacher = Teacher(
+    teacher = Labeler(
         model,
         score_thr=args.score_thr,
         max_boxes_per_phrase=args.max_boxes_per_phrase,
@@ -167,14 +168,16 @@ def label(args: argparse.Namespace, cfg: Config, pairs: Pairs, shard: Shard, out
     )
     todo = blocks[out.done :]
     bar = tqdm(
-        desc="Labelling",
+        desc="Labeling",
         unit="picture",
         initial=sum(map(len, blocks[: out.done])),
         total=sum(map(len, blocks)),
         disable=shard.local > 0,
         dynamic_ncols=True,
     )
-    found = label_pairs(teacher, pairs, todo, chunker=args.chunker, num_workers=args.num_workers)
+    found = label_pairs(
+        teacher, pairs, todo, np_extractor=args.np_extractor, num_workers=args.num_workers
+    )
     with bar:
         for block, labels in zip(todo, found, strict=True):
             out.add(labels.lines, labels.left_out, labels.tally)
@@ -187,7 +190,7 @@ def main(argv: list[str] | None = None) -> None:
     """Label; see the module's docstring."""
     args = parse_args(argv)
     cfg = load_config(args.config, args.cfg_options)
-    check_chunker(args.chunker)
+    check_np_extractor(args.np_extractor)
     launched = Shard.of_launcher(args.launcher) if args.launcher != "none" else None
     part = args.shard or launched
     shard = part or Shard()

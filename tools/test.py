@@ -20,18 +20,19 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.model import is_model_wrapper
 
-from glip.apis import SetupError, load_config
-from glip.apis.cli import (
+from glip.apis import load_config
+from glip.apis.evaluation import check_test_data, dataset_names, format_metrics
+from glip.cli.common import (
     add_run_options,
     add_speed_options,
     apply_run_options,
     parse_run_options,
     run,
 )
-from glip.apis.evaluation import check_test_data, dataset_names, format_metrics
-from glip.engine import GLIPRunner, OtherEvaluationError
+from glip.engine import GLIPRunner
 from glip.evaluation import DumpDetResults
 from glip.models.compiling import compile_model
+from glip.utils.errors import ConfigError, EvaluationMismatchError
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -57,11 +58,11 @@ def prepare_config(args: argparse.Namespace) -> Config:
     """Bring the command line's wishes into the config.
 
     Raises:
-        SetupError: ``--out`` ends in something else, or the config has nothing to test.
+        ConfigError: ``--out`` ends in something else, or the config has nothing to test.
         AnnotationFileError: the test data are absent.
     """
     if args.out and Path(args.out).suffix not in (".pkl", ".json"):
-        raise SetupError(f"expected --out to end in .pkl or .json, got {args.out!r}")
+        raise ConfigError(f"expected --out to end in .pkl or .json, got {args.out!r}")
     cfg = load_config(args.config, args.cfg_options)
     check_test_data(cfg)
     for name in ("val_dataloader", "val_evaluator", "val_cfg"):
@@ -102,8 +103,8 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
         compile_model(model.module if is_model_wrapper(model) else model)
     try:
         evaluator = runner.test_evaluator
-    except OtherEvaluationError as error:
-        raise SetupError(str(error)) from error
+    except EvaluationMismatchError as error:
+        raise ConfigError(str(error)) from error
     if args.out:
         evaluator.metrics.append(DumpDetResults(args.out))
     metrics = runner.test()

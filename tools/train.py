@@ -14,8 +14,8 @@ import argparse
 from mmengine.config import Config
 
 from glip.apis import load_config
-from glip.apis.cli import add_run_options, apply_run_options, parse_run_options, run
 from glip.apis.training import check_training, set_amp, set_auto_scale_lr, set_start
+from glip.cli.common import add_run_options, apply_run_options, parse_run_options, run
 from glip.engine import GLIPRunner
 
 
@@ -50,7 +50,7 @@ def prepare_config(args: argparse.Namespace) -> Config:
     """Bring the command line's wishes into the config.
 
     Raises:
-        SetupError: the config cannot be trained.
+        ConfigError: the config cannot be trained.
         AnnotationFileError: the data are absent.
         CheckpointError: the checkpoint to start from is absent.
     """

@@ -1,15 +1,16 @@
 """What users call: build a detector, detect in pictures."""
 
-from .det_inferencer import DetInferencer
-from .inference import inference_detector, init_detector
-from .predictor import Predictor
-from .setup import SetupError, UserError, apply_cfg_options, load_config
+from glip.apis.build import apply_cfg_options, load_config
+from glip.apis.det_inferencer import DetInferencer
+from glip.apis.inference import inference_detector, init_detector
+from glip.apis.predictor import Predictor
+from glip.utils.errors import USER_ERRORS, ConfigError
 
 __all__ = [
+    "USER_ERRORS",
+    "ConfigError",
     "DetInferencer",
     "Predictor",
-    "SetupError",
-    "UserError",
     "apply_cfg_options",
     "inference_detector",
     "init_detector",

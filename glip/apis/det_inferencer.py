@@ -18,15 +18,15 @@ from mmengine.dataset import Compose
 from rich.progress import track
 from torch import nn
 
-from glip.checkpoint import CheckpointError, read_checkpoint
+from glip.apis.build import build_detector, default_device, load_config
+from glip.apis.inference import Image, check_prompts, detect_batch, make_pipeline, prepare
+from glip.apis.prompting import Texts, prompts_for
+from glip.checkpoint import read_checkpoint
 from glip.config import find_weights, shipped_name
-from glip.datasets.images import ImageReadError, array_to_bgr, read_image
+from glip.datasets.images import array_to_bgr, read_image
 from glip.structures import DetDataSample
+from glip.utils.errors import CheckpointError, ImageReadError
 from glip.visualization import DetLocalVisualizer
-
-from .inference import Image, check_prompts, detect_batch, make_pipeline, prepare
-from .prompting import Texts, prompts_for
-from .setup import build_detector, default_device, load_config
 
 #: Endings of the files that are taken from a folder.
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"))

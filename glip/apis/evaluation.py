@@ -9,10 +9,11 @@ from mmengine.dataset.base_dataset import is_abs
 from mmengine.evaluator import Evaluator
 from mmengine.fileio import join_path
 
-from glip.apis.setup import SetupError, config_name
-from glip.datasets.annotation_file import AnnotationFileNotFoundError, check_exists
+from glip.apis.build import config_name
+from glip.datasets.annotation_file import check_exists
 from glip.evaluation.tables import format_table, table_of_data_sets
 from glip.registry import EVALUATOR
+from glip.utils.errors import AnnotationFileNotFoundError, ConfigError
 
 
 def check_test_data(cfg: Config) -> None:
@@ -23,12 +24,12 @@ def check_test_data(cfg: Config) -> None:
     :class:`~glip.datasets.wrappers.ConcatDataset`; here it counts only if all are.
 
     Raises:
-        SetupError: the config has no test data or nothing that scores.
+        ConfigError: the config has no test data or nothing that scores.
         AnnotationFileNotFoundError: an annotation file that is needed does not exist.
     """
     for name in ("test_dataloader", "test_evaluator"):
         if not cfg.get(name):
-            raise SetupError(f"{config_name(cfg)} has no {name}: there is nothing to evaluate")
+            raise ConfigError(f"{config_name(cfg)} has no {name}: there is nothing to evaluate")
     check_annotation_files(cfg.test_dataloader.get("dataset", {}))
 
 

@@ -15,12 +15,12 @@ from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
 from torch import nn
 
+from glip.apis.build import brief, build_detector, config_name, default_device, load_config
+from glip.apis.prompting import Texts, prompts_for
 from glip.registry import TRANSFORMS, build_part
 from glip.structures import DetDataSample
 from glip.text import Prompt
-
-from .prompting import Texts, prompts_for
-from .setup import SetupError, brief, build_detector, config_name, default_device, load_config
+from glip.utils.errors import ConfigError
 
 #: A picture: a path, an address, or a BGR array (H, W, 3) of values 0...255.
 Image = str | Path | np.ndarray
@@ -52,7 +52,7 @@ def init_detector(
     Raises:
         FileNotFoundError: there is no such config.
         CheckpointError: the checkpoint cannot be read safely or does not fit the config.
-        SetupError: the config has no GLIP, or the device is not there.
+        ConfigError: the config has no GLIP, or the device is not there.
         ValueError: another palette.
     """
     if palette != "none":
@@ -126,7 +126,7 @@ def make_pipeline(cfg: Config, *, from_array: bool) -> Compose:
         from_array: pictures are arrays rather than files.
 
     Raises:
-        SetupError: the config has no test pipeline, or one that cannot be built.
+        ConfigError: the config has no test pipeline, or one that cannot be built.
     """
     steps = find_test_pipeline(cfg)
     scope = cfg.get("default_scope", "glip")
@@ -145,7 +145,7 @@ def make_pipeline(cfg: Config, *, from_array: bool) -> Compose:
             try:
                 built.append(build_part(TRANSFORMS, step))
             except (KeyError, TypeError, ValueError) as error:
-                raise SetupError(
+                raise ConfigError(
                     f"the step {step['type']!r} of the test pipeline of {config_name(cfg)} cannot "
                     f"be built ({brief(error)}): expected the steps of a GLIP, as in configs/glip"
                 ) from error
@@ -156,7 +156,7 @@ def find_test_pipeline(cfg: Config) -> list[dict]:
     """Return a config's test pipeline.
 
     Raises:
-        SetupError: there is none.
+        ConfigError: there is none.
     """
     if "test_pipeline" in cfg:
         return list(cfg.test_pipeline)
@@ -165,7 +165,7 @@ def find_test_pipeline(cfg: Config) -> list[dict]:
         nested = dataset.get("datasets") or [dataset.get("dataset", {})]
         dataset = nested[0]
     if not dataset:
-        raise SetupError(
+        raise ConfigError(
             f"{config_name(cfg)} has no test pipeline: expected `test_pipeline` or "
             "`test_dataloader.dataset.pipeline`"
         )

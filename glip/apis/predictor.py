@@ -11,11 +11,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from glip.apis.inference import Image, make_pipeline, prepare
 from glip.structures import DetDataSample
 from glip.text import Prompt, parse_prompt
-
-from .inference import Image, make_pipeline, prepare
-from .setup import SetupError
+from glip.utils.errors import ConfigError
 
 
 class Predictor:
@@ -75,11 +74,11 @@ class Predictor:
             ``scores``, 0-based ``labels`` and ``label_names``, best first.
 
         Raises:
-            SetupError: no picture was set.
+            ConfigError: no picture was set.
             PromptError: the prompt cannot be looked for.
         """
         if self._levels is None or self._sample is None:
-            raise SetupError("there is no picture to ask about: call set_image first")
+            raise ConfigError("there is no picture to ask about: call set_image first")
         prompt = parse_prompt(
             text, custom_entities=custom_entities, tokens_positive=tokens_positive
         )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from glip.text import Prompt, PromptError, parse_prompt
+from glip.text import Prompt, parse_prompt
 from glip.text.parse import is_class_text
 from glip.text.vocabulary import parse_vocabulary_shorthand
+from glip.utils.errors import PromptError
 
 #: What a caller may ask with: names, a sentence, a prompt, or one of these for each picture.
 Texts = str | Prompt | Sequence

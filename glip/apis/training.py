@@ -7,11 +7,11 @@ from importlib import import_module
 
 from mmengine.config import Config
 
+from glip.apis.build import config_name
 from glip.apis.evaluation import check_annotation_files
-from glip.apis.setup import SetupError, config_name
-from glip.checkpoint import CheckpointError
 from glip.engine import last_checkpoint
-from glip.engine.amp import check_dtype
+from glip.engine.optimizers.amp_optim_wrapper import check_dtype
+from glip.utils.errors import CheckpointError, ConfigError
 
 #: What a config must have to be trained, and to be validated along the way.
 _TRAINING = ("train_dataloader", "train_cfg", "optim_wrapper")
@@ -24,18 +24,18 @@ def check_training(cfg: Config) -> None:
     Looks at no more than whether the annotation files exist.
 
     Raises:
-        SetupError: a part of the config is missing.
+        ConfigError: a part of the config is missing.
         AnnotationFileNotFoundError: an annotation file that is needed does not exist.
     """
     missing = [name for name in _TRAINING if not cfg.get(name)]
     if missing:
-        raise SetupError(
+        raise ConfigError(
             f"{config_name(cfg)} has no {' and no '.join(missing)}: expected a config for training"
         )
     given = [name for name in _VALIDATION if cfg.get(name)]
     if given and len(given) < len(_VALIDATION):
         absent = [name for name in _VALIDATION if name not in given]
-        raise SetupError(
+        raise ConfigError(
             f"{config_name(cfg)} has {' and '.join(given)} but no {' and no '.join(absent)}: "
             "validation along the way needs all three; set all three to None to leave it out"
         )
@@ -51,7 +51,7 @@ def _check_backends(cfg: Config) -> None:
     try:
         import_module("torch.utils.tensorboard")
     except ImportError as error:
-        raise SetupError(
+        raise ConfigError(
             f"{config_name(cfg)} logs to TensorBoard, which cannot be imported ({error}): pip "
             "install tensorboard, or take TensorboardVisBackend out of visualizer.vis_backends"
         ) from error
@@ -91,12 +91,12 @@ def set_amp(cfg: Config, dtype: str) -> None:
         dtype: ``'bf16'`` or ``'fp16'``.
 
     Raises:
-        SetupError: the config's optimizer wrapper is of another kind.
+        ConfigError: the config's optimizer wrapper is of another kind.
         TrainingError: this machine cannot compute in it.
     """
     kind = cfg.optim_wrapper.get("type", "OptimWrapper")
     if kind not in ("OptimWrapper", "AmpOptimWrapper"):
-        raise SetupError(
+        raise ConfigError(
             f"--amp turns an OptimWrapper into an AmpOptimWrapper, but {config_name(cfg)} has "
             f"{kind!r}: set its precision in the config"
         )
@@ -112,10 +112,10 @@ def set_auto_scale_lr(cfg: Config) -> None:
         cfg: changed in place.
 
     Raises:
-        SetupError: the config does not say for how many images its learning rate is.
+        ConfigError: the config does not say for how many images its learning rate is.
     """
     if not (cfg.get("auto_scale_lr") or {}).get("base_batch_size"):
-        raise SetupError(
+        raise ConfigError(
             f"--auto-scale-lr needs to know for how many images a step the learning rate of "
             f"{config_name(cfg)} is: add auto_scale_lr = dict(base_batch_size=...)"
         )

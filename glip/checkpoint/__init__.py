@@ -1,17 +1,18 @@
 """Reading, recognising, converting and writing checkpoints."""
 
-from .formats import CheckpointError, Conversion, convert, find_state_dict, recognise
-from .fresh import Undrawn
-from .loading import load_checkpoint, load_into, open_checkpoint
-from .reading import read_checkpoint
-from .report import KeyReport, compare, fitting_configs
-from .writing import write_checkpoint
+from glip.checkpoint.formats import Conversion, convert, find_state_dict, recognise
+from glip.checkpoint.loading import load_checkpoint, load_into, open_checkpoint
+from glip.checkpoint.no_init import NoInit
+from glip.checkpoint.reading import read_checkpoint
+from glip.checkpoint.report import KeyReport, compare, fitting_configs
+from glip.checkpoint.writing import write_checkpoint
+from glip.utils.errors import CheckpointError
 
 __all__ = [
     "CheckpointError",
     "Conversion",
     "KeyReport",
-    "Undrawn",
+    "NoInit",
     "compare",
     "convert",
     "find_state_dict",

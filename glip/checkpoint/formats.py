@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from .names import NameMap, Naming
+from glip.checkpoint.key_mapping import NameMap, Naming
+from glip.utils.errors import CheckpointError
 
 #: Keys that carry nothing the model needs, and why.
 _IGNORED = (
@@ -27,10 +28,6 @@ _IGNORED = (
 #: Where the state dict stands in a checkpoint file, by who wrote it.
 CONTAINERS = ("state_dict", "model")
 _EXTRA_STATE = "language_model._extra_state"
-
-
-class CheckpointError(ValueError):
-    """A file that is not a checkpoint of this model; the message says what it is and what to do."""
 
 
 @dataclass

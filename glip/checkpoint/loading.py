@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .formats import CONTAINERS, CheckpointError, convert, find_state_dict
-from .fresh import adopt
-from .reading import read_checkpoint
-from .report import OPTIONAL, KeyReport, compare
+from glip.checkpoint.formats import CONTAINERS, convert, find_state_dict
+from glip.checkpoint.no_init import assign_parameters
+from glip.checkpoint.reading import read_checkpoint
+from glip.checkpoint.report import OPTIONAL, KeyReport, compare
+from glip.utils.errors import CheckpointError
 
 _EXTRA_STATE, _PROMPT = OPTIONAL
 
@@ -72,7 +73,7 @@ def load_into(
         raise CheckpointError(_mismatch(report, state_dict, source))
     kept = {key: own[key] for key in OPTIONAL if key in own and key not in state_dict}
     if adopting:
-        adopt(model, state_dict)
+        assign_parameters(model, state_dict)
     try:
         model.load_state_dict(state_dict | kept)
     except ValueError as error:

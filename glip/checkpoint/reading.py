@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from mmengine.utils import digit_version
 
-from .formats import CheckpointError
+from glip.utils.errors import CheckpointError
 
 
 def read_checkpoint(source: str | Path, *, mapped: bool = True) -> dict[str, Any]:

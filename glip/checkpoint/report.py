@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from .formats import Conversion
+from glip.checkpoint.formats import Conversion
 
 
 class HasShape(Protocol):

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from glip.checkpoint.formats import convert
+from glip.checkpoint.key_mapping import Naming
+from glip.utils.errors import CheckpointError
 from glip.version import __version__
-
-from .formats import CheckpointError, convert
-from .names import Naming
 
 _EXTRA_STATE = "language_model._extra_state"
 #: Number types that a checkpoint may be stored in.

@@ -19,17 +19,7 @@ from typing import Any
 from mmengine import fileio
 from mmengine.logging import print_log
 
-
-class DataError(ValueError):
-    """Data, and what a config says of it, do not go together; the message says what to change."""
-
-
-class AnnotationFileError(DataError):
-    """An annotation file cannot be used; the message says why and what to do about it."""
-
-
-class AnnotationFileNotFoundError(AnnotationFileError, FileNotFoundError):
-    """There is no annotation file at the path given."""
+from glip.utils.errors import AnnotationFileError, AnnotationFileNotFoundError
 
 
 class Skipped:

@@ -12,11 +12,11 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from mmengine.structures import InstanceData
 
-from glip.datasets.annotation_file import AnnotationFileError, DataError, check_exists
+from glip.datasets.annotation_file import check_exists
 from glip.datasets.categories import check_classes
-from glip.datasets.images import ImageReadError
 from glip.registry import TRANSFORMS
 from glip.structures import DetDataSample
+from glip.utils.errors import AnnotationFileError, DataError, ImageReadError
 
 #: Side in pixels of the black image that stands for one that cannot be read.
 PLACEHOLDER_SIDE = 32

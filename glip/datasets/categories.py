@@ -16,8 +16,8 @@ from typing import Any
 
 from mmengine.logging import print_log
 
-from glip.datasets.annotation_file import AnnotationFileError, DataError
 from glip.text.prompt import clean_name
+from glip.utils.errors import AnnotationFileError, DataError
 
 #: Two names this alike (difflib's ratio, 0 to 1) are taken for two spellings of one.
 ALIKE = 0.8

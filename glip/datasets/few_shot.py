@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from glip.datasets.annotation_file import DataError
+from glip.utils.errors import DataError
 
 #: Shots of the paper and of the ODinW challenge, and the challenge's seeds.
 SHOTS = (1, 3, 5, 10)

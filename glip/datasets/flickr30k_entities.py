@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from xml.etree import ElementTree
 
-from glip.datasets.annotation_file import AnnotationFileNotFoundError
+from glip.utils.errors import AnnotationFileNotFoundError
 
 _PHRASE = re.compile(r"\[/EN#(\d+)((?:/[^\s/\]]+)*) ([^\]]*)\]")
 

@@ -25,12 +25,10 @@ import numpy as np
 from mmengine import fileio
 from PIL import Image, ImageOps
 
+from glip.utils.errors import ImageReadError
+
 # Pillow's modes of more than 8 bits; which one a 16-bit PNG opens in depends on Pillow's version.
 _WIDE_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
-
-
-class ImageReadError(ValueError):
-    """An image cannot be read; the message says which, why, and what to do about it."""
 
 
 def read_image(

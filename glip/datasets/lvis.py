@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from glip.datasets.annotation_file import AnnotationFileError
 from glip.datasets.coco import CocoDataset
 from glip.registry import DATASETS
 from glip.text import load_vocabulary
+from glip.utils.errors import AnnotationFileError
 
 
 @DATASETS.register_module()

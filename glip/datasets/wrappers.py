@@ -10,9 +10,9 @@ from mmengine.dataset import BaseDataset
 from mmengine.dataset import ConcatDataset as MMEngineConcatDataset
 from mmengine.logging import print_log
 
-from glip.datasets.annotation_file import AnnotationFileNotFoundError, DataError
 from glip.registry import DATASETS
 from glip.structures import DetDataSample
+from glip.utils.errors import AnnotationFileNotFoundError, DataError
 
 
 @DATASETS.register_module()

@@ -1,19 +1,17 @@
 """The runner, its loops and hooks."""
 
-from glip.visualization.hook import DetVisualizationHook
-
-from .amp import AmpOptimWrapper
-from .checkpoint_hook import CheckpointHook, last_checkpoint
-from .constructor import DefaultOptimWrapperConstructor
-from .early_stopping_hook import EarlyStoppingHook
-from .errors import TrainingError
-from .finished import OtherEvaluationError
-from .invalid_loss_hook import InvalidLossHook
-from .log_processor import LogProcessor
-from .logger_hook import LoggerHook
-from .loops import GLIPTestLoop
-from .runner import GLIPRunner
-from .train_loops import EpochBasedTrainLoop, IterBasedTrainLoop
+from glip.engine.hooks.checkpoint import CheckpointHook, last_checkpoint
+from glip.engine.hooks.early_stopping import EarlyStoppingHook
+from glip.engine.hooks.invalid_loss import InvalidLossHook
+from glip.engine.hooks.logger import LoggerHook
+from glip.engine.hooks.visualization import DetVisualizationHook
+from glip.engine.log_processor import LogProcessor
+from glip.engine.loops import GLIPTestLoop
+from glip.engine.optimizers.amp_optim_wrapper import AmpOptimWrapper
+from glip.engine.optimizers.optim_wrapper_constructor import DefaultOptimWrapperConstructor
+from glip.engine.runner import GLIPRunner
+from glip.engine.train_loops import EpochBasedTrainLoop, IterBasedTrainLoop
+from glip.utils.errors import EvaluationMismatchError, TrainingError
 
 __all__ = [
     "AmpOptimWrapper",
@@ -22,13 +20,13 @@ __all__ = [
     "DetVisualizationHook",
     "EarlyStoppingHook",
     "EpochBasedTrainLoop",
+    "EvaluationMismatchError",
     "GLIPRunner",
     "GLIPTestLoop",
     "InvalidLossHook",
     "IterBasedTrainLoop",
     "LogProcessor",
     "LoggerHook",
-    "OtherEvaluationError",
     "TrainingError",
     "last_checkpoint",
 ]

@@ -14,9 +14,8 @@ from mmengine.runner.amp import autocast
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
+from glip.engine.prediction_store import PredictionStore
 from glip.registry import LOOPS
-
-from .finished import FinishedImages
 
 
 @LOOPS.register_module()
@@ -35,7 +34,7 @@ class GLIPTestLoop(TestLoop):
         resume_dir: folder of finished predictions; ``None`` to keep none.
 
     Raises:
-        OtherEvaluationError: the folder of finished predictions belongs to another evaluation.
+        EvaluationMismatchError: the folder of finished predictions belongs to another evaluation.
     """
 
     def __init__(
@@ -47,9 +46,9 @@ class GLIPTestLoop(TestLoop):
         resume_dir: str | Path | None = None,
     ):
         super().__init__(runner, dataloader, evaluator, fp16)
-        self.store: FinishedImages | None = None
+        self.store: PredictionStore | None = None
         if resume_dir is not None:
-            self.store = FinishedImages(resume_dir, fingerprint=self._fingerprint())
+            self.store = PredictionStore(resume_dir, fingerprint=self._fingerprint())
 
     def run(self) -> dict:
         """Detect in every image, then score.

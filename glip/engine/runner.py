@@ -18,18 +18,17 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from glip.checkpoint import CheckpointError, load_into, open_checkpoint, read_checkpoint
+from glip.checkpoint import load_into, open_checkpoint, read_checkpoint
 from glip.config import config_files
+from glip.engine.gradient_accumulation import restore_gradients
+from glip.engine.hooks.checkpoint import last_checkpoint
+from glip.engine.hooks.invalid_loss import InvalidLossHook
+from glip.engine.printed_config import PrintedConfig
+from glip.engine.train_loops import EpochBasedTrainLoop, IterBasedTrainLoop
 from glip.registry import RUNNERS
+from glip.utils.atomic_write import fsync_rename
+from glip.utils.errors import CheckpointError, TrainingError
 from glip.version import __version__
-
-from .accumulation import restore_gradients
-from .checkpoint_hook import last_checkpoint
-from .errors import TrainingError
-from .invalid_loss_hook import InvalidLossHook
-from .printed_config import PrintedConfig
-from .train_loops import EpochBasedTrainLoop, IterBasedTrainLoop
-from .whole_files import replace
 
 
 @RUNNERS.register_module()
@@ -41,7 +40,7 @@ class GLIPRunner(Runner):
     carries the tokenizer and the name of its config as all checkpoints of this library do.
 
     A training that is resumed goes on as if it had not been interrupted: to the same weights on a
-    CPU, see :mod:`glip.engine.draws`.
+    CPU, see :mod:`glip.engine.seeding`.
 
     Several processes (``torchrun``) also run without a GPU; they then talk through gloo, whatever
     ``env_cfg.dist_cfg`` says.
@@ -263,7 +262,7 @@ class GLIPRunner(Runner):
                 backend_args=backend_args,
             )
             if local:
-                replace(Path(out_dir, name), Path(out_dir, filename))
+                fsync_rename(Path(out_dir, name), Path(out_dir, filename))
         finally:
             if local:
                 Path(out_dir, name).unlink(missing_ok=True)

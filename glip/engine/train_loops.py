@@ -12,9 +12,8 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
+from glip.engine.seeding import STEP_STREAM, SeededLoader, derive_seed, set_seed
 from glip.registry import LOOPS
-
-from .draws import FOR_A_STEP, SeededLoader, mix, seed_all
 
 #: The message hub's name for the iteration whose validation is finished.
 VALIDATED = "validated_iter"
@@ -29,7 +28,7 @@ class _ResumableLoop:
 
     def _seed_step(self) -> None:
         """Seed what the model draws (dropout, stochastic depth) in this iteration."""
-        seed_all(mix(FOR_A_STEP, self.dataloader.draws.seed, get_rank(), self._iter))
+        set_seed(derive_seed(STEP_STREAM, self.dataloader.draws.seed, get_rank(), self._iter))
 
     def _validate_if_interrupted(self) -> None:
         """Validate if that is due and was not finished: a checkpoint is saved before it."""
@@ -178,7 +177,7 @@ class IterBasedTrainLoop(_ResumableLoop, MMEngineIterBasedTrainLoop):
         self.runner.call_hook("before_train")
         self.runner.call_hook("before_train_epoch")
         self.dataloader.draws.start = self._iter
-        self.dataloader.draws.endless = True
+        self.dataloader.draws.infinite = True
         self.dataloader_iterator = iter(self.dataloader)
         self._decide_current_val_interval()
         self._validate_if_interrupted()

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from glip.datasets.annotation_file import DataError, check_exists
+from glip.datasets.annotation_file import check_exists
 from glip.evaluation.ground_truth import GroundTruth, load_ground_truth
 from glip.evaluation.image_metric import ImageMetric, Predictions
+from glip.utils.errors import DataError
 
 
 class AnnotatedMetric(ImageMetric):

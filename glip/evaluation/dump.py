@@ -14,9 +14,9 @@ from mmengine import fileio
 from mmengine.logging import print_log
 
 from glip.checkpoint.reading import restricted_loads
-from glip.datasets.annotation_file import AnnotationFileNotFoundError, DataError
 from glip.evaluation.image_metric import ImageMetric, Predictions
 from glip.registry import METRICS
+from glip.utils.errors import AnnotationFileNotFoundError, DataError
 
 #: Meta information that is not stored: it is the data set's, and long.
 _LEFT_OUT = ("caption_prompt", "batch_input_shape")

@@ -7,16 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from glip.datasets.annotation_file import (
-    AnnotationFile,
-    AnnotationFileError,
-    DataError,
-    Skipped,
-    box_problem,
-    read_annotation_file,
-)
+from glip.datasets.annotation_file import AnnotationFile, Skipped, box_problem, read_annotation_file
 from glip.datasets.categories import check_classes, match_categories
 from glip.evaluation.image_metric import Predictions
+from glip.utils.errors import AnnotationFileError, DataError
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
-from glip.datasets.annotation_file import DataError
+from glip.utils.errors import DataError
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from glip.datasets.annotation_file import AnnotationFileError, DataError
 from glip.evaluation.annotated_metric import AnnotatedMetric
 from glip.evaluation.coco_metric import check_metric, mean_of, write_results
 from glip.evaluation.federated import (
@@ -22,6 +21,7 @@ from glip.evaluation.ground_truth import GroundTruth, check_labels
 from glip.evaluation.image_metric import Predictions
 from glip.evaluation.tables import log_table
 from glip.registry import METRICS
+from glip.utils.errors import AnnotationFileError, DataError
 
 _FREQUENCIES = ("r", "c", "f")
 #: The numbers of LVIS, in the order of the lvis package.

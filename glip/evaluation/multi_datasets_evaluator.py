@@ -12,11 +12,11 @@ from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement
 
-from glip.datasets.annotation_file import AnnotationFileNotFoundError, DataError
 from glip.evaluation.coco_metric import CocoMetric
 from glip.evaluation.dump import write_odinw_submission
 from glip.evaluation.tables import log_table, table_of_data_sets
 from glip.registry import EVALUATOR, METRICS
+from glip.utils.errors import AnnotationFileNotFoundError, DataError
 
 
 @EVALUATOR.register_module()

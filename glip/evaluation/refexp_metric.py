@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from glip.datasets.annotation_file import DataError, box_problem, check_exists, read_annotation_file
+from glip.datasets.annotation_file import box_problem, check_exists, read_annotation_file
 from glip.evaluation.coco_metric import check_metric
 from glip.evaluation.image_metric import ImageMetric, Predictions
 from glip.evaluation.overlaps import box_iou
 from glip.evaluation.tables import log_table
 from glip.registry import METRICS
+from glip.utils.errors import DataError
 
 
 @METRICS.register_module()

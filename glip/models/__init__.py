@@ -1,13 +1,18 @@
 """The model, a folder per part of the paper's figure 2."""
 
-from .backbones import SwinTransformer
-from .data_preprocessors import DetDataPreprocessor
-from .detectors import GLIP
-from .heads import ATSSVLFusionHead, VLFusionHead
-from .language import BertModel
-from .losses import CrossEntropyLoss, FocalLoss, GIoULoss
-from .necks import FPN, FPNDropBlock
-from .task_modules import AnchorGenerator, ATSSAssigner, InclusiveBoxCoder, InclusiveOverlaps
+from glip.models.backbones import SwinTransformer
+from glip.models.data_preprocessors import DetDataPreprocessor
+from glip.models.detectors import GLIP
+from glip.models.heads import ATSSVLFusionHead, VLFusionHead
+from glip.models.language import BertModel
+from glip.models.losses import CrossEntropyLoss, FocalLoss, GIoULoss
+from glip.models.necks import FPN, FPNDropBlock
+from glip.models.task_modules import (
+    AnchorGenerator,
+    ATSSAssigner,
+    InclusiveBoxCoder,
+    InclusiveOverlaps,
+)
 
 __all__ = [
     "FPN",

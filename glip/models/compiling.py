@@ -6,9 +6,7 @@ import torch
 from mmengine.utils import digit_version
 from torch import nn
 
-
-class CompileError(RuntimeError):
-    """This torch cannot compile here; the message says what to do."""
+from glip.utils.errors import CompileError
 
 
 def compile_model(model: nn.Module) -> None:

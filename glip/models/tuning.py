@@ -20,9 +20,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-
-class TuningError(ValueError):
-    """What is to learn is not there; the message says why and what to do."""
+from glip.utils.errors import TuningError
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class Tuning:
                 "'prompt' expected model.language_model.learned_prompt of 1 or more"
             )
 
-    def keep_still(self, detector: nn.Module) -> None:
+    def set_frozen_eval(self, detector: nn.Module) -> None:
         """Set the parts that do not change to evaluation mode."""
         for name in self.still:
             detector.get_submodule(name).eval()

@@ -1,5 +1,5 @@
 """What travels between the data pipeline, the model and the metrics."""
 
-from .det_data_sample import DetDataSample
+from glip.structures.det_data_sample import DetDataSample
 
 __all__ = ["DetDataSample"]

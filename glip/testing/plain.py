@@ -27,8 +27,8 @@ from torchvision.ops import deform_conv2d
 from glip.models import GLIP
 from glip.models.fusion import dyconv
 from glip.models.fusion.attention import BiAttention
-from glip.models.fusion.blockwise import CLAMP
-from glip.models.fusion.deform_conv import reread
+from glip.models.ops.bi_attention import CLAMP
+from glip.models.ops.deform_conv import reread
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def plain_formulation(model: GLIP) -> Iterator[None]:
 def plain_deform_conv(
     x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor, *, stride: int = 1
 ) -> Tensor:
-    """Do what :func:`glip.models.fusion.deform_conv.modulated_deform_conv` does, by torchvision.
+    """Do what :func:`glip.models.ops.deform_conv.modulated_deform_conv` does, by torchvision.
 
     Args:
         x: (B, C, H, W).

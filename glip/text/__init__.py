@@ -1,12 +1,13 @@
 """From words to tokens: prompts, noun phrases, vocabularies, tokenizing and chunking."""
 
-from .chunking import PromptChunk, chunk_prompt
-from .noun_phrases import find_noun_phrases
-from .parse import parse_prompt
-from .prompt import Phrase, Prompt, PromptError
-from .tokenizer import TokenizerNotFoundError, load_tokenizer
-from .tokens import TokenizedPrompt, tokenize
-from .vocabulary import list_vocabularies, load_vocabulary
+from glip.text.chunking import PromptChunk, chunk_prompt
+from glip.text.noun_phrases import find_noun_phrases
+from glip.text.parse import parse_prompt
+from glip.text.prompt import Phrase, Prompt
+from glip.text.tokenizer import load_tokenizer
+from glip.text.tokens import TokenizedPrompt, tokenize
+from glip.text.vocabulary import list_vocabularies, load_vocabulary
+from glip.utils.errors import PromptError, TokenizerNotFoundError
 
 __all__ = [
     "Phrase",

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .prompt import Prompt, PromptError, Span
-from .tokens import TokenizedPrompt, cover, tokenize
+from glip.text.prompt import Prompt, Span
+from glip.text.tokens import TokenizedPrompt, cover, tokenize
+from glip.utils.errors import PromptError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -58,7 +59,7 @@ def chunk_prompt(
     """
     whole = tokenize(prompt, tokenizer)
     count = len(prompt.phrases)
-    if chunked_size > 0 and prompt.divisible:
+    if chunked_size > 0 and prompt.is_class_list:
         groups = [
             list(range(i, min(i + chunked_size, count))) for i in range(0, count, chunked_size)
         ]
@@ -82,7 +83,7 @@ def chunk_prompt(
     for part in [part for group in groups for part in _fit(group, extents, budget)]:
         first = min(extents[index][0] for index in part)
         last = max(extents[index][1] for index in part)
-        if not prompt.divisible:
+        if not prompt.is_class_list:
             first, last = _widen(first, last, whole.words, budget)
         piece = _extract(whole, part, first, last)
         chunks.append(PromptChunk(tokenize(piece, tokenizer), np.asarray(part)))
@@ -178,5 +179,5 @@ def _extract(whole: TokenizedPrompt, part: list[int], first: int, last: int) -> 
     # Phrases may begin or end with characters that no token has.
     start = min(int(offsets[first, 0]), *(begin for begin, _ in extents))
     end = max(int(offsets[last - 1, 1]), *(end for _, end in extents))
-    moved = tuple(prompt.phrases[index].moved(start) for index in part)
-    return Prompt(prompt.caption[start:end], moved, prompt.divisible)
+    moved = tuple(prompt.phrases[index].shifted(start) for index in part)
+    return Prompt(prompt.caption[start:end], moved, prompt.is_class_list)

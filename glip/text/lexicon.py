@@ -1,4 +1,4 @@
-"""What the noun-phrase chunker knows about a word by itself: word lists and endings.
+"""What the noun-phrase np_extractor knows about a word by itself: word lists and endings.
 
 Closed classes (determiners, prepositions, ...) are close to complete. Open classes hold only what a
 rule needs to know: a word found in no list is taken for a noun, so nouns are listed only where

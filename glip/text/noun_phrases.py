@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from .tagger import Tagger
+from glip.text.tagger import Tagger
 
 CHUNKERS = ("rules", "spacy")
 
@@ -21,7 +21,9 @@ _JOINERS = _APOSTROPHES + _HYPHENS + "\u200c\u200d"  # the last two join Persian
 _CLITICS = ("'s", "'re", "'ve", "'ll", "'d", "'m")
 
 
-def find_noun_phrases(caption: str, chunker: str = "rules") -> list[tuple[str, tuple[int, int]]]:
+def find_noun_phrases(
+    caption: str, np_extractor: str = "rules"
+) -> list[tuple[str, tuple[int, int]]]:
     """Find the noun phrases of a caption.
 
     Determiners, possessives and numerals in front are not part of a phrase; adjectives are, also
@@ -30,29 +32,29 @@ def find_noun_phrases(caption: str, chunker: str = "rules") -> list[tuple[str, t
 
     Args:
         caption: Free text.
-        chunker: ``'rules'`` (default, needs nothing else) or ``'spacy'`` (spaCy's ``noun_chunks``
-            with the model ``en_core_web_sm``).
+        np_extractor: ``'rules'`` (default, needs nothing else) or ``'spacy'`` (spaCy's
+            ``noun_chunks`` with the model ``en_core_web_sm``).
 
     Returns:
         Pairs ``(phrase, (start, end))`` in the order of the caption, never overlapping, with
         ``phrase == caption[start:end]``.
 
     Raises:
-        ValueError: If ``chunker`` is neither of the two.
-        ImportError: If ``chunker='spacy'`` and spaCy or its model is not installed.
+        ValueError: If ``np_extractor`` is neither of the two.
+        ImportError: If ``np_extractor='spacy'`` and spaCy or its model is not installed.
 
     Example:
         >>> find_noun_phrases("A man in a red shirt rides a bicycle.")
         [('man', (2, 5)), ('red shirt', (11, 20)), ('bicycle', (29, 36))]
     """
-    if chunker == "rules":
+    if np_extractor == "rules":
         words = _split_words(caption)
         phrases = Tagger([word.text for word in words]).find_phrases()
         spans = [(words[start].start, words[end - 1].end) for start, end in phrases]
-    elif chunker == "spacy":
+    elif np_extractor == "spacy":
         spans = _find_spacy_spans(caption)
     else:
-        raise ValueError(f"chunker must be one of {CHUNKERS}, but got {chunker!r}")
+        raise ValueError(f"np_extractor must be one of {CHUNKERS}, but got {np_extractor!r}")
     return [(caption[start:end], (start, end)) for start, end in spans]
 
 
@@ -64,15 +66,15 @@ def _load_spacy() -> Callable[[str], Any]:
         import spacy
     except ImportError as error:
         raise ImportError(
-            f"chunker='spacy' needs spaCy, which is not installed. Run `{cure}`, or use "
-            "chunker='rules', which needs neither."
+            f"np_extractor='spacy' needs spaCy, which is not installed. Run `{cure}`, or use "
+            "np_extractor='rules', which needs neither."
         ) from error
     try:
         return spacy.load("en_core_web_sm")
     except OSError as error:  # what spaCy raises for a model it cannot find
         raise ImportError(
-            "chunker='spacy' needs the model en_core_web_sm, which is not installed. Run "
-            f"`{cure}`, or use chunker='rules', which needs neither."
+            "np_extractor='spacy' needs the model en_core_web_sm, which is not installed. Run "
+            f"`{cure}`, or use np_extractor='rules', which needs neither."
         ) from error
 
 

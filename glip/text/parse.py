@@ -21,8 +21,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from .prompt import Prompt, PromptError
-from .vocabulary import load_vocabulary, parse_vocabulary_shorthand
+from glip.text.prompt import Prompt
+from glip.text.vocabulary import load_vocabulary, parse_vocabulary_shorthand
+from glip.utils.errors import PromptError
 
 #: A point set apart by spaces ends a name; sentences are not written that way.
 _SEPARATE_POINT = re.compile(r"\s\.(\s|$)")
@@ -34,7 +35,7 @@ def parse_prompt(
     custom_entities: bool = False,
     tokens_positive: Sequence | int | None = None,
     descriptions: Mapping[str, Mapping[str, str]] | None = None,
-    chunker: str = "rules",
+    np_extractor: str = "rules",
     allow_blank: bool = False,
 ) -> Prompt:
     """Make a prompt of what a user or a data set gives; the table above says how.
@@ -45,7 +46,7 @@ def parse_prompt(
         tokens_positive: for each phrase of a sentence its ranges of characters,
             ``[[[start, end], ...], ...]``, or -1 for the sentence as a whole.
         descriptions: for some names a prefix, another name and a suffix (ODinW's caption prompts).
-        chunker: what finds noun phrases; see :meth:`Prompt.from_caption`.
+        np_extractor: what finds noun phrases; see :meth:`Prompt.from_caption`.
         allow_blank: keep blank names of a list; see :meth:`Prompt.from_class_names`.
 
     Raises:
@@ -71,7 +72,7 @@ def parse_prompt(
         return Prompt.from_spans(text, tokens_positive)
     if custom_entities or is_class_text(text):
         return Prompt.from_class_text(text)
-    return Prompt.from_caption(text, chunker=chunker)
+    return Prompt.from_caption(text, np_extractor=np_extractor)
 
 
 def is_class_text(text: str) -> bool:

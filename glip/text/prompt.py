@@ -13,17 +13,14 @@ from dataclasses import dataclass
 from numbers import Integral
 from operator import index
 
-from .noun_phrases import find_noun_phrases
+from glip.text.noun_phrases import find_noun_phrases
+from glip.utils.errors import PromptError
 
 #: Half-open range of characters in a caption.
 Span = tuple[int, int]
 
 #: What stands between class names: the style of the official COCO evaluation (``bench. car``).
 SEPARATOR = ". "
-
-
-class PromptError(ValueError):
-    """A prompt that cannot be looked for; the message says what to change."""
 
 
 @dataclass(frozen=True)
@@ -34,22 +31,22 @@ class Phrase:
         name: what detections of it are called.
         spans: the characters of the caption that mean it, half-open; often one range. A blank
             class name of a data set has none, and is never found.
-        around: the range that may not be torn apart when a long caption is cut: the spans with the
-            words that describe them; by default from the first to the last character of the spans.
+        context_span: the range that is kept whole when a long caption is split: the spans with
+            the words that describe them; by default from the first to the last character of the spans.
     """
 
     name: str
     spans: tuple[Span, ...]
-    around: Span | None = None
+    context_span: Span | None = None
 
     @property
     def extent(self) -> Span:
         """The range that may not be torn apart."""
-        if self.around is not None:
-            return self.around
+        if self.context_span is not None:
+            return self.context_span
         return min(start for start, _ in self.spans), max(end for _, end in self.spans)
 
-    def moved(self, by: int) -> Phrase:
+    def shifted(self, by: int) -> Phrase:
         """The same phrase in a caption that starts ``by`` characters later."""
         spans = tuple((start - by, end - by) for start, end in self.spans)
         start, end = self.extent
@@ -63,8 +60,8 @@ class Prompt:
     Attributes:
         caption: the text the language encoder reads.
         phrases: what to look for, in the order of the labels.
-        divisible: whether the caption is a list of names, which may be cut into several captions
-            between any two phrases, or a sentence, which is cut only if it is too long.
+        is_class_list: whether the caption is a list of class names, which may be split into several
+            captions between any two phrases, or a sentence, which is split only if it is too long.
 
     Raises:
         PromptError: the caption is empty, there is no phrase, or a span is not inside the caption.
@@ -72,7 +69,7 @@ class Prompt:
 
     caption: str
     phrases: tuple[Phrase, ...]
-    divisible: bool = False
+    is_class_list: bool = False
 
     def __post_init__(self) -> None:
         if not self.caption.strip():
@@ -142,7 +139,7 @@ class Prompt:
             spans = ((len(caption) - len(words), len(caption)),) if words else ()
             caption += after
             phrases.append(Phrase(name, spans, (begin, len(caption))))
-        return cls(caption, tuple(phrases), divisible=True)
+        return cls(caption, tuple(phrases), is_class_list=True)
 
     @classmethod
     def from_class_text(cls, text: str) -> Prompt:
@@ -178,17 +175,17 @@ class Prompt:
         return cls(caption, tuple(phrases))
 
     @classmethod
-    def from_caption(cls, caption: str, *, chunker: str = "rules") -> Prompt:
+    def from_caption(cls, caption: str, *, np_extractor: str = "rules") -> Prompt:
         """Look for the noun phrases of a caption; each mention is a phrase of its own.
 
         Args:
             caption: any sentence.
-            chunker: ``'rules'``, or ``'spacy'`` if spaCy is installed.
+            np_extractor: ``'rules'``, or ``'spacy'`` if spaCy is installed.
 
         Raises:
             PromptError: no noun phrase was found.
         """
-        found = find_noun_phrases(caption, chunker)
+        found = find_noun_phrases(caption, np_extractor)
         return cls(caption, tuple(Phrase(name, (span,)) for name, span in found))
 
     @classmethod

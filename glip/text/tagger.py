@@ -6,8 +6,8 @@ less the determiner, and with "black and white cat" kept whole.
 
 from collections.abc import Sequence
 
-from . import lexicon as lex
-from .lexicon import Kind
+from glip.text import lexicon as lex
+from glip.text.lexicon import Kind
 
 
 class Tagger:

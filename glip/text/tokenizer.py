@@ -10,12 +10,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from glip.utils.errors import TokenizerNotFoundError
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-
-class TokenizerNotFoundError(RuntimeError):
-    """Neither the checkpoint nor ``lang_model_name`` gives a tokenizer."""
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:

@@ -8,7 +8,7 @@ import re
 from functools import lru_cache
 from importlib import resources
 
-from .prompt import PromptError
+from glip.utils.errors import PromptError
 
 _SHORTHAND = re.compile(r"\s*\$:(.*)", re.DOTALL)
 

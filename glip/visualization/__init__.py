@@ -1,9 +1,9 @@
 """Pictures of detections."""
 
-from .draw import draw_detections
-from .hook import DetVisualizationHook
-from .local_visualizer import DetLocalVisualizer
-from .palette import get_palette, label_color
+from glip.engine.hooks.visualization import DetVisualizationHook
+from glip.visualization.draw import draw_detections
+from glip.visualization.local_visualizer import DetLocalVisualizer
+from glip.visualization.palette import get_palette, label_color
 
 __all__ = [
     "DetLocalVisualizer",

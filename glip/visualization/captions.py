@@ -16,9 +16,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from glip.text import Prompt
-
-from .draw import ELLIPSIS, load_font
-from .palette import RGB, WHITE, label_color, text_color
+from glip.visualization.draw import ELLIPSIS, load_font
+from glip.visualization.palette import RGB, WHITE, label_color, text_color
 
 #: Longer captions are shortened to so many characters, some ten lines.
 MAX_CHARACTERS = 700
@@ -158,7 +157,7 @@ def shorten(prompt: Prompt, labels: Sequence[int], max_characters: int) -> list[
     if len(prompt.caption) <= max_characters:
         return words
     groups = [[word] for word in words]
-    if prompt.divisible:
+    if prompt.is_class_list:
         edges = sorted(phrase.extent[0] for phrase in prompt.phrases)
         by_name = itertools.groupby(words, key=lambda word: bisect.bisect(edges, word.start))
         groups = [list(group) for _, group in by_name]

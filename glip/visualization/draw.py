@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .palette import RGB, label_color, text_color
+from glip.visualization.palette import RGB, label_color, text_color
 
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 #: x1, y1, x2, y2 in whole pixels, the last two exclusive.

@@ -13,9 +13,8 @@ from mmengine.structures import BaseDataElement, InstanceData
 from mmengine.visualization import Visualizer
 
 from glip.registry import VISUALIZERS
-
-from .draw import draw_detections
-from .palette import RGB, label_color
+from glip.visualization.draw import draw_detections
+from glip.visualization.palette import RGB, label_color
 
 
 @VISUALIZERS.register_module()

@@ -6,7 +6,8 @@ import pytest
 from mmengine.config import Config
 
 import glip
-from glip.apis import SetupError, apply_cfg_options, load_config
+from glip.apis import apply_cfg_options, load_config
+from glip.utils.errors import ConfigError
 
 A = "glip_atss_swin-t_a_fpn_dyhead_pretrain"
 
@@ -92,7 +93,7 @@ def test_single_path_counts_more():
 
 @pytest.mark.parametrize("cfg", [{}, {"data_root": ""}, {"data_root": "./"}, {"data_root": None}])
 def test_no_data_root_to_change(cfg):
-    with pytest.raises(SetupError, match=r"its data_root is .*set the paths themselves"):
+    with pytest.raises(ConfigError, match=r"its data_root is .*set the paths themselves"):
         apply_cfg_options(Config(cfg), {"data_root": "/disk/"})
 
 

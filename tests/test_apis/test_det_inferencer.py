@@ -15,11 +15,12 @@ from PIL import Image
 
 from glip.apis import DetInferencer, inference_detector
 from glip.apis.det_inferencer import list_images
-from glip.checkpoint import CheckpointError, open_checkpoint, write_checkpoint
-from glip.datasets.images import ImageReadError, read_image
+from glip.checkpoint import open_checkpoint, write_checkpoint
+from glip.datasets.images import read_image
 from glip.structures import DetDataSample
-from glip.text import PromptError, load_tokenizer, load_vocabulary, parse_prompt
+from glip.text import load_tokenizer, load_vocabulary, parse_prompt
 from glip.text.tokenizer import tokenizer_to_bytes
+from glip.utils.errors import CheckpointError, ImageReadError, PromptError
 
 NAMES = "bench . car ."
 

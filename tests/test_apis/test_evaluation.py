@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from mmengine.config import Config
 
-from glip.apis import SetupError
 from glip.apis.evaluation import check_test_data, dataset_names, format_metrics
-from glip.datasets import AnnotationFileNotFoundError
+from glip.utils.errors import AnnotationFileNotFoundError, ConfigError
 
 
 def config(dataset: dict) -> Config:
@@ -51,7 +50,7 @@ def test_several_data_sets(there, wrapped):
 def test_nothing_to_test(lacks):
     cfg = config(dict(type="OfOnesOwn"))
     cfg[lacks] = None
-    with pytest.raises(SetupError, match=f"the config has no {lacks}: there is nothing"):
+    with pytest.raises(ConfigError, match=f"the config has no {lacks}: there is nothing"):
         check_test_data(cfg)
 
 

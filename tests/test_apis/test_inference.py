@@ -11,13 +11,19 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from glip.apis import SetupError, inference_detector, init_detector
+from glip.apis import inference_detector, init_detector
 from glip.apis.inference import find_test_pipeline, make_pipeline
-from glip.checkpoint import CheckpointError
-from glip.datasets.images import ImageReadError, read_image
+from glip.datasets.images import read_image
 from glip.datasets.transforms import LoadImageFromFile
 from glip.structures import DetDataSample
-from glip.text import Prompt, PromptError, TokenizerNotFoundError, load_vocabulary
+from glip.text import Prompt, load_vocabulary
+from glip.utils.errors import (
+    CheckpointError,
+    ConfigError,
+    ImageReadError,
+    PromptError,
+    TokenizerNotFoundError,
+)
 
 NAMES = "bench . car ."
 #: What makes the shipped GLIP-T (A) small, as a user would write it on the command line.
@@ -173,7 +179,7 @@ def test_pipeline_of_a_config(tiny_cfg):
     assert find_test_pipeline(Config(dict(test_pipeline=steps[:1]))) == steps[:1]
     assert len(make_pipeline(cfg, from_array=False).transforms) == 1  # pictures have no annotations
     for cfg in (Config(dict(a=1)), Config(dict(test_dataloader=None))):
-        with pytest.raises(SetupError, match="no test pipeline"):
+        with pytest.raises(ConfigError, match="no test pipeline"):
             find_test_pipeline(cfg)
 
 
@@ -188,7 +194,7 @@ def test_pipeline_for_arrays(kind):
 
 def test_step_of_another_library():
     cfg = Config(dict(test_pipeline=[dict(type="Mosaic")]))
-    with pytest.raises(SetupError, match=r"'Mosaic' .* cannot be built"):
+    with pytest.raises(ConfigError, match=r"'Mosaic' .* cannot be built"):
         make_pipeline(cfg, from_array=False)
 
 

@@ -7,9 +7,10 @@ from unittest import mock
 import pytest
 import torch
 
-from glip.apis import Predictor, SetupError, inference_detector
-from glip.datasets.images import ImageReadError, read_image
-from glip.text import Prompt, PromptError
+from glip.apis import Predictor, inference_detector
+from glip.datasets.images import read_image
+from glip.text import Prompt
+from glip.utils.errors import ConfigError, ImageReadError, PromptError
 
 PROMPTS = [
     dict(text="bench . car .", custom_entities=True),
@@ -46,12 +47,12 @@ def test_another_picture(tiny_model, photo):
 
 def test_errors(tiny_model, photo, tmp_path):
     predictor = Predictor(tiny_model)
-    with pytest.raises(SetupError, match="call set_image first"):
+    with pytest.raises(ConfigError, match="call set_image first"):
         predictor.predict(["bench"])
     predictor.set_image(photo)
     with pytest.raises(PromptError):
         predictor.predict([])
     with pytest.raises(ImageReadError):
         predictor.set_image(tmp_path / "nothing.jpg")
-    with pytest.raises(SetupError, match="call set_image first"):  # not the picture before
+    with pytest.raises(ConfigError, match="call set_image first"):  # not the picture before
         predictor.predict(["bench"])

@@ -3,7 +3,8 @@
 import pytest
 
 from glip.apis.prompting import prompts_for
-from glip.text import Prompt, PromptError, load_vocabulary
+from glip.text import Prompt, load_vocabulary
+from glip.utils.errors import PromptError
 
 
 @pytest.mark.parametrize(

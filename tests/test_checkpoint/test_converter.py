@@ -10,10 +10,9 @@ import pytest
 import torch
 
 from glip.apis import init_detector
-from glip.checkpoint import CheckpointError, convert, open_checkpoint, read_checkpoint
-from glip.text import TokenizerNotFoundError
-
-from .conftest import same_tensors
+from glip.checkpoint import convert, open_checkpoint, read_checkpoint
+from glip.utils.errors import CheckpointError, TokenizerNotFoundError
+from tests.test_checkpoint.conftest import same_tensors
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "tools" / "model_converters" / "convert_glip.py"

@@ -5,17 +5,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from glip.checkpoint import (
-    CheckpointError,
-    compare,
-    convert,
-    find_state_dict,
-    recognise,
-)
+from glip.checkpoint import compare, convert, find_state_dict, recognise
 from glip.models.backbones.swin import PatchMerging
 from glip.testing import draw_state_dict, tiny_config
-
-from .conftest import build, same_tensors
+from glip.utils.errors import CheckpointError
+from tests.test_checkpoint.conftest import build, same_tensors
 
 # --- finding the state dict -----------------------------------------------------------------------
 

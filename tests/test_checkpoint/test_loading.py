@@ -5,13 +5,13 @@ import pytest
 import torch
 from torch import nn
 
-from glip.checkpoint import CheckpointError, load_checkpoint, open_checkpoint, write_checkpoint
+from glip.checkpoint import load_checkpoint, open_checkpoint, write_checkpoint
 from glip.models.language import BertModel
 from glip.testing import tiny_config
-from glip.text import Prompt, TokenizerNotFoundError, load_tokenizer
+from glip.text import Prompt, load_tokenizer
 from glip.text.tokenizer import tokenizer_to_bytes
-
-from .conftest import build, same_tensors
+from glip.utils.errors import CheckpointError, TokenizerNotFoundError
+from tests.test_checkpoint.conftest import build, same_tensors
 
 
 @pytest.fixture

@@ -20,10 +20,10 @@ from mmengine.logging import MessageHub
 from mmengine.logging.history_buffer import HistoryBuffer
 from safetensors.torch import save_file
 
-from glip.checkpoint import CheckpointError, read_checkpoint
+from glip.checkpoint import read_checkpoint
 from glip.checkpoint.reading import _RestrictedUnpickler, _statistic
-
-from .conftest import same_tensors
+from glip.utils.errors import CheckpointError
+from tests.test_checkpoint.conftest import same_tensors
 
 TENSORS = {
     "a.weight": torch.arange(12.0).view(3, 4),

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from glip.checkpoint import CheckpointError, open_checkpoint, read_checkpoint, write_checkpoint
+from glip.checkpoint import open_checkpoint, read_checkpoint, write_checkpoint
+from glip.utils.errors import CheckpointError
 from glip.version import __version__
-
-from .conftest import same_tensors
+from tests.test_checkpoint.conftest import same_tensors
 
 
 @pytest.mark.parametrize("name", ["x.pth", "x.safetensors", "new/folder/x.pth"])

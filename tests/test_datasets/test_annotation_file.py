@@ -4,15 +4,9 @@ import copy
 
 import pytest
 
-from glip.datasets.annotation_file import (
-    AnnotationFileError,
-    AnnotationFileNotFoundError,
-    Skipped,
-    box_problem,
-    read_annotation_file,
-)
-
-from .files import coco_content, write
+from glip.datasets.annotation_file import Skipped, box_problem, read_annotation_file
+from glip.utils.errors import AnnotationFileError, AnnotationFileNotFoundError
+from tests.test_datasets.files import coco_content, write
 
 
 def test_reads_by_image(tmp_path):

@@ -8,10 +8,9 @@ import torch
 from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
 
-from glip.datasets import AnnotationFileError, CocoDataset
-from glip.datasets.images import ImageReadError
-
-from .files import CLASSES, PIPELINE, coco_content, draw, write
+from glip.datasets import CocoDataset
+from glip.utils.errors import AnnotationFileError, ImageReadError
+from tests.test_datasets.files import CLASSES, PIPELINE, coco_content, draw, write
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import pytest
 
-from glip.datasets.annotation_file import AnnotationFileError
 from glip.datasets.categories import check_classes, match_categories
+from glip.utils.errors import AnnotationFileError
 
 
 def categories(**ids):

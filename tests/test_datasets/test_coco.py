@@ -2,10 +2,10 @@
 
 import pytest
 
-from glip.datasets import AnnotationFileError, AnnotationFileNotFoundError, CocoDataset
+from glip.datasets import CocoDataset
 from glip.registry import DATASETS
-
-from .files import CLASSES, coco_content, write
+from glip.utils.errors import AnnotationFileError, AnnotationFileNotFoundError
+from tests.test_datasets.files import CLASSES, coco_content, write
 
 
 def load(tmp_path, content, **others):

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glip.datasets import DataError
 from glip.datasets.few_shot import SEEDS, SHOTS, choose_images
+from glip.utils.errors import DataError
 
 
 def showing(*categories, box=(0, 0, 9, 9)):

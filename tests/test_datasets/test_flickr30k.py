@@ -2,11 +2,11 @@
 
 import pytest
 
-from glip.datasets import AnnotationFileError, Flickr30kDataset
+from glip.datasets import Flickr30kDataset
 from glip.structures import DetDataSample
-
-from .files import PIPELINE, draw, write
-from .test_flickr30k_entities import entities
+from glip.utils.errors import AnnotationFileError
+from tests.test_datasets.files import PIPELINE, draw, write
+from tests.test_datasets.test_flickr30k_entities import entities
 
 CAPTION = "Two men in green shirts stand in a yard ."
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from glip.datasets import AnnotationFileNotFoundError
 from glip.datasets.flickr30k_entities import Flickr30kEntities, Mention, parse_sentence
+from glip.utils.errors import AnnotationFileNotFoundError
 
 LINES = (
     "[/EN#1/people Two men] in [/EN#2/clothing green shirts] stand in [/EN#0/notvisual a yard] .\n"

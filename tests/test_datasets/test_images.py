@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glip.datasets.images import ImageReadError, array_to_bgr, read_image, to_bgr
+from glip.datasets.images import array_to_bgr, read_image, to_bgr
+from glip.utils.errors import ImageReadError
 
 ORIENTATION = 0x0112  # the EXIF tag
 

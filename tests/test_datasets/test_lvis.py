@@ -2,11 +2,11 @@
 
 import pytest
 
-from glip.datasets import AnnotationFileError, LVISV1Dataset
+from glip.datasets import LVISV1Dataset
 from glip.text import load_vocabulary
 from glip.text.prompt import clean_name
-
-from .files import write
+from glip.utils.errors import AnnotationFileError
+from tests.test_datasets.files import write
 
 NAMES = load_vocabulary("lvis")
 

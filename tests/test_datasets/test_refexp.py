@@ -1,8 +1,7 @@
 """Referring expressions."""
 
 from glip.datasets import MDETRStyleRefCocoDataset
-
-from .files import PIPELINE, draw, write
+from tests.test_datasets.files import PIPELINE, draw, write
 
 
 def content():

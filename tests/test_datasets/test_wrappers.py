@@ -2,10 +2,10 @@
 
 import pytest
 
-from glip.datasets import AnnotationFileNotFoundError, CocoDataset, ConcatDataset
+from glip.datasets import CocoDataset, ConcatDataset
 from glip.registry import DATASETS
-
-from .files import CLASSES, PIPELINE, coco_content, draw, write
+from glip.utils.errors import AnnotationFileNotFoundError
+from tests.test_datasets.files import CLASSES, PIPELINE, coco_content, draw, write
 
 
 @pytest.fixture

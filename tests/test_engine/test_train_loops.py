@@ -9,8 +9,9 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 
-from glip.checkpoint import CheckpointError, read_checkpoint
-from glip.engine import GLIPRunner, TrainingError, last_checkpoint
+from glip.checkpoint import read_checkpoint
+from glip.engine import GLIPRunner, last_checkpoint
+from glip.utils.errors import CheckpointError, TrainingError
 from tests.training import NO_VALIDATION, differences, training_config
 
 

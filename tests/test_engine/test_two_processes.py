@@ -16,7 +16,8 @@ from mmengine.optim import OptimWrapper
 from mmengine.utils import digit_version
 from torch import nn
 
-from glip.engine import GLIPRunner, TrainingError
+from glip.engine import GLIPRunner
+from glip.utils.errors import TrainingError
 from tests.test_models.test_detectors.test_training import build, make_sample
 
 BOXES = [[10.0, 12.0, 70.0, 80.0], [60.0, 5.0, 120.0, 64.0], [5.0, 30.0, 50.0, 90.0]]

@@ -9,11 +9,10 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from glip.datasets import AnnotationFileError, AnnotationFileNotFoundError, DataError
 from glip.evaluation import CocoMetric
 from glip.registry import METRICS
-
-from .generated import (
+from glip.utils.errors import AnnotationFileError, AnnotationFileNotFoundError, DataError
+from tests.test_evaluation.generated import (
     CATEGORY_IDS,
     CLASSES,
     as_results,

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 from mmengine.evaluator import Evaluator
 
-from glip.datasets import AnnotationFileNotFoundError, DataError
 from glip.evaluation import CocoMetric, load_predictions, write_odinw_submission
 from glip.registry import METRICS
-
-from .generated import CLASSES, coco_truth, predictions_for, run, sample, write
+from glip.utils.errors import AnnotationFileNotFoundError, DataError
+from tests.test_evaluation.generated import CLASSES, coco_truth, predictions_for, run, sample, write
 
 
 @pytest.mark.parametrize("name", ["out/preds.pkl", "out/preds.json"])

@@ -8,8 +8,7 @@ from mmengine.registry import DefaultScope
 from torch.utils.data import DataLoader
 
 from glip.registry import DATASETS, EVALUATOR, METRICS
-
-from ..test_datasets.files import CLASSES, coco_content, draw, write
+from tests.test_datasets.files import CLASSES, coco_content, draw, write
 
 
 @pytest.fixture

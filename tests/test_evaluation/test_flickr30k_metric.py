@@ -6,8 +6,7 @@ import torch
 
 from glip.evaluation import Flickr30kMetric
 from glip.registry import METRICS
-
-from .generated import random_boxes, run, sample
+from tests.test_evaluation.generated import random_boxes, run, sample
 
 TYPES = ("people", "animals", "other")
 

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from glip.datasets import AnnotationFileError
 from glip.evaluation.ground_truth import load_ground_truth, results_of
 from glip.evaluation.image_metric import Predictions
-
-from .generated import CATEGORY_IDS, CLASSES, coco_truth, write
+from glip.utils.errors import AnnotationFileError
+from tests.test_evaluation.generated import CATEGORY_IDS, CLASSES, coco_truth, write
 
 
 def test_category_ids(tmp_path):

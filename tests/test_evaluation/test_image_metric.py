@@ -7,8 +7,7 @@ from mmengine.structures import InstanceData
 
 from glip.evaluation import ImageMetric, Predictions
 from glip.evaluation.image_metric import read_predictions
-
-from .generated import sample
+from tests.test_evaluation.generated import sample
 
 
 class Count(ImageMetric):

@@ -7,11 +7,17 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from glip.datasets import AnnotationFileError
 from glip.evaluation import LVISFixedAPMetric, LVISMetric
 from glip.registry import METRICS
-
-from .generated import as_results, lvis_truth, predictions_for, run, sample, write
+from glip.utils.errors import AnnotationFileError
+from tests.test_evaluation.generated import (
+    as_results,
+    lvis_truth,
+    predictions_for,
+    run,
+    sample,
+    write,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:The 'warn' method:DeprecationWarning")
 

@@ -7,12 +7,11 @@ import pytest
 import torch
 from mmengine.structures import InstanceData
 
-from glip.datasets import AnnotationFileNotFoundError
 from glip.evaluation import CocoMetric, DumpDetResults, load_predictions
 from glip.registry import EVALUATOR
 from glip.structures import DetDataSample
-
-from .generated import CLASSES, coco_truth, predictions_for, run, write
+from glip.utils.errors import AnnotationFileNotFoundError
+from tests.test_evaluation.generated import CLASSES, coco_truth, predictions_for, run, write
 
 NAMES = ("Aquarium", "pistols", "pothole")
 

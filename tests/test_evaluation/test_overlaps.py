@@ -5,8 +5,7 @@ import torch
 from torchvision.ops import box_iou as reference
 
 from glip.evaluation.overlaps import box_iou
-
-from .generated import random_boxes
+from tests.test_evaluation.generated import random_boxes
 
 
 def test_equals_torchvision():

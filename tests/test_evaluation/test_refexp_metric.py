@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from glip.datasets import AnnotationFileNotFoundError
 from glip.evaluation import RefExpMetric
-
-from .generated import random_boxes, run, sample, write
-from .test_flickr30k_metric import iou
+from glip.utils.errors import AnnotationFileNotFoundError
+from tests.test_evaluation.generated import random_boxes, run, sample, write
+from tests.test_evaluation.test_flickr30k_metric import iou
 
 NAMES = ("refcoco", "refcoco+", "refcocog")
 

@@ -20,10 +20,9 @@ from glip.evaluation import (
     RefExpMetric,
     load_predictions,
 )
-
-from .generated import CLASSES, coco_truth, lvis_truth, predictions_for, write
-from .test_flickr30k_metric import captions
-from .test_refexp_metric import expressions
+from tests.test_evaluation.generated import CLASSES, coco_truth, lvis_truth, predictions_for, write
+from tests.test_evaluation.test_flickr30k_metric import captions
+from tests.test_evaluation.test_refexp_metric import expressions
 
 SIZE = 11  # odd, so that one image goes to both processes
 

@@ -13,10 +13,11 @@ from mmengine.structures import InstanceData
 from torch import nn
 
 from glip.checkpoint.formats import convert
-from glip.models.tuning import TUNINGS, TuningError
+from glip.models.tuning import TUNINGS
 from glip.registry import MODELS
 from glip.structures import DetDataSample
 from glip.testing import tiny_config
+from glip.utils.errors import TuningError
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", ",", *LETTERS]

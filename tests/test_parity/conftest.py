@@ -14,8 +14,7 @@ import glip
 from glip.checkpoint import compare, convert, find_state_dict
 from glip.registry import MODELS
 from glip.testing import draw_state_dict
-
-from .golden import CONFIGS, ROOT
+from tests.test_parity.golden import CONFIGS, ROOT
 
 
 @pytest.fixture(scope="module", params=list(CONFIGS))

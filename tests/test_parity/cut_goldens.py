@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from .golden import COPIES, SHARED
+from tests.test_parity.golden import COPIES, SHARED
 
 _VALUES = 48
 _MEAN = np.array([103.53, 116.28, 123.675])

@@ -15,8 +15,14 @@ from glip.datasets.transforms import FixScaleResize, LoadImageFromFile, PackDetI
 from glip.models.language import TextFeatures
 from glip.structures import DetDataSample
 from glip.text import Prompt
-
-from .golden import COPIES, SHARED, Golden, match_detections, relative_error, undecided
+from tests.test_parity.golden import (
+    COPIES,
+    SHARED,
+    Golden,
+    match_detections,
+    relative_error,
+    undecided,
+)
 
 #: Required by the specification; what we measure is about 1e-6, see the README.
 RELATIVE = 1e-3

@@ -8,15 +8,14 @@ import torch
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from glip.checkpoint.names import NameMap
+from glip.checkpoint.key_mapping import NameMap
 from glip.models import AnchorGenerator, ATSSAssigner, InclusiveBoxCoder
 from glip.models.heads import HeadOutputs
 from glip.models.heads.losses import HeadLosses
 from glip.models.heads.targets import Targets, make_targets
 from glip.structures import DetDataSample
 from glip.text import Prompt, load_tokenizer, tokenize
-
-from .golden import CONFIGS, ROOT, SHARED, Golden, relative_error
+from tests.test_parity.golden import CONFIGS, ROOT, SHARED, Golden, relative_error
 
 #: Of the losses, required; we measure 0 on the stored outputs and 4e-6 through the network.
 LOSS = 1e-4

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glip.text import Prompt, PromptError, chunk_prompt, load_vocabulary, tokenize
+from glip.text import Prompt, chunk_prompt, load_vocabulary, tokenize
 from glip.text.chunking import piece_around
-
-from .strategies import many, names, sentences
+from glip.utils.errors import PromptError
+from tests.test_text.strategies import many, names, sentences
 
 #: Names that fit the shortest captions below; a word is at most 8 characters, and so 8 tokens.
 short_names = names.filter(lambda name: len(name) <= 28)

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from glip.text import Prompt, tokenize
 from glip.text.joining import ended, join_captions
 from glip.text.tokens import count_tokens
-
-from .strategies import many, sentences
+from tests.test_text.strategies import many, sentences
 
 
 def test_by_hand():

@@ -192,7 +192,7 @@ def test_every_listed_thing_is_found(things):
 
 def test_unknown_chunker():
     with pytest.raises(ValueError, match=r"one of \('rules', 'spacy'\), but got 'nltk'"):
-        find_noun_phrases("a dog", chunker="nltk")
+        find_noun_phrases("a dog", np_extractor="nltk")
 
 
 @pytest.fixture
@@ -214,7 +214,7 @@ class TestSpacy:
 
         monkeypatch.setattr(builtins, "__import__", fail_on_spacy)
         with pytest.raises(ImportError, match="pip install spacy && python -m spacy download"):
-            find_noun_phrases("a dog", chunker="spacy")
+            find_noun_phrases("a dog", np_extractor="spacy")
 
     def test_model_missing(self, monkeypatch):
         def load(name):
@@ -222,7 +222,7 @@ class TestSpacy:
 
         self._install(monkeypatch, load)
         with pytest.raises(ImportError, match="python -m spacy download en_core_web_sm"):
-            find_noun_phrases("a dog", chunker="spacy")
+            find_noun_phrases("a dog", np_extractor="spacy")
 
     def test_chunks_lose_determiners_and_pronouns(self, monkeypatch):
         def word(text, index, pos):
@@ -239,7 +239,7 @@ class TestSpacy:
             ],
         ]
         self._install(monkeypatch, lambda _: lambda _: SimpleNamespace(noun_chunks=chunks))
-        found = find_noun_phrases("She sees the two old dogs", chunker="spacy")
+        found = find_noun_phrases("She sees the two old dogs", np_extractor="spacy")
         assert found == [("old dogs", (17, 25))]
 
     @staticmethod

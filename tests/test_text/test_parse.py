@@ -2,8 +2,9 @@
 
 import pytest
 
-from glip.text import Prompt, PromptError, load_vocabulary, parse_prompt
+from glip.text import Prompt, load_vocabulary, parse_prompt
 from glip.text.parse import is_class_text
+from glip.utils.errors import PromptError
 
 
 def test_a_prompt_says_itself():
@@ -44,7 +45,7 @@ def test_custom_entities_of_a_sentence_is_one_name():
 def test_vocabularies(text, vocabulary):
     prompt = parse_prompt(text)
     assert prompt.names == list(load_vocabulary(vocabulary))
-    assert prompt.divisible
+    assert prompt.is_class_list
 
 
 def test_a_vocabulary_with_descriptions():
@@ -65,7 +66,7 @@ def test_spans_of_a_sentence():
 def test_spans_win_over_points():
     prompt = parse_prompt("bench . car .", tokens_positive=[[[8, 11]]])
     assert prompt.names == ["car"]
-    assert not prompt.divisible
+    assert not prompt.is_class_list
 
 
 @pytest.mark.parametrize("text", ["a man rides a horse", "bench . car ."])
@@ -80,8 +81,8 @@ def test_a_sentence():
 
 
 def test_chunker_is_handed_on():
-    with pytest.raises(ValueError, match="chunker must be one of"):
-        parse_prompt("a man", chunker="magic")
+    with pytest.raises(ValueError, match="np_extractor must be one of"):
+        parse_prompt("a man", np_extractor="magic")
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glip.text import Phrase, Prompt, PromptError
+from glip.text import Phrase, Prompt
 from glip.text.prompt import clean_name, split_class_text
-
-from .strategies import many, names
+from glip.utils.errors import PromptError
+from tests.test_text.strategies import many, names
 
 
 def texts(prompt):
@@ -24,7 +24,7 @@ def test_official_caption_style():
     assert prompt.caption == "bench. car"
     assert prompt.names == ["bench", "car"]
     assert [phrase.spans for phrase in prompt.phrases] == [((0, 5),), ((7, 10),)]
-    assert prompt.divisible
+    assert prompt.is_class_list
 
 
 def test_separator_of_the_official_demo():
@@ -159,7 +159,7 @@ def test_spans(spans, expected):
     assert texts(prompt) == expected
     assert prompt.names == [" ".join(parts) for parts in expected]
     assert prompt.caption == CAPTION
-    assert not prompt.divisible
+    assert not prompt.is_class_list
 
 
 def test_spans_count_characters_not_bytes():
@@ -207,7 +207,7 @@ def test_noun_phrases_keep_their_own_place():
     prompt = Prompt.from_caption("a car behind a red car")
     assert prompt.names == ["car", "red car"]
     assert [phrase.spans for phrase in prompt.phrases] == [((2, 5),), ((15, 22),)]
-    assert not prompt.divisible
+    assert not prompt.is_class_list
 
 
 @pytest.mark.parametrize("caption", ["", "   ", "is it there?"])
@@ -231,4 +231,4 @@ def test_extent_of_a_phrase():
     phrase = Phrase("x", ((7, 9), (2, 4)))
     assert phrase.extent == (2, 9)
     assert Phrase("x", ((7, 9),), (1, 20)).extent == (1, 20)
-    assert phrase.moved(2) == Phrase("x", ((5, 7), (0, 2)), (0, 7))
+    assert phrase.shifted(2) == Phrase("x", ((5, 7), (0, 2)), (0, 7))

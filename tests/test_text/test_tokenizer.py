@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from glip.text import TokenizerNotFoundError, load_tokenizer
+from glip.text import load_tokenizer
 from glip.text.tokenizer import tokenizer_from_bytes, tokenizer_to_bytes
+from glip.utils.errors import TokenizerNotFoundError
 
 TEXT = "A Café, naïve toothbrushes; 狗🐕 [MASK] İstanbul"
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glip.text import Phrase, Prompt, PromptError, load_vocabulary, tokenize
+from glip.text import Phrase, Prompt, load_vocabulary, tokenize
 from glip.text.prompt import clean_name
 from glip.text.tokens import count_tokens
-
-from .strategies import many, names, sentences
+from glip.utils.errors import PromptError
+from tests.test_text.strategies import many, names, sentences
 
 COCO80 = Path(__file__).resolve().parents[3] / "shared" / "golden" / "coco80_caption.json"
 

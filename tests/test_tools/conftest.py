@@ -15,8 +15,7 @@ from torch import nn
 from glip.apis import load_config
 from glip.datasets import BaseDetDataset
 from glip.registry import DATASETS
-
-from .commands import CONFIGS, command, small_config
+from tests.test_tools.commands import CONFIGS, command, small_config
 
 #: The config of each task for GLIP-T (B), by its name here, and its folder in the examples.
 TASKS = dict(

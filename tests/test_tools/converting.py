@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .commands import tool
+from tests.test_tools.commands import tool
 
 
 def convert(name: str, *args: str | Path) -> list[dict]:

@@ -10,11 +10,11 @@ import pytest
 from mmengine.registry import DefaultScope
 from PIL import Image
 
-from glip.apis import UserError, load_config
+from glip.apis import load_config
 from glip.apis.evaluation import build_evaluator
 from glip.evaluation import load_predictions
-
-from .commands import command, tool
+from glip.utils.errors import USER_ERRORS
+from tests.test_tools.commands import command, tool
 
 TOOL = "analysis_tools/analyze_results.py"
 
@@ -128,6 +128,6 @@ def test_other_data(small_configs, examples, tmp_path, task, stored, options, me
     path = tmp_path / "some.json"
     path.write_text(json.dumps([dict(img_id=each, pred_instances=instances) for each in stored]))
     arguments = (str(small_configs[task]), str(path), str(tmp_path / "out"))
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(USER_ERRORS, match=message):
         tool(TOOL).main([*arguments, "--cfg-options", f"data_root={examples[task]}", *options])
     assert not (tmp_path / "out").exists()

@@ -4,9 +4,8 @@ import json
 
 import pytest
 
-from glip.apis import SetupError
-
-from .commands import CONFIGS, small_config, tool
+from glip.utils.errors import ConfigError
+from tests.test_tools.commands import CONFIGS, small_config, tool
 
 TOOL = "analysis_tools/benchmark.py"
 SMALL = ("--shape", "96", "128", "--repeat", "1", "--warmup", "0", "--device", "cpu")
@@ -55,5 +54,5 @@ def test_checkpoint(config, tiny_checkpoint):
 
 
 def test_no_training_data(config):
-    with pytest.raises(SetupError, match="train_dataloader"):
+    with pytest.raises(ConfigError, match="train_dataloader"):
         tool(TOOL).main([config, "--task", "dataloader"])

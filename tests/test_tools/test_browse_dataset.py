@@ -11,14 +11,13 @@ from mmengine.config import Config
 from mmengine.structures import InstanceData
 from PIL import Image
 
-from glip.apis import UserError
 from glip.structures import DetDataSample
+from glip.utils.errors import USER_ERRORS
 from glip.visualization import DetLocalVisualizer, label_color
 from glip.visualization.palette import IGNORED
-
-from .commands import command, tool
-from .conftest import TASKS
-from .test_test import IMAGES
+from tests.test_tools.commands import command, tool
+from tests.test_tools.conftest import TASKS
+from tests.test_tools.test_test import IMAGES
 
 TOOL = "analysis_tools/browse_dataset.py"
 
@@ -202,14 +201,14 @@ def test_label_without_phrase(monkeypatch):
     ],
 )
 def test_what_the_model_could_not_take(data, pipeline, message):
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(USER_ERRORS, match=message):
         tool(TOOL).main([data(pipeline)])
 
 
 def test_no_such_data(small_configs, data, tmp_path):
-    with pytest.raises(UserError, match=r"no train_dataloader.* try --split val or test"):
+    with pytest.raises(USER_ERRORS, match=r"no train_dataloader.* try --split val or test"):
         tool(TOOL).main([str(small_configs["coco"])])
     config = data(TRAIN)
     (tmp_path / "a.json").unlink()
-    with pytest.raises(UserError, match="there is no annotation file"):
+    with pytest.raises(USER_ERRORS, match="there is no annotation file"):
         tool(TOOL).main([config])

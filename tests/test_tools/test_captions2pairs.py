@@ -9,10 +9,9 @@ import tarfile
 import pytest
 from PIL import Image
 
-from glip.apis import UserError
-
-from .commands import tool
-from .converting import draw, read_lines
+from glip.utils.errors import USER_ERRORS
+from tests.test_tools.commands import tool
+from tests.test_tools.converting import draw, read_lines
 
 
 def gather(*args):
@@ -165,15 +164,15 @@ def test_sources_that_are_wrong(images, tmp_path):
     out = tmp_path / "o.jsonl"
     (tmp_path / "a.csv").touch()
     (tmp_path / "a.tsv").touch()
-    with pytest.raises(UserError, match=r"expected a \.tsv, \.jsonl or \.tar file"):
+    with pytest.raises(USER_ERRORS, match=r"expected a \.tsv, \.jsonl or \.tar file"):
         gather(tmp_path / "a.csv", "--img-root", images, "--out", out)
     shards = [write_shard(tmp_path / name / "0.tar", {}) for name in ("images", "..")]
-    with pytest.raises(UserError, match="have one name"):
+    with pytest.raises(USER_ERRORS, match="have one name"):
         gather(*shards, "--img-root", images, "--out", out)
-    with pytest.raises(UserError, match=r"there is no folder .*--img-root"):
+    with pytest.raises(USER_ERRORS, match=r"there is no folder .*--img-root"):
         gather(tmp_path / "a.tsv", "--img-root", tmp_path / "none", "--out", out)
-    with pytest.raises(UserError, match=r"nothing of .* can be used: it is empty"):
+    with pytest.raises(USER_ERRORS, match=r"nothing of .* can be used: it is empty"):
         gather(tmp_path / "a.tsv", "--img-root", images, "--out", out)
-    with pytest.raises(UserError, match="there is no annotation file"):
+    with pytest.raises(USER_ERRORS, match="there is no annotation file"):
         gather(tmp_path / "b.tsv", "--img-root", images, "--out", out)
     assert not out.exists()

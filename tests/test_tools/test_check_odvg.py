@@ -7,7 +7,7 @@ import json
 import pytest
 from PIL import Image
 
-from glip.apis import UserError
+from glip.utils.errors import USER_ERRORS
 from tests.test_datasets.test_odvg.files import (
     draw,
     make_lines,
@@ -15,8 +15,7 @@ from tests.test_datasets.test_odvg.files import (
     write_lines,
     write_shard,
 )
-
-from .commands import command, tool
+from tests.test_tools.commands import command, tool
 
 TOOL = "misc/check_odvg.py"
 
@@ -120,7 +119,7 @@ def test_shards(tmp_path, capsys):
 
 
 def test_wrong_use(tmp_path):
-    with pytest.raises(UserError, match="there is no annotation file"):
+    with pytest.raises(USER_ERRORS, match="there is no annotation file"):
         tool(TOOL).main([str(tmp_path / "none.jsonl")])
 
 

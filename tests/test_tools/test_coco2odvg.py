@@ -9,11 +9,10 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from glip.apis import UserError
 from glip.datasets import CocoDataset, ODVGDataset
-
-from .commands import command
-from .converting import convert, draw, label_map, read_lines, write_json
+from glip.utils.errors import USER_ERRORS
+from tests.test_tools.commands import command
+from tests.test_tools.converting import convert, draw, label_map, read_lines, write_json
 
 NAMES = {90: "traffic light", 5: "dog", 18: "cat"}
 
@@ -156,19 +155,19 @@ def test_any_order_of_the_lists(tmp_path, order):
 def test_images_left_out(tmp_path, capsys):
     path = write_json(tmp_path / "a.json", content())
     out = tmp_path / "a.jsonl"
-    lines = convert("coco2odvg", path, out, "--without-coco")
+    lines = convert("coco2odvg", path, out, "--exclude-coco")
     assert [line["filename"] for line in lines] == ["b.jpg", "c.jpg"]
     assert "1 image of COCO (000000000030.jpg)" in capsys.readouterr().out
     val = dict(images=[dict(id=1, file_name="COCO_val2014_000000000030.jpg")])
     other = write_json(tmp_path / "val.json", val)
     (tmp_path / "names.txt").write_text("some/folder/c.jpg\n\n999\n")
     lines = convert(
-        *("coco2odvg", path, out, "--overwrite", "--without-images"),
+        *("coco2odvg", path, out, "--overwrite", "--exclude-images"),
         *(other, tmp_path / "names.txt"),
     )
     assert [line["filename"] for line in lines] == ["b.jpg"]
     (tmp_path / "ids.txt").write_text("30\n")
-    lines = convert("coco2odvg", path, out, "--overwrite", "--without-images", tmp_path / "ids.txt")
+    lines = convert("coco2odvg", path, out, "--overwrite", "--exclude-images", tmp_path / "ids.txt")
     assert [line["filename"] for line in lines] == ["b.jpg", "c.jpg"]
 
 
@@ -178,7 +177,7 @@ def test_folder_of_the_images(tmp_path, capsys):
     for image in data["images"]:
         del image["height"], image["width"]
     path = write_json(tmp_path / "a.json", data)
-    with pytest.raises(UserError, match=r"of unknown size"):
+    with pytest.raises(USER_ERRORS, match=r"of unknown size"):
         convert("coco2odvg", path, tmp_path / "a.jsonl")
     draw(tmp_path / "images" / "000000000030.jpg", 60, 40)
     turned = Image.Exif()
@@ -197,13 +196,13 @@ def test_nothing_is_written_over(tmp_path):
     out = tmp_path / "a.jsonl"
     convert("coco2odvg", path, out)
     before = out.read_bytes()
-    with pytest.raises(UserError, match="exists already"):
+    with pytest.raises(USER_ERRORS, match="exists already"):
         convert("coco2odvg", path, out)
     other = content()
     other["categories"][0]["name"] = "lamp"
     write_json(path, other)
     out.unlink()
-    with pytest.raises(UserError, match="has other names"):
+    with pytest.raises(USER_ERRORS, match="has other names"):
         convert("coco2odvg", path, out)
     convert("coco2odvg", path, out, "--overwrite")
     assert out.read_bytes() == before.replace(b"traffic light", b"lamp")
@@ -240,24 +239,24 @@ def test_files_that_are_wrong(tmp_path, change, message):
     path = tmp_path / "a.json"
     changed = change(content())
     path.write_text(changed if isinstance(changed, str) else json.dumps(changed))
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(USER_ERRORS, match=message):
         convert("coco2odvg", path, tmp_path / "a.jsonl")
     assert not (tmp_path / "a.jsonl").exists()
 
 
 def test_missing_inputs(tmp_path):
     path = write_json(tmp_path / "a.json", content())
-    with pytest.raises(UserError, match="there is no annotation file"):
+    with pytest.raises(USER_ERRORS, match="there is no annotation file"):
         convert("coco2odvg", tmp_path / "none.json", tmp_path / "a.jsonl")
-    with pytest.raises(UserError, match="there is no folder"):
+    with pytest.raises(USER_ERRORS, match="there is no folder"):
         convert("coco2odvg", path, tmp_path / "a.jsonl", "--img-root", tmp_path / "none")
-    with pytest.raises(UserError, match="there is no annotation file"):
-        convert("coco2odvg", path, tmp_path / "a.jsonl", "--without-images", tmp_path / "none.txt")
+    with pytest.raises(USER_ERRORS, match="there is no annotation file"):
+        convert("coco2odvg", path, tmp_path / "a.jsonl", "--exclude-images", tmp_path / "none.txt")
     (tmp_path / "empty.txt").write_text("\n")
-    with pytest.raises(UserError, match="names no image to leave out"):
+    with pytest.raises(USER_ERRORS, match="names no image to leave out"):
         convert(
             *("coco2odvg", path, tmp_path / "a.jsonl"),
-            *("--without-images", tmp_path / "empty.txt"),
+            *("--exclude-images", tmp_path / "empty.txt"),
         )
 
 

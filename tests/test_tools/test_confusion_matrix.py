@@ -8,9 +8,8 @@ import json
 import numpy as np
 import pytest
 
-from glip.apis import UserError
-
-from .commands import tool
+from glip.utils.errors import USER_ERRORS
+from tests.test_tools.commands import tool
 
 TOOL = "analysis_tools/confusion_matrix.py"
 
@@ -66,7 +65,7 @@ def test_picture_and_numbers(runs, small_configs, examples, tmp_path):
 def test_other_data(small_configs, examples, tmp_path):
     (tmp_path / "none.json").write_text(json.dumps([]))
     options = ("--cfg-options", f"data_root={examples['refcoco']}")
-    with pytest.raises(UserError, match="needs one data set of classes in COCO's format"):
+    with pytest.raises(USER_ERRORS, match="needs one data set of classes in COCO's format"):
         tool(TOOL).main(
             [str(small_configs["refcoco"]), str(tmp_path / "none.json"), "a.png", *options]
         )

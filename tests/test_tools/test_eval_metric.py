@@ -6,10 +6,9 @@ import json
 
 import pytest
 
-from glip.apis import UserError
-
-from .commands import command, numbers_of, tool
-from .conftest import TASKS
+from glip.utils.errors import USER_ERRORS
+from tests.test_tools.commands import command, numbers_of, tool
+from tests.test_tools.conftest import TASKS
 
 TOOL = "analysis_tools/eval_metric.py"
 
@@ -62,10 +61,10 @@ def test_no_predictions(small_configs, examples, tmp_path, name, content, messag
     if content is not None:
         path.write_text(json.dumps(content))
     options = ("--cfg-options", f"data_root={examples['coco']}")
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(USER_ERRORS, match=message):
         tool(TOOL).main([str(small_configs["coco"]), str(path), *options])
 
 
 def test_numbers_go_to_json(small_configs):
-    with pytest.raises(UserError, match=r"expected --out to end in \.json"):
+    with pytest.raises(USER_ERRORS, match=r"expected --out to end in \.json"):
         tool(TOOL).main([str(small_configs["coco"]), "a.pkl", "--out", "numbers.txt"])

@@ -6,10 +6,9 @@ import json
 
 import pytest
 
-from glip.apis import UserError
 from glip.datasets import CocoDataset
-
-from .commands import tool
+from glip.utils.errors import USER_ERRORS
+from tests.test_tools.commands import tool
 
 TOOL = "dataset_converters/few_shot.py"
 
@@ -55,10 +54,10 @@ def test_nothing_to_choose(ann_file):
     content = json.loads(ann_file.read_text())
     content["annotations"] = []
     ann_file.write_text(json.dumps(content))
-    with pytest.raises(UserError, match="no image with a box larger than one pixel"):
+    with pytest.raises(USER_ERRORS, match="no image with a box larger than one pixel"):
         tool(TOOL).main([str(ann_file)])
 
 
 def test_no_file(tmp_path):
-    with pytest.raises(UserError, match="there is no annotation file"):
+    with pytest.raises(USER_ERRORS, match="there is no annotation file"):
         tool(TOOL).main([str(tmp_path / "none.json")])

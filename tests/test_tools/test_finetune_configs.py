@@ -11,9 +11,8 @@ from mmengine.config import Config
 
 from glip.apis import load_config
 from glip.config import list_models
-
-from .commands import tool
-from .training import small_training, training
+from tests.test_tools.commands import tool
+from tests.test_tools.training import small_training, training
 
 NAMES = [name for name in list_models() if "funtune_coco" in name]
 # Found without being imported: this library does not need it.

@@ -11,13 +11,12 @@ import torch
 from mmengine.config import Config
 
 from glip.apis import init_detector, load_config
-from glip.apis.setup import UserError
 from glip.models.tuning import TUNINGS
 from glip.structures import DetDataSample
 from glip.testing import tiny_config
-
-from .commands import CONFIGS, PARTS, ROOT, numbers_of, tool
-from .training import nothing_left, training, walk
+from glip.utils.errors import USER_ERRORS
+from tests.test_tools.commands import CONFIGS, PARTS, ROOT, numbers_of, tool
+from tests.test_tools.training import nothing_left, training, walk
 
 TEMPLATE = CONFIGS / "_templates" / "custom_coco_finetune.py"
 
@@ -164,7 +163,7 @@ def test_goes_on_to_the_same_weights(own_config, tmp_path):
 def test_unknown_mode(own_config, tmp_path):
     cfg = load_config(own_config, {"model.tuning": "some"})
     with (
-        pytest.raises(UserError, match="one of full, frozen_text, linear_probe, prompt"),
+        pytest.raises(USER_ERRORS, match="one of full, frozen_text, linear_probe, prompt"),
         training(cfg, tmp_path),
     ):
         pass
@@ -174,7 +173,7 @@ def test_unknown_mode(own_config, tmp_path):
 def test_wrong_paths(own_config, part, tmp_path):
     train = tool("train.py")
     option = f"{part}.ann_file=no.json"
-    with pytest.raises(UserError, match=r"there is no annotation file 'no\.json'"):
+    with pytest.raises(USER_ERRORS, match=r"there is no annotation file 'no\.json'"):
         train.main([str(own_config), "--work-dir", str(tmp_path), "--cfg-options", option])
 
 
@@ -182,7 +181,7 @@ def test_wrong_class_names(own_config, tmp_path):
     cfg = load_config(own_config)
     cfg.train_dataloader.dataset.dataset.metainfo.classes = ("sport ball", "car")
     with (
-        pytest.raises(UserError, match="'sport ball' is not in the file, but 'sports ball' is"),
+        pytest.raises(USER_ERRORS, match="'sport ball' is not in the file, but 'sports ball' is"),
         training(cfg, tmp_path) as runner,
     ):
         runner.train()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from glip.apis import UserError
-
-from .commands import tool
+from glip.utils.errors import USER_ERRORS
+from tests.test_tools.commands import tool
 
 TOOL = "analysis_tools/get_flops.py"
 
@@ -34,5 +33,5 @@ def test_counts(tiny_model):
 
 def test_no_tokenizer(tiny_config_file, tmp_path):
     options = ("--cfg-options", f"lang_model_name={tmp_path}")
-    with pytest.raises(UserError, match="tokenizer"):
+    with pytest.raises(USER_ERRORS, match="tokenizer"):
         tool(TOOL).main([str(tiny_config_file), "--shape", "64", "64", *options])

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from glip.apis import UserError
 from glip.datasets import Flickr30kDataset, ODVGDataset
-from glip.datasets.odvg.lines import boxes_of
-
-from .converting import convert, write_json
+from glip.datasets.odvg.records import boxes_of
+from glip.utils.errors import USER_ERRORS
+from tests.test_tools.converting import convert, write_json
 
 
 def flickr():
@@ -187,7 +186,7 @@ def test_mixed(tmp_path, capsys):
 
 def test_without_coco(tmp_path, capsys):
     path = write_json(tmp_path / "a.json", mixed())
-    (line,) = convert("goldg2odvg", path, tmp_path / "o.jsonl", "--without-coco")
+    (line,) = convert("goldg2odvg", path, tmp_path / "o.jsonl", "--exclude-coco")
     assert line["data_source"] == "vg"
     assert "1 image of COCO" in capsys.readouterr().out
 
@@ -197,12 +196,12 @@ def test_without_coco_by_the_source(tmp_path):
     content = mixed()
     content["images"][0]["file_name"] = "renamed.jpg"
     path = write_json(tmp_path / "a.json", content)
-    (line,) = convert("goldg2odvg", path, tmp_path / "o.jsonl", "--without-coco")
+    (line,) = convert("goldg2odvg", path, tmp_path / "o.jsonl", "--exclude-coco")
     assert line["data_source"] == "vg"
     (tmp_path / "ids.txt").write_text("581857\n")
     (line,) = convert(
         *("goldg2odvg", path, tmp_path / "o.jsonl", "--overwrite"),
-        *("--without-images", tmp_path / "ids.txt"),
+        *("--exclude-images", tmp_path / "ids.txt"),
     )
     assert line["data_source"] == "vg"
 
@@ -213,7 +212,7 @@ def test_without_cocos_validation_images(tmp_path):
         listed = dict(images=[dict(id=number, file_name=f"{number:012}.jpg")])
         lines = convert(
             *("goldg2odvg", path, tmp_path / "o.jsonl", "--overwrite"),
-            *("--without-images", write_json(tmp_path / "val2017.json", listed)),
+            *("--exclude-images", write_json(tmp_path / "val2017.json", listed)),
         )
         assert [line["data_source"] for line in lines] == sources
 
@@ -230,5 +229,5 @@ def test_without_cocos_validation_images(tmp_path):
 def test_entries_that_are_wrong(tmp_path, key, value, message):
     content = mixed()
     content["images"] = [{**image, key: value} for image in content["images"]]
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(USER_ERRORS, match=message):
         convert("goldg2odvg", write_json(tmp_path / "a.json", content), tmp_path / "o.jsonl")

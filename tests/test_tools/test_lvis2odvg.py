@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from glip.apis import UserError
 from glip.text import load_vocabulary
-
-from .converting import convert, label_map, write_json
+from glip.utils.errors import USER_ERRORS
+from tests.test_tools.converting import convert, label_map, write_json
 
 URL = "http://images.cocodataset.org"
 
@@ -56,7 +55,7 @@ def test_without_the_minival(lvis, tmp_path):
     minival = dict(images=[lvis["images"][1]])
     lines = convert(
         *("lvis2odvg", write_json(tmp_path / "a.json", lvis), tmp_path / "lvis.jsonl"),
-        *("--without-images", write_json(tmp_path / "minival.json", minival)),
+        *("--exclude-images", write_json(tmp_path / "minival.json", minival)),
     )
     assert [line["img_id"] for line in lines] == [391895]
 
@@ -65,7 +64,7 @@ def test_file_names_of_copies(lvis, tmp_path):
     for image in lvis["images"]:
         del image["coco_url"]
     path = write_json(tmp_path / "a.json", lvis)
-    with pytest.raises(UserError, match="2 images without a file name"):
+    with pytest.raises(USER_ERRORS, match="2 images without a file name"):
         convert("lvis2odvg", path, tmp_path / "a.jsonl")
     lvis["images"][0]["file_name"] = "x.jpg"
     write_json(path, lvis)

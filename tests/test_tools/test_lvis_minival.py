@@ -6,9 +6,8 @@ import json
 
 import pytest
 
-from glip.apis import UserError
-
-from .commands import tool
+from glip.utils.errors import USER_ERRORS
+from tests.test_tools.commands import tool
 
 TOOL = "dataset_converters/lvis_minival.py"
 URL = "http://images.cocodataset.org"
@@ -59,6 +58,6 @@ def test_subset(lvis, tmp_path, capsys, name, ids):
 )
 def test_errors(lvis, tmp_path, ids, message):
     (tmp_path / "ids.txt").write_text(ids)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(USER_ERRORS, match=message):
         tool(TOOL).main([str(lvis), str(tmp_path / "ids.txt"), str(tmp_path / "out.json")])
     assert not (tmp_path / "out.json").exists()

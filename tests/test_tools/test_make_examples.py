@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from .commands import tool
+from tests.test_tools.commands import tool
 
 TOOL = "dataset_converters/make_examples.py"
 

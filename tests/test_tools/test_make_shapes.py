@@ -5,12 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from glip.apis import SetupError
 from glip.datasets import CocoDataset, Flickr30kDataset
 from glip.testing.shapes import HELD_OUT, all_words, class_name
 from glip.text.tokenizer import load_tokenizer
-
-from .commands import tool
+from glip.utils.errors import ConfigError
+from tests.test_tools.commands import tool
 
 TOOL = "dataset_converters/make_shapes.py"
 
@@ -83,7 +82,7 @@ def test_pairs_are_pictures_and_captions(made):
     ],
 )
 def test_words_that_make_no_pair(tmp_path, options, message):
-    with pytest.raises(SetupError, match=message):
+    with pytest.raises(ConfigError, match=message):
         tool(TOOL).main([str(tmp_path / "out"), *options])
 
 

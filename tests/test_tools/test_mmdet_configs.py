@@ -12,8 +12,7 @@ from mmengine.registry import DefaultScope
 from glip.apis import load_config
 from glip.registry import MODELS
 from glip.testing import draw_state_dict
-
-from .commands import command, numbers_of, small_config
+from tests.test_tools.commands import command, numbers_of, small_config
 
 # Found without being imported: this library does not need it.
 SPEC = importlib.util.find_spec("mmdet")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from glip.datasets.converters.objects365 import NAME_FIXES
-
-from .converting import convert, label_map, write_json
+from glip.converters.objects365 import NAME_FIXES
+from tests.test_tools.converting import convert, label_map, write_json
 
 #: Names as the annotations of version 2 have them, with those of a slip, and what they should be.
 V2 = {

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from glip.apis import UserError
-
-from .converting import convert, draw, label_map
+from glip.utils.errors import USER_ERRORS
+from tests.test_tools.converting import convert, draw, label_map
 
 HEAD = (
     "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,"
@@ -83,7 +82,7 @@ def test_sizes_from_a_file(files, tmp_path, capsys):
     assert [(line["width"], line["height"]) for line in lines] == [(800, 400), (10, 10)]
     assert "1 image not in --sizes" in capsys.readouterr().out
     sizes.write_text("ImageID,Width,Height\n000002b66c9c498e,big,400\n")
-    with pytest.raises(UserError, match="expected an image and its size"):
+    with pytest.raises(USER_ERRORS, match="expected an image and its size"):
         convert("openimages2odvg", *files, "--sizes", sizes, "--overwrite")
 
 
@@ -105,11 +104,11 @@ def test_names_of_version_7_have_a_head(files, tmp_path):
 )
 def test_files_that_are_wrong(files, tmp_path, name, text, message):
     (tmp_path / name).write_text(text)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(USER_ERRORS, match=message):
         convert("openimages2odvg", *files, "--img-root", tmp_path / "train")
     assert not (tmp_path / "o.jsonl").exists()
 
 
 def test_sizes_are_needed(files):
-    with pytest.raises(UserError, match="give the folder of the images, --img-root, or --sizes"):
+    with pytest.raises(USER_ERRORS, match="give the folder of the images, --img-root, or --sizes"):
         convert("openimages2odvg", *files)

@@ -6,9 +6,8 @@ import json
 
 import pytest
 
-from glip.apis import UserError
-
-from .commands import command, tool
+from glip.utils.errors import USER_ERRORS
+from tests.test_tools.commands import command, tool
 
 TOOL = "dataset_converters/override_category.py"
 FILE = "annotations_without_background.json"
@@ -65,7 +64,7 @@ def test_absent_ones_are_left_out(odinw, capsys):
 
 
 def test_none_is_there(tmp_path):
-    with pytest.raises(UserError, match="none of the files to rename is there"):
+    with pytest.raises(USER_ERRORS, match="none of the files to rename is there"):
         tool(TOOL).main([str(tmp_path)])
 
 
@@ -79,5 +78,5 @@ def test_none_is_there(tmp_path):
 )
 def test_another_file(odinw, text, message):
     (odinw / "CottontailRabbits" / "valid" / FILE).write_text(text)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(USER_ERRORS, match=message):
         tool(TOOL).main([str(odinw)])

@@ -16,10 +16,9 @@ from glip.datasets import WeightedConcatSampler
 from glip.datasets.odvg import LineWriter, Region, detection_line, grounding_line, write_label_map
 from glip.engine import last_checkpoint
 from glip.registry import DATASETS
-
-from .commands import CONFIGS, tool
-from .test_train import killed, same, train
-from .training import nothing_left, small_training, training, walk
+from tests.test_tools.commands import CONFIGS, tool
+from tests.test_tools.test_train import killed, same, train
+from tests.test_tools.training import nothing_left, small_training, training, walk
 
 NAMES = {
     path.stem.split("swin-")[1].split("_fpn")[0]: path.stem for path in CONFIGS.glob("pretrain/*")

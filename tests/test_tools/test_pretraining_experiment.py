@@ -10,10 +10,9 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from glip.apis import SetupError
-
-from .commands import ROOT, tool
-from .training import nothing_left
+from glip.utils.errors import ConfigError
+from tests.test_tools.commands import ROOT, tool
+from tests.test_tools.training import nothing_left
 
 TOOL = "misc/pretraining_experiment.py"
 #: Two steps of two pictures.
@@ -49,7 +48,7 @@ def experiment(monkeypatch) -> ModuleType:
         with nothing_left():
             try:
                 tool(Path(file).relative_to(ROOT / "tools").as_posix()).main(arguments)
-            except SetupError:
+            except ConfigError:
                 code = 1
         return subprocess.CompletedProcess(command, code)
 
@@ -87,7 +86,7 @@ def test_the_whole_experiment(experiment, tmp_path):
 def test_a_command_that_fails_ends_it(experiment, tmp_path):
     options = ["--data-root", f"{tmp_path}/data", "--work-dir", f"{tmp_path}/work", "--seeds", "0"]
     small = ["--num-images", "2", "--num-test", "2", "--cfg-options", "train_dataloader=None"]
-    with pytest.raises(SetupError, match=r"train.py ended with 1"):
+    with pytest.raises(ConfigError, match=r"train.py ended with 1"):
         experiment.main([*options, *small])
     assert experiment.started == ["train.py"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from glip.apis import UserError, load_config
-
-from .commands import tool
+from glip.apis import load_config
+from glip.utils.errors import USER_ERRORS
+from tests.test_tools.commands import tool
 
 TOOL = "misc/print_config.py"
 
@@ -23,5 +23,5 @@ def test_whole_config(small_configs, tmp_path, capsys):
 
 
 def test_goes_to_python(small_configs):
-    with pytest.raises(UserError, match=r"expected --save to end in \.py"):
+    with pytest.raises(USER_ERRORS, match=r"expected --save to end in \.py"):
         tool(TOOL).main([str(small_configs["coco"]), "--save", "whole.json"])

@@ -11,18 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glip.apis import SetupError
-from glip.datasets.odvg.lines import boxes_of, check_line
-from glip.self_training import OtherLabellingError
+from glip.datasets.odvg.records import boxes_of, check_line
 from glip.text.noun_phrases import _load_spacy
-from tests.test_self_training.generated import CHECKPOINT, draw_shapes, write_pairs
-
-from .commands import command, tool
+from glip.utils.errors import ConfigError, LabelingMismatchError
+from tests.test_labeling.generated import CHECKPOINT, draw_shapes, write_pairs
+from tests.test_tools.commands import command, tool
 
 #: Ends the process in the third block, with half a line written.
 KILLED = """
 import os, signal, sys
-from glip.self_training import Output
+from glip.labeling import Output
 
 grown = Output._grown
 
@@ -139,7 +137,7 @@ def test_killed_and_started_again(tmp_path, label, whole):
     part = Path(f"{out}.part").read_bytes()
     assert part.count(b"\n") >= 4
     assert part.endswith(b'{"filename":"0000')
-    with pytest.raises(OtherLabellingError, match=r"score_thr \(0.5 then, 0.6 now\)"):
+    with pytest.raises(LabelingMismatchError, match=r"score_thr \(0.5 then, 0.6 now\)"):
         label(out, "--score-thr", "0.6")
     label(out)
     assert out.read_bytes() == whole.read_bytes()
@@ -153,14 +151,14 @@ def test_finished_before(label, whole, capsys):
     label(whole)
     assert "was finished before" in capsys.readouterr().out
     assert whole.read_bytes() == before
-    with pytest.raises(OtherLabellingError, match=r"begun otherwise: keep_empty"):
+    with pytest.raises(LabelingMismatchError, match=r"begun otherwise: keep_empty"):
         label(whole, "--keep-empty")
 
 
 def test_shards(tmp_path, label, whole, monkeypatch):
     out = tmp_path / "labels.jsonl"
     label(out, "--shard", "0/2")
-    with pytest.raises(OtherLabellingError, match="shard 1/2 is not finished"):
+    with pytest.raises(LabelingMismatchError, match="shard 1/2 is not finished"):
         label(out, "--merge")
     for name, value in dict(RANK="1", WORLD_SIZE="2", LOCAL_RANK="1").items():
         monkeypatch.setenv(name, value)
@@ -209,6 +207,6 @@ def test_wrong_options(tmp_path, label, monkeypatch, capsys):
         assert "expected" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "spacy", None)
     _load_spacy.cache_clear()
-    with pytest.raises(SetupError, match="pip install spacy"):
-        label(tmp_path / "out.jsonl", "--chunker", "spacy")
+    with pytest.raises(ConfigError, match="pip install spacy"):
+        label(tmp_path / "out.jsonl", "--np_extractor", "spacy")
     assert not list(tmp_path.iterdir())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .converting import convert, write_json
+from tests.test_tools.converting import convert, write_json
 
 NAME = "COCO_train2014_000000581857.jpg"
 
@@ -77,6 +77,6 @@ def test_without_the_test_images_of_another(path, tmp_path):
     other = dict(images=[dict(id=5, file_name=NAME, caption="man", original_id=581857)])
     lines = convert(
         *("refcoco2odvg", path, tmp_path / "o.jsonl"),
-        *("--without-images", write_json(tmp_path / "finetune_refcocog_test.json", other)),
+        *("--exclude-images", write_json(tmp_path / "finetune_refcocog_test.json", other)),
     )
     assert [line["filename"] for line in lines] == ["COCO_train2014_000000000009.jpg"]

@@ -11,10 +11,10 @@ from mmengine.registry import DefaultScope
 from transformers import BertConfig, BertModel
 
 from glip.apis import load_config
-from glip.checkpoint import CheckpointError, load_checkpoint
+from glip.checkpoint import load_checkpoint
 from glip.registry import MODELS
-
-from .commands import CONFIGS, command, small_config, tool
+from glip.utils.errors import CheckpointError
+from tests.test_tools.commands import CONFIGS, command, small_config, tool
 
 TOOL = "model_converters/start_pretraining.py"
 NAME = "glip_atss_swin-t_b_fpn_dyhead_pretrain_obj365"

@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from glip.apis import UserError
 from glip.evaluation import load_predictions
-
-from .commands import CONFIGS, command, numbers_of, small_config, tool
-from .conftest import TASKS
+from glip.utils.errors import USER_ERRORS
+from tests.test_tools.commands import CONFIGS, command, numbers_of, small_config, tool
+from tests.test_tools.conftest import TASKS
 
 KILL = """
 import os
@@ -183,7 +182,7 @@ def test_data_that_are_not_there(small_configs, tiny_checkpoint):
 )
 def test_wishes_that_cannot_be_met(small_configs, task, args, message):
     test = tool("test.py")
-    with pytest.raises(UserError, match=re.escape(message)) as caught:
+    with pytest.raises(USER_ERRORS, match=re.escape(message)) as caught:
         test.prepare_config(test.parse_args([str(small_configs[task]), "none.pth", *args]))
     assert "\n" not in str(caught.value)
 
@@ -211,5 +210,7 @@ def test_own_data(runs, examples, tiny_checkpoint, vocabulary, tmp_path):
     printed = command("tools/test.py", config, tiny_checkpoint, "--work-dir", tmp_path / "work")
     assert last_table(printed)[1][0] == "coco/bbox_mAP"
     config = own_config(*data, '("stop sign", "diningtable")', tmp_path, vocabulary)
-    with pytest.raises(UserError, match="'diningtable' is not in the file, but 'dining table' is"):
+    with pytest.raises(
+        USER_ERRORS, match="'diningtable' is not in the file, but 'dining table' is"
+    ):
         tool("analysis_tools/eval_metric.py").main([str(config), str(runs("coco")[2])])

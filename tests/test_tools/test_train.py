@@ -14,7 +14,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from glip.apis import UserError, inference_detector, init_detector
+from glip.apis import inference_detector, init_detector
 from glip.checkpoint import read_checkpoint
 from glip.datasets.odvg import (
     LineWriter,
@@ -24,10 +24,10 @@ from glip.datasets.odvg import (
     write_label_map,
 )
 from glip.engine import last_checkpoint
+from glip.utils.errors import USER_ERRORS
+from tests.test_tools.commands import ROOT, command, tool
+from tests.test_tools.training import nothing_left
 from tests.training import NO_VALIDATION, differences, draw_examples, training_config
-
-from .commands import ROOT, command, tool
-from .training import nothing_left
 
 KILL = """
 import os
@@ -291,7 +291,7 @@ def test_unreadable_images(pictures, tmp_path):
 def test_wishes_that_cannot_be_met(pictures, tmp_path, options, args, message):
     cfg = training_config(pictures, tmp_path / "work", **options)
     main = tool("train.py")
-    with pytest.raises(UserError, match=message) as caught:
+    with pytest.raises(USER_ERRORS, match=message) as caught:
         main.prepare_config(main.parse_args([str(write(cfg, tmp_path)), *args]))
     assert "\n" not in str(caught.value)
 
@@ -301,7 +301,7 @@ def test_tensorboard_that_is_not_there(pictures, tmp_path, monkeypatch):
     cfg = training_config(pictures, tmp_path / "work")
     cfg.visualizer.vis_backends = [dict(type="TensorboardVisBackend")]
     main = tool("train.py")
-    with pytest.raises(UserError, match=r"logs to TensorBoard, .* pip install tensorboard"):
+    with pytest.raises(USER_ERRORS, match=r"logs to TensorBoard, .* pip install tensorboard"):
         main.prepare_config(main.parse_args([str(write(cfg, tmp_path))]))
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from glip.apis import UserError
-from glip.datasets.odvg.lines import boxes_of
-
-from .converting import convert, label_map, write_json
+from glip.datasets.odvg.records import boxes_of
+from glip.utils.errors import USER_ERRORS
+from tests.test_tools.converting import convert, label_map, write_json
 
 URL = "https://cs.stanford.edu/people/rak248"
 
@@ -114,10 +113,10 @@ def test_a_line_for_each_region(descriptions, image_data, tmp_path):
 
 def test_without_coco(descriptions, image_data, tmp_path):
     common = ("vg2odvg", descriptions, tmp_path / "o.jsonl", "--image-data", image_data)
-    lines = convert(*common, "--without-coco")
+    lines = convert(*common, "--exclude-coco")
     assert {line["img_id"] for line in lines} == {1}
     (tmp_path / "ids.txt").write_text("30")
-    lines = convert(*common, "--overwrite", "--without-images", tmp_path / "ids.txt")
+    lines = convert(*common, "--overwrite", "--exclude-images", tmp_path / "ids.txt")
     assert {line["img_id"] for line in lines} == {1}
 
 
@@ -167,7 +166,7 @@ def test_objects(objects, image_data, tmp_path, capsys):
 @pytest.mark.parametrize("content", ["objects", "regions"])
 def test_the_other_file(descriptions, objects, image_data, tmp_path, content):
     path = dict(objects=descriptions, regions=objects)[content]
-    with pytest.raises(UserError, match=f"expected Visual Genome's format, .* '{content}'"):
+    with pytest.raises(USER_ERRORS, match=f"expected Visual Genome's format, .* '{content}'"):
         convert(
             *("vg2odvg", path, tmp_path / "o.jsonl", "--image-data", image_data, "--as", content)
         )
@@ -175,12 +174,12 @@ def test_the_other_file(descriptions, objects, image_data, tmp_path, content):
 
 def test_files_that_are_wrong(descriptions, image_data, tmp_path):
     out = tmp_path / "o.jsonl"
-    with pytest.raises(UserError, match=r"expected Visual Genome's image_data\.json"):
+    with pytest.raises(USER_ERRORS, match=r"expected Visual Genome's image_data\.json"):
         convert("vg2odvg", descriptions, out, "--image-data", descriptions)
     empty = write_json(tmp_path / "a.json", {})
-    with pytest.raises(UserError, match="another format: expected a list, got an object"):
+    with pytest.raises(USER_ERRORS, match="another format: expected a list, got an object"):
         convert("vg2odvg", empty, out, "--image-data", image_data)
     nothing = write_json(tmp_path / "b.json", [])
     for content in ("regions", "objects"):
-        with pytest.raises(UserError, match=r"nothing of .* can be used"):
+        with pytest.raises(USER_ERRORS, match=r"nothing of .* can be used"):
             convert("vg2odvg", nothing, out, "--image-data", image_data, "--as", content)

@@ -12,8 +12,7 @@ from mmengine.utils import ManagerMixin
 from glip.apis import load_config
 from glip.engine import GLIPRunner
 from glip.testing import tiny_config
-
-from .commands import PARTS
+from tests.test_tools.commands import PARTS
 
 
 def small_training(

@@ -29,15 +29,16 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from PIL import Image
 
-from glip.apis import SetupError, load_config
-from glip.apis.cli import CfgOptions, positive_int, run
+from glip.apis import load_config
 from glip.apis.evaluation import build_evaluator, check_test_data
-from glip.datasets import CocoDataset, DataError
-from glip.datasets.images import ImageReadError, read_image
+from glip.cli.common import CfgOptions, positive_int, run
+from glip.datasets import CocoDataset
+from glip.datasets.images import read_image
 from glip.evaluation import Predictions, load_predictions
 from glip.evaluation.annotated_metric import AnnotatedMetric
 from glip.evaluation.image_metric import read_predictions
 from glip.registry import DATASETS
+from glip.utils.errors import ConfigError, DataError, ImageReadError
 from glip.visualization import draw_detections, label_color
 from glip.visualization.captions import draw_text, join
 from glip.visualization.palette import IGNORED
@@ -76,14 +77,14 @@ def build(cfg: Config) -> tuple[CocoDataset, AnnotatedMetric]:
     """Build the data set, and the metric that scores it.
 
     Raises:
-        SetupError: the data are of another kind.
+        ConfigError: the data are of another kind.
         DataError: the annotations are absent or unusable.
     """
     check_test_data(cfg)
     with DefaultScope.overwrite_default_scope(cfg.get("default_scope", "glip")):
         dataset = DATASETS.build(cfg.test_dataloader.dataset)
         if not isinstance(dataset, CocoDataset):
-            raise SetupError(
+            raise ConfigError(
                 "images are scored in one data set of classes in COCO's or LVIS's format, and the "
                 f"test data are a {type(dataset).__name__}"
             )
@@ -91,7 +92,7 @@ def build(cfg: Config) -> tuple[CocoDataset, AnnotatedMetric]:
     metric = next((each for each in metrics if isinstance(each, AnnotatedMetric)), None)
     if metric is None:
         kinds = ", ".join(type(each).__name__ for each in metrics)
-        raise SetupError(
+        raise ConfigError(
             "images are scored by CocoMetric, LVISMetric or LVISFixedAPMetric, and the "
             f"test_evaluator is {kinds}"
         )

@@ -37,20 +37,21 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmengine.structures import InstanceData
 
-from glip.apis import SetupError, load_config
-from glip.apis.cli import CfgOptions, add_speed_options, positive_int, run
+from glip.apis import load_config
+from glip.apis.build import build_detector, default_device
 from glip.apis.inference import find_test_pipeline, make_pipeline, prepare
-from glip.apis.setup import build_detector, default_device
-from glip.engine.amp import check_dtype
+from glip.cli.common import CfgOptions, add_speed_options, positive_int, run
+from glip.engine.optimizers.amp_optim_wrapper import check_dtype
 from glip.evaluation.tables import format_table
 from glip.models import GLIP
 from glip.models.compiling import compile_model
-from glip.models.precision import AMP_DTYPES
 from glip.structures import DetDataSample
 from glip.testing import draw_state_dict
 from glip.testing.plain import plain_formulation
 from glip.testing.stopwatch import Stopwatch
 from glip.text import Prompt, load_vocabulary, parse_prompt
+from glip.utils.errors import ConfigError
+from glip.utils.precision import AMP_DTYPES
 
 #: What is varied by --sweep, and its values: names for tokens (each has two) and for classes.
 SWEEPS = {
@@ -218,11 +219,11 @@ def time_loading(args: argparse.Namespace) -> dict[str, Any]:
     """Load training batches, as a training would.
 
     Raises:
-        SetupError: the config has no training data.
+        ConfigError: the config has no training data.
     """
     cfg = load_config(args.config, args.cfg_options)
     if not cfg.get("train_dataloader"):
-        raise SetupError(f"the config {args.config} has no train_dataloader to time")
+        raise ConfigError(f"the config {args.config} has no train_dataloader to time")
     with DefaultScope.overwrite_default_scope(cfg.get("default_scope", "glip")):
         loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)
     batches = iter(loader)

@@ -28,13 +28,14 @@ from mmengine.dataset import BaseDataset
 from mmengine.registry import DefaultScope
 from PIL import Image
 
-from glip.apis import SetupError, load_config
-from glip.apis.cli import CfgOptions, positive_int, run
-from glip.apis.setup import config_name
+from glip.apis import load_config
+from glip.apis.build import config_name
+from glip.cli.common import CfgOptions, positive_int, run
 from glip.datasets.transforms import LoadAnnotations
 from glip.models.detectors.samples import prompt_of
 from glip.registry import DATASETS
 from glip.structures import DetDataSample
+from glip.utils.errors import ConfigError
 from glip.visualization import DetLocalVisualizer, draw_detections, label_color
 from glip.visualization.captions import draw_caption, draw_text, join
 from glip.visualization.draw import scales
@@ -49,14 +50,16 @@ def build_dataset(config: str, options: dict | None, split: str) -> BaseDataset:
     """Build a data set of a config.
 
     Raises:
-        SetupError: the config has no such data set.
+        ConfigError: the config has no such data set.
         DataError: its annotations are absent or unusable.
     """
     cfg = load_config(config, options)
     if not (cfg.get(f"{split}_dataloader") or {}).get("dataset"):
         present = [each for each in _SPLITS if cfg.get(f"{each}_dataloader")]
         has = f"--split {' or '.join(present)}" if present else "another config: it has no data"
-        raise SetupError(f"{config_name(cfg)} has no {split}_dataloader with a data set: try {has}")
+        raise ConfigError(
+            f"{config_name(cfg)} has no {split}_dataloader with a data set: try {has}"
+        )
     with DefaultScope.overwrite_default_scope(cfg.get("default_scope", "glip")):
         return DATASETS.build(cfg[f"{split}_dataloader"].dataset)
 
@@ -90,12 +93,12 @@ def draw_sample(packed: dict) -> np.ndarray:
         RGB picture, uint8, of the image and, below it, its caption.
 
     Raises:
-        SetupError: the pipeline gives something else.
+        ConfigError: the pipeline gives something else.
         PromptError: the sample has no prompt.
     """
     sample = packed.get("data_samples") if isinstance(packed, dict) else None
     if not isinstance(sample, DetDataSample) or "inputs" not in packed:
-        raise SetupError(
+        raise ConfigError(
             "the pipeline of the data set does not give what the model takes: expected "
             "dict(type='PackDetInputs') as its last step"
         )

@@ -20,12 +20,13 @@ import torch
 from mmengine.registry import DefaultScope
 from torchvision.ops import box_iou
 
-from glip.apis import SetupError, load_config
-from glip.apis.cli import CfgOptions, run
+from glip.apis import load_config
 from glip.apis.evaluation import check_test_data
+from glip.cli.common import CfgOptions, run
 from glip.datasets import CocoDataset
 from glip.evaluation import load_predictions
 from glip.registry import DATASETS
+from glip.utils.errors import ConfigError
 
 #: Up to so many classes the cells carry their numbers.
 _WRITTEN = 20
@@ -155,18 +156,18 @@ def main(argv: list[str] | None = None) -> np.ndarray:
         (C + 1, C + 1) counts, true class by detected class; the last is the background.
 
     Raises:
-        SetupError: the picture is no ``.png``, or the data set is not in COCO's format.
+        ConfigError: the picture is no ``.png``, or the data set is not in COCO's format.
     """
     args = parse_args(argv)
     if args.out.suffix != ".png":
-        raise SetupError(f"expected OUT to end in .png, got '{args.out}'")
+        raise ConfigError(f"expected OUT to end in .png, got '{args.out}'")
     cfg = load_config(args.config, args.cfg_options)
     check_test_data(cfg)
     predictions = load_predictions(args.predictions)
     with DefaultScope.overwrite_default_scope(cfg.get("default_scope", "glip")):
         dataset = DATASETS.build(cfg.test_dataloader.dataset)
     if not isinstance(dataset, CocoDataset):
-        raise SetupError(
+        raise ConfigError(
             "a confusion matrix needs one data set of classes in COCO's format, and the test data "
             f"of '{args.config}' are a {type(dataset).__name__}"
         )

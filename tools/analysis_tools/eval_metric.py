@@ -24,16 +24,17 @@ from pathlib import Path
 from mmengine.fileio import dump
 from mmengine.registry import DefaultScope
 
-from glip.apis import SetupError, load_config
-from glip.apis.cli import CfgOptions, run
+from glip.apis import load_config
 from glip.apis.evaluation import (
     build_evaluator,
     check_test_data,
     dataset_names,
     format_metrics,
 )
+from glip.cli.common import CfgOptions, run
 from glip.evaluation import load_predictions
 from glip.registry import DATASETS
+from glip.utils.errors import ConfigError
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -58,7 +59,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     """
     args = parse_args(argv)
     if args.out and Path(args.out).suffix != ".json":
-        raise SetupError(f"expected --out to end in .json, got {args.out!r}")
+        raise ConfigError(f"expected --out to end in .json, got {args.out!r}")
     cfg = load_config(args.config, args.cfg_options)
     check_test_data(cfg)
     predictions = load_predictions(args.predictions)

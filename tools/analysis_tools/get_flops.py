@@ -25,11 +25,12 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from glip.apis import load_config
-from glip.apis.cli import CfgOptions, positive_int, run
-from glip.apis.setup import build_detector
+from glip.apis.build import build_detector
+from glip.cli.common import CfgOptions, positive_int, run
 from glip.evaluation.tables import format_table
 from glip.models import GLIP
-from glip.text import PromptError, parse_prompt
+from glip.text import parse_prompt
+from glip.utils.errors import PromptError
 
 
 def parts_of(model: GLIP) -> dict[str, list[nn.Module]]:

@@ -23,8 +23,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from glip.apis.cli import run
-from glip.datasets.converters.captions import convert_captions
+from glip.cli.common import run
+from glip.converters.captions import convert_captions
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -7,14 +7,14 @@ relative to the folder that the file_name of the annotations is relative to.
 Examples:
     python tools/dataset_converters/coco2odvg.py data/coco/annotations/instances_train2017.json \
         data/coco/odvg/train2017.jsonl
-    python tools/dataset_converters/coco2odvg.py train.json train.jsonl --without-images val.json
+    python tools/dataset_converters/coco2odvg.py train.json train.jsonl --exclude-images val.json
 """
 
 from __future__ import annotations
 
-from glip.apis.cli import run
-from glip.datasets.converters.detection import Layout
-from glip.datasets.converters.options import (
+from glip.cli.common import run
+from glip.converters.detection import Layout
+from glip.converters.options import (
     add_image_options,
     convert_detection_and_show,
     converter_parser,

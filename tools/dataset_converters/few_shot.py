@@ -17,15 +17,11 @@ import argparse
 import json
 from pathlib import Path
 
-from glip.apis.cli import positive_int, run
-from glip.datasets.annotation_file import (
-    AnnotationFile,
-    AnnotationFileError,
-    box_problem,
-    read_annotation_file,
-)
+from glip.cli.common import positive_int, run
+from glip.datasets.annotation_file import AnnotationFile, box_problem, read_annotation_file
 from glip.datasets.few_shot import SEEDS, SHOTS, choose_images
-from glip.engine.whole_files import write_whole
+from glip.utils.atomic_write import atomic_write
+from glip.utils.errors import AnnotationFileError
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -91,7 +87,7 @@ def main(argv: list[str] | None = None) -> None:
             annotations = [each for image in images for each in file.annotations[image["id"]]]
             content = dict(images=images, annotations=annotations, categories=file.categories)
             path = folder / f"{args.ann_file.stem}_shot{shots}_seed{seed}.json"
-            write_whole(path, json.dumps(content).encode())
+            atomic_write(path, json.dumps(content).encode())
             print(f"{path}: {len(images)} images, {len(annotations)} boxes")
     shown = {each["category_id"] for every in file.annotations.values() for each in every}
     unseen = [each["name"] for each in file.categories if each["id"] not in shown]

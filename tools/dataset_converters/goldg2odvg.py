@@ -5,15 +5,15 @@ annotations: relative to flickr30k_images/ for Flickr30k; in the mixed data rela
 train2014/ where data_source is coco, and to GQA's images/ where it is vg. So that both have one
 root, --coco-folder and --vg-folder put a folder before the names.
 
-To test zero-shot on COCO or LVIS, leave COCO's images out: --without-coco leaves out all of them
-(what final_mixed_train_no_coco.json is), --without-images those that a list or an annotation file
+To test zero-shot on COCO or LVIS, leave COCO's images out: --exclude-coco leaves out all of them
+(what final_mixed_train_no_coco.json is), --exclude-images those that a list or an annotation file
 names.
 
 Examples:
     python tools/dataset_converters/goldg2odvg.py \
         data/flickr30k_entities/final_flickr_separateGT_train.json data/goldg/flickr30k.jsonl
     python tools/dataset_converters/goldg2odvg.py \
-        data/gqa/final_mixed_train.json data/goldg/gqa.jsonl --without-coco
+        data/gqa/final_mixed_train.json data/goldg/gqa.jsonl --exclude-coco
     python tools/dataset_converters/goldg2odvg.py final_mixed_train.json data/mixed.jsonl \
         --coco-folder coco/train2014 --vg-folder gqa/images
 """
@@ -22,8 +22,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from glip.apis.cli import run
-from glip.datasets.converters.options import (
+from glip.cli.common import run
+from glip.converters.options import (
     add_image_options,
     convert_grounding_and_show,
     converter_parser,

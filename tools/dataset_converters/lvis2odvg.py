@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from glip.apis.cli import run
-from glip.datasets.converters.detection import Layout
-from glip.datasets.converters.options import (
+from glip.cli.common import run
+from glip.converters.detection import Layout
+from glip.converters.options import (
     add_image_options,
     convert_detection_and_show,
     converter_parser,

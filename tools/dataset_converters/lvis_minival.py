@@ -20,8 +20,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from glip.apis.cli import run
-from glip.datasets.annotation_file import AnnotationFileError, read_annotation_file, require
+from glip.cli.common import run
+from glip.datasets.annotation_file import read_annotation_file, require
+from glip.utils.errors import AnnotationFileError
 
 
 def read_ids(path: Path) -> set[int]:

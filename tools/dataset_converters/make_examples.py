@@ -22,7 +22,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from glip.apis.cli import run
+from glip.cli.common import run
 from glip.text import load_vocabulary
 
 #: The category ids that COCO does not use, of 1 to 90.

@@ -32,8 +32,7 @@ from typing import Any
 
 from tqdm import trange
 
-from glip.apis import SetupError
-from glip.apis.cli import positive_int, run
+from glip.cli.common import positive_int, run
 from glip.datasets.odvg.writing import to_bytes
 from glip.testing.shapes import (
     COLORS,
@@ -50,6 +49,7 @@ from glip.testing.shapes import (
     paint,
     write_caption,
 )
+from glip.utils.errors import ConfigError
 
 BACKGROUNDS = Path(__file__).parents[2] / "demo" / "backgrounds"
 
@@ -94,7 +94,7 @@ def choose_pairs(words: list[str], without_held_out: bool) -> tuple[tuple[str, s
     """Return the colours and shapes that may occur.
 
     Raises:
-        SetupError: there are none.
+        ConfigError: there are none.
     """
     pairs = tuple(
         pair
@@ -102,7 +102,7 @@ def choose_pairs(words: list[str], without_held_out: bool) -> tuple[tuple[str, s
         if set(pair) <= set(words) and not (without_held_out and pair in HELD_OUT)
     )
     if not pairs:
-        raise SetupError(
+        raise ConfigError(
             "expected --words to name a colour and a shape that may occur together, got "
             f"{' '.join(words)}"
         )

@@ -15,10 +15,10 @@ Examples:
 
 from __future__ import annotations
 
-from glip.apis.cli import run
-from glip.datasets.converters.detection import Layout
-from glip.datasets.converters.objects365 import MISSING, file_name, fix_name
-from glip.datasets.converters.options import (
+from glip.cli.common import run
+from glip.converters.detection import Layout
+from glip.converters.objects365 import MISSING, file_name, fix_name
+from glip.converters.options import (
     add_image_options,
     convert_detection_and_show,
     converter_parser,

@@ -17,9 +17,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from glip.apis.cli import run
-from glip.datasets.converters.open_images import convert_open_images
-from glip.datasets.converters.options import add_image_options, converter_parser, image_options
+from glip.cli.common import run
+from glip.converters.open_images import convert_open_images
+from glip.converters.options import add_image_options, converter_parser, image_options
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from glip.apis.cli import run
+from glip.cli.common import run
 from glip.config import config_root
-from glip.datasets.annotation_file import AnnotationFileError, AnnotationFileNotFoundError
+from glip.utils.errors import AnnotationFileError, AnnotationFileNotFoundError
 
 #: What a renamed file's name begins with.
 PREFIX = "new_"

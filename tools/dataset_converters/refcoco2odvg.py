@@ -5,19 +5,19 @@ or with --phrase head the words that MDETR found to name the thing ("the man" of
 left"). File names are relative to COCO's train2014/.
 
 Images that one of the three data sets trains on are tested on in another. To test on one, name its
-files in --without-images.
+files in --exclude-images.
 
 Examples:
     python tools/dataset_converters/refcoco2odvg.py \
         data/coco/mdetr_annotations/finetune_refcoco_train.json data/coco/odvg/refcoco.jsonl
     python tools/dataset_converters/refcoco2odvg.py finetune_refcocog_train.json refcocog.jsonl \
-        --without-images finetune_refcoco_val.json finetune_refcoco_testA.json
+        --exclude-images finetune_refcoco_val.json finetune_refcoco_testA.json
 """
 
 from __future__ import annotations
 
-from glip.apis.cli import run
-from glip.datasets.converters.options import (
+from glip.cli.common import run
+from glip.converters.options import (
     add_image_options,
     convert_grounding_and_show,
     converter_parser,

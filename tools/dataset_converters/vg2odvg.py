@@ -9,11 +9,11 @@ objects.json becomes detection data of the most frequent names, its part in the 
 sets of GLIP-L; beside OUT goes the label map.
 
 File names are relative to the folder of VG_100K/ and VG_100K_2/, with --flat to a folder that holds
-all images, such as GQA's images/. Half of the images are COCO's: --without-coco leaves them out.
+all images, such as GQA's images/. Half of the images are COCO's: --exclude-coco leaves them out.
 
 Examples:
     python tools/dataset_converters/vg2odvg.py region_descriptions.json data/vg/regions.jsonl \
-        --image-data image_data.json --without-coco
+        --image-data image_data.json --exclude-coco
     python tools/dataset_converters/vg2odvg.py objects.json data/vg/objects.jsonl \
         --image-data image_data.json --as objects
 """
@@ -22,9 +22,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from glip.apis.cli import positive_int, run
-from glip.datasets.converters.options import add_image_options, converter_parser, image_options
-from glip.datasets.converters.visual_genome import VisualGenome, convert_objects, convert_regions
+from glip.cli.common import positive_int, run
+from glip.converters.options import add_image_options, converter_parser, image_options
+from glip.converters.visual_genome import VisualGenome, convert_objects, convert_regions
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -25,15 +25,15 @@ from typing import Any
 
 from tqdm import tqdm
 
-from glip.apis.cli import positive_int, run
-from glip.datasets.converters.image_files import image_size
-from glip.datasets.images import ImageReadError
+from glip.cli.common import positive_int, run
+from glip.converters.image_files import image_size
 from glip.datasets.odvg.index import BadLines
-from glip.datasets.odvg.lines import boxes_of
-from glip.datasets.odvg.problems import Problem, find_problems
+from glip.datasets.odvg.records import boxes_of
 from glip.datasets.odvg.sources import Record, expand, is_shard, read_range, records
+from glip.datasets.odvg.validation import Problem, find_problems
 from glip.datasets.odvg.writing import read_label_map
-from glip.engine.whole_files import write_whole
+from glip.utils.atomic_write import atomic_write
+from glip.utils.errors import ImageReadError
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -195,7 +195,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 for reason, count in found.counts.items()
             },
         )
-        write_whole(args.json, json.dumps(report, indent=1, ensure_ascii=False).encode())
+        atomic_write(args.json, json.dumps(report, indent=1, ensure_ascii=False).encode())
     if bad:
         sys.exit(1)
 

@@ -29,10 +29,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from glip.apis import SetupError, load_config
-from glip.apis.cli import CfgOptions, positive_int, run
+from glip.apis import load_config
+from glip.cli.common import CfgOptions, positive_int, run
 from glip.engine import last_checkpoint
-from glip.engine.whole_files import write_whole
+from glip.utils.atomic_write import atomic_write
+from glip.utils.errors import ConfigError
 
 TOOLS = Path(__file__).parents[1]
 MODELS = ("detection", "captions", "pseudo-labels")
@@ -204,12 +205,12 @@ def _run(product: Path | None, tool: str, *args: object) -> None:
     """Run a tool in a process of its own.
 
     Raises:
-        SetupError: it failed; what it said stands above.
+        ConfigError: it failed; what it said stands above.
     """
     if command := _command(product, tool, *args):
         code = subprocess.run([sys.executable, *command], check=False).returncode
         if code:
-            raise SetupError(f"{tool} ended with {code}: mend what it says above, and start again")
+            raise ConfigError(f"{tool} ended with {code}: mend what it says above, and start again")
 
 
 def _numbers(work_dir: Path) -> dict[str, float]:
@@ -230,7 +231,7 @@ def main(argv: list[str] | None = None) -> None:
         experiment.train("pseudo-labels", seed)
     if args.seeds:
         table = experiment.table()
-        write_whole(args.work_dir / "table.md", table.encode())
+        atomic_write(args.work_dir / "table.md", table.encode())
         print(table)
 
 

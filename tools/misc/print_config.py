@@ -10,8 +10,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from glip.apis import SetupError, load_config
-from glip.apis.cli import CfgOptions, run
+from glip.apis import load_config
+from glip.cli.common import CfgOptions, run
+from glip.utils.errors import ConfigError
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -31,11 +32,11 @@ def main(argv: list[str] | None = None) -> None:
     """Print; see the module's docstring.
 
     Raises:
-        SetupError: ``--save`` ends in something else.
+        ConfigError: ``--save`` ends in something else.
     """
     args = parse_args(argv)
     if args.save and args.save.suffix != ".py":
-        raise SetupError(f"expected --save to end in .py, got '{args.save}'")
+        raise ConfigError(f"expected --save to end in .py, got '{args.save}'")
     cfg = load_config(args.config, args.cfg_options)
     print(cfg.pretty_text)
     if args.save:

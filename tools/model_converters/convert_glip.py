@@ -20,18 +20,13 @@ import torch
 from mmengine.registry import DefaultScope
 
 from glip.apis import load_config
-from glip.apis.cli import run
-from glip.checkpoint import (
-    CheckpointError,
-    compare,
-    fitting_configs,
-    open_checkpoint,
-    write_checkpoint,
-)
+from glip.checkpoint import compare, fitting_configs, open_checkpoint, write_checkpoint
+from glip.cli.common import run
 from glip.config import list_models, shipped_name
 from glip.registry import MODELS
 from glip.text import load_tokenizer
 from glip.text.tokenizer import tokenizer_to_bytes
+from glip.utils.errors import CheckpointError
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:

@@ -22,12 +22,13 @@ from torch import Tensor, nn
 from transformers import BertModel
 
 from glip.apis import load_config
-from glip.apis.cli import run
-from glip.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
+from glip.checkpoint import read_checkpoint, write_checkpoint
+from glip.cli.common import run
 from glip.config import shipped_name
 from glip.registry import MODELS
 from glip.text import load_tokenizer
 from glip.text.tokenizer import tokenizer_to_bytes
+from glip.utils.errors import CheckpointError
 
 #: Endings of what a classifier computes of its own shape, and names of what stands at its end.
 _COMPUTED = ("relative_position_index", "attn_mask")

@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 from mmengine.logging import print_log
 
-from glip.datasets.annotation_file import AnnotationFileError, DataError
 from glip.datasets.base import BaseDetDataset
+from glip.datasets.odvg.index import FileIndex, open_index
+from glip.datasets.odvg.lazy_list import LineReader, LineTable
+from glip.datasets.odvg.sources import expand
+from glip.datasets.odvg.writing import read_label_map
 from glip.registry import DATASETS
-
-from .index import FileIndex, open_index
-from .sources import expand
-from .table import LineReader, LineTable
-from .writing import read_label_map
+from glip.utils.errors import AnnotationFileError, DataError
 
 
 @DATASETS.register_module()

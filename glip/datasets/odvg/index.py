@@ -26,8 +26,9 @@ from typing import BinaryIO
 import numpy as np
 from tqdm import tqdm
 
-from .lines import OdvgLineError, boxes_of, check_line, scores_of
-from .sources import Record, modified, records
+from glip.datasets.odvg.records import boxes_of, check_line, scores_of
+from glip.datasets.odvg.sources import Record, modified, records
+from glip.utils.errors import OdvgRecordError
 
 #: A line: where its JSON and (in shards) its image lie, in bytes; its number in the file, from 1;
 #: the image's size in pixels; the highest score of its boxes (infinite where they have none, -1
@@ -145,7 +146,7 @@ def _write(path: str, now: dict, part: BinaryIO) -> dict:
             progress.update(max(record.offset + record.size - progress.n, 0))
             try:
                 row = _row(record)
-            except OdvgLineError as error:
+            except OdvgRecordError as error:
                 bad.add(error.reason, record.number)
                 continue
             part.write(row)
@@ -170,7 +171,7 @@ def _row(record: Record) -> bytes:
     """Make the row of a line.
 
     Raises:
-        OdvgLineError: it is a bad one.
+        OdvgRecordError: it is a bad one.
     """
     if record.error is not None:
         raise record.error
@@ -229,7 +230,7 @@ def _index(path: str, rows: np.ndarray, footer: dict) -> FileIndex:
 @contextmanager
 def _partial(places: list[Path]) -> Iterator[tuple[BinaryIO, Path | None]]:
     """Give a file to write to, and the place that it gets; in memory if no place can be written."""
-    from glip.engine.whole_files import replace  # the engine imports the data sets
+    from glip.utils.atomic_write import fsync_rename  # the engine imports the data sets
 
     for place in places:
         # Processes that make the same index at the same time write files of their own.
@@ -242,7 +243,7 @@ def _partial(places: list[Path]) -> Iterator[tuple[BinaryIO, Path | None]]:
         try:
             with open(part, "wb") as file:
                 yield file, place
-            replace(part, place)
+            fsync_rename(part, place)
         finally:
             part.unlink(missing_ok=True)
         return

@@ -13,9 +13,8 @@ from typing import BinaryIO, NamedTuple
 
 from mmengine.fileio import BaseStorageBackend, register_backend
 
-from glip.datasets.annotation_file import AnnotationFileError, AnnotationFileNotFoundError
-
-from .lines import OdvgLineError, parse_line
+from glip.datasets.odvg.records import parse_line
+from glip.utils.errors import AnnotationFileError, AnnotationFileNotFoundError, OdvgRecordError
 
 #: Files that a process keeps open; there may be thousands of shards.
 _MOST_OPEN = 64
@@ -39,7 +38,7 @@ class Record(NamedTuple):
     offset: int
     size: int
     line: dict | None
-    error: OdvgLineError | None
+    error: OdvgRecordError | None
     image: tuple[int, int] | None = None
 
 
@@ -205,15 +204,15 @@ def _with_image(record: Record, images: dict[str, tuple[int, int]]) -> Record:
     name = record.line.get("filename")
     image = images.pop(_normal(name), None) if isinstance(name, str) else None
     if image is None and isinstance(name, str):
-        error = OdvgLineError("the shard has no image of the line's 'filename'", repr(name))
+        error = OdvgRecordError("the shard has no image of the line's 'filename'", repr(name))
         return record._replace(error=error)
     return record._replace(image=image)
 
 
-def _parsed(content: bytes) -> tuple[dict | None, OdvgLineError | None]:
+def _parsed(content: bytes) -> tuple[dict | None, OdvgRecordError | None]:
     try:
         return parse_line(content), None
-    except OdvgLineError as error:
+    except OdvgRecordError as error:
         return None, error
 
 

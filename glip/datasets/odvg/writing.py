@@ -8,9 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from glip.datasets.annotation_file import AnnotationFileError, DataError, check_exists
-
-from .lines import check_line
+from glip.datasets.annotation_file import check_exists
+from glip.datasets.odvg.records import check_line
+from glip.utils.errors import AnnotationFileError, DataError
 
 
 class LineWriter:
@@ -55,7 +55,7 @@ class LineWriter:
         """Write one line.
 
         Raises:
-            OdvgLineError: it is not as the format says; nothing of it is written.
+            OdvgRecordError: it is not as the format says; nothing of it is written.
         """
         self.check(line)
         content = to_bytes(line)
@@ -67,7 +67,7 @@ class LineWriter:
         """See to it that a line is one.
 
         Raises:
-            OdvgLineError: it is not.
+            OdvgRecordError: it is not.
         """
         check_line(line)
 
@@ -145,6 +145,6 @@ def _check_names(names: Sequence[str], where: str) -> None:
 
 def _finish(part: Path, path: Path) -> None:
     """Give a finished file its name, its content on the disk first."""
-    from glip.engine.whole_files import replace  # the engine imports the data sets
+    from glip.utils.atomic_write import fsync_rename  # the engine imports the data sets
 
-    replace(part, path)
+    fsync_rename(part, path)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from torch.utils.data import BatchSampler, Sampler
 
-from glip.datasets.annotation_file import DataError
 from glip.datasets.wrappers import image_size
 from glip.registry import DATA_SAMPLERS
+from glip.utils.errors import DataError
 
 
 @DATA_SAMPLERS.register_module()

@@ -12,8 +12,8 @@ from mmengine.dist import get_dist_info, sync_random_seed
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from glip.datasets.annotation_file import DataError
 from glip.registry import DATA_SAMPLERS
+from glip.utils.errors import DataError
 
 #: Orders of an epoch and orders of a data set are drawn from different numbers.
 _OF_AN_EPOCH, _OF_A_DATA_SET = 0, 1

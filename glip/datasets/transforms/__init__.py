@@ -9,13 +9,22 @@ A pipeline for a test image, in a config::
     ]
 """
 
-from .annotations import FilterAnnotations, GTBoxSubOne
-from .captions import PackNegativeCaptions
-from .flipping import RandomFlip, RandomFlipInclusive
-from .loading import LoadAnnotations, LoadImageFromFile, LoadImageFromNDArray
-from .packing import PackDetInputs
-from .prompts import RandomSamplingNegPos
-from .resizing import FixScaleResize, RandomChoiceResize, Resize, official_size
+from glip.datasets.transforms.annotations import FilterAnnotations, GTBoxSubOne
+from glip.datasets.transforms.captions import PackNegativeCaptions
+from glip.datasets.transforms.flipping import RandomFlip, RandomFlipInclusive
+from glip.datasets.transforms.formatting import PackDetInputs
+from glip.datasets.transforms.loading import (
+    LoadAnnotations,
+    LoadImageFromFile,
+    LoadImageFromNDArray,
+)
+from glip.datasets.transforms.prompts import RandomSamplingNegPos
+from glip.datasets.transforms.resizing import (
+    FixScaleResize,
+    RandomChoiceResize,
+    Resize,
+    official_size,
+)
 
 __all__ = [
     "FilterAnnotations",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from ...registry import TRANSFORMS
+from glip.registry import TRANSFORMS
 
 # What is kept for each annotated object.
 _PER_OBJECT_KEYS = ("gt_bboxes", "gt_bboxes_labels", "gt_ignore_flags")

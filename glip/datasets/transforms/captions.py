@@ -8,11 +8,11 @@ from typing import Any
 
 from mmcv.transforms import BaseTransform
 
-from ...registry import TRANSFORMS
-from ...text.joining import ended, join_captions
-from ...text.tokenizer import load_tokenizer
-from ...text.tokens import count_tokens
-from ..annotation_file import DataError
+from glip.registry import TRANSFORMS
+from glip.text.joining import ended, join_captions
+from glip.text.tokenizer import load_tokenizer
+from glip.text.tokens import count_tokens
+from glip.utils.errors import DataError
 
 #: How many images to look at for each caption that is wanted; some have none, or the same.
 _TRIES = 4
@@ -33,7 +33,7 @@ class PackNegativeCaptions(BaseTransform):
 
     The others are drawn from the data set whose pipeline this is a step of; captions of the same
     image, and those that are equal, are not taken. What is drawn follows from Python's random
-    generator, which :mod:`glip.engine.draws` seeds for each image.
+    generator, which :mod:`glip.engine.seeding` seeds for each image.
 
     Args:
         tokenizer_name: folder or hub name of the tokenizer, ``lang_model_name`` in configs.

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from mmcv.transforms import RandomFlip as MMCVRandomFlip
 
-from ...registry import TRANSFORMS
-from ...text.mirror import mirror_caption, mirror_text
+from glip.registry import TRANSFORMS
+from glip.text.mirror import mirror_caption, mirror_text
 
 
 @TRANSFORMS.register_module()

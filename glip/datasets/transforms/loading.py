@@ -13,8 +13,9 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmcv.transforms import LoadImageFromFile as MMCVLoadImageFromFile
 
-from ...registry import TRANSFORMS
-from ..images import ImageReadError, array_to_bgr, read_bytes, read_image
+from glip.datasets.images import array_to_bgr, read_bytes, read_image
+from glip.registry import TRANSFORMS
+from glip.utils.errors import ImageReadError
 
 
 @TRANSFORMS.register_module()

@@ -11,14 +11,15 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
 
-from ...registry import TRANSFORMS
-from ...text import Prompt, PromptError, tokenize
-from ...text.chunking import piece_around
-from ...text.prompt import name_in_caption
-from ...text.tokenizer import load_tokenizer
-from ...text.tokens import TokenizedPrompt, count_tokens
-from ..odvg.writing import read_label_map
-from .annotations import keep_objects
+from glip.datasets.odvg.writing import read_label_map
+from glip.datasets.transforms.annotations import keep_objects
+from glip.registry import TRANSFORMS
+from glip.text import Prompt, tokenize
+from glip.text.chunking import piece_around
+from glip.text.prompt import name_in_caption
+from glip.text.tokenizer import load_tokenizer
+from glip.text.tokens import TokenizedPrompt, count_tokens
+from glip.utils.errors import PromptError
 
 
 @TRANSFORMS.register_module()

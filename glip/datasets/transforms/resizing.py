@@ -15,7 +15,7 @@ import numpy as np
 from mmcv.transforms import RandomChoiceResize as MMCVRandomChoiceResize
 from mmcv.transforms import Resize as MMCVResize
 
-from ...registry import TRANSFORMS
+from glip.registry import TRANSFORMS
 
 
 def official_size(width: int, height: int, short: int, long: int) -> tuple[int, int]:

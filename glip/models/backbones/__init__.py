@@ -1,5 +1,5 @@
 """Image backbones."""
 
-from .swin import SwinTransformer
+from glip.models.backbones.swin import SwinTransformer
 
 __all__ = ["SwinTransformer"]

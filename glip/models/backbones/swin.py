@@ -20,8 +20,8 @@ from timm.models.swin_transformer import WindowAttention, window_partition, wind
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from glip.models.precision import autocasts
 from glip.registry import MODELS
+from glip.utils.precision import autocasts
 
 #: What a query scores against a key that the cyclic shift brought from across the border.
 SHIFT_MASK = -100.0

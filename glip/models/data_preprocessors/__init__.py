@@ -1,5 +1,5 @@
 """From decoded images to a batch."""
 
-from .det_data_preprocessor import DetDataPreprocessor
+from glip.models.data_preprocessors.det_data_preprocessor import DetDataPreprocessor
 
 __all__ = ["DetDataPreprocessor"]

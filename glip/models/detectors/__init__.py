@@ -1,5 +1,5 @@
 """Detectors."""
 
-from .glip import GLIP
+from glip.models.detectors.glip import GLIP
 
 __all__ = ["GLIP"]

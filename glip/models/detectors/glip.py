@@ -13,16 +13,16 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from glip.checkpoint.formats import convert_in_place
+from glip.models.detectors.samples import prompt_of, read_annotated, token_maps
 from glip.models.heads.outputs import HeadOutputs
 from glip.models.language import CaptionEncoder, TextFeatures
-from glip.models.precision import autocast, check_amp
-from glip.models.task_modules.box_coder import to_public
+from glip.models.task_modules.coders.box_coder import inclusive_to_xyxy
 from glip.models.tuning import find_tuning
 from glip.registry import MODELS, build_part
 from glip.structures import DetDataSample
-from glip.text import Prompt, PromptChunk, PromptError, TokenizedPrompt, chunk_prompt
-
-from .samples import prompt_of, read_annotated, token_maps
+from glip.text import Prompt, PromptChunk, TokenizedPrompt, chunk_prompt
+from glip.utils.errors import PromptError
+from glip.utils.precision import autocast, check_amp
 
 
 @MODELS.register_module()
@@ -88,7 +88,7 @@ class GLIP(BaseModel):
     def train(self, mode: bool = True) -> GLIP:
         """Set the mode; parts that do not learn stay in evaluation mode, see ``tuning``."""
         super().train(mode)
-        self._tuning.keep_still(self)
+        self._tuning.set_frozen_eval(self)
         return self
 
     def forward(
@@ -307,7 +307,7 @@ class GLIP(BaseModel):
             best = instances.scores.argsort(descending=True, stable=True)
             instances = instances[best[: self.bbox_head.postprocess.max_per_img]]
         scale = instances.bboxes.new_tensor(sample.get("scale_factor", (1.0, 1.0)))
-        instances.bboxes = to_public(instances.bboxes / scale.repeat(2))
+        instances.bboxes = inclusive_to_xyxy(instances.bboxes / scale.repeat(2))
         instances.label_names = [prompt.names[label] for label in instances.labels.tolist()]
         return instances
 

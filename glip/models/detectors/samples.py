@@ -13,7 +13,8 @@ from torch import Tensor
 
 from glip.models.language import BertModel, TextFeatures
 from glip.structures import DetDataSample
-from glip.text import Prompt, PromptError, TokenizedPrompt, parse_prompt, tokenize
+from glip.text import Prompt, TokenizedPrompt, parse_prompt, tokenize
+from glip.utils.errors import PromptError
 
 
 def prompt_of(sample: DetDataSample) -> Prompt:

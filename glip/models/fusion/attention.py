@@ -11,9 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from glip.models.precision import autocasts
-
-from .blockwise import CLAMP, BlockwiseAttention, make_logits, over_tokens
+from glip.models.ops.bi_attention import CLAMP, BlockwiseAttention, make_logits, over_tokens
+from glip.utils.precision import autocasts
 
 
 class BiAttention(nn.Module):
@@ -26,7 +25,7 @@ class BiAttention(nn.Module):
     channels, stand side by side, hT of them, so that each step is one matrix product.
 
     On a CPU the logits are made a block of positions at a time, see
-    :class:`~glip.models.fusion.blockwise.BlockwiseAttention`.
+    :class:`~glip.models.ops.bi_attention.BlockwiseAttention`.
 
     Args:
         visual_dim: C.

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .deform_conv import modulated_deform_conv
+from glip.models.ops.deform_conv import modulated_deform_conv
 
 #: Maps with more values than this are made again for the backward pass: the finest level's for two
 #: pictures of 480 x 640 pixels. For smaller ones it takes longer than it is worth.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .blockwise import CLAMP
+from glip.models.ops.bi_attention import CLAMP
 
 
 class TextLayer(nn.Module):

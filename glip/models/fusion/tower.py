@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .attention import BiAttentionBlock
-from .dyconv import DyConv
-from .text_layer import TextLayer
+from glip.models.fusion.attention import BiAttentionBlock
+from glip.models.fusion.dyconv import DyConv
+from glip.models.fusion.text_layer import TextLayer
 
 
 class FusionBlock(nn.Module):

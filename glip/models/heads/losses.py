@@ -9,11 +9,10 @@ import torch
 from mmengine.dist import all_reduce
 from torch import Tensor, nn
 
-from glip.models.task_modules.box_coder import InclusiveBoxCoder
+from glip.models.heads.outputs import HeadOutputs
+from glip.models.heads.targets import Targets
+from glip.models.task_modules.coders.box_coder import InclusiveBoxCoder
 from glip.registry import MODELS
-
-from .outputs import HeadOutputs
-from .targets import Targets
 
 #: The official losses and their weights.
 LOSS_CLS = dict(type="FocalLoss", use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=1.0)

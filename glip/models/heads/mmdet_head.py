@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from glip.models.heads.vl_fusion_head import VLFusionHead
 from glip.registry import MODELS
-
-from .vl_fusion_head import VLFusionHead
 
 
 @MODELS.register_module()

@@ -12,9 +12,12 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 from torchvision.ops import batched_nms
 
-from glip.models.task_modules.box_coder import InclusiveBoxCoder, clip_inclusive, to_public
-
-from .outputs import HeadOutputs
+from glip.models.heads.outputs import HeadOutputs
+from glip.models.task_modules.coders.box_coder import (
+    InclusiveBoxCoder,
+    clip_inclusive,
+    inclusive_to_xyxy,
+)
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class PostProcessor:
 
     def _suppress(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> InstanceData:
         # On public boxes the usual IoU is the official one, with its + 1 in every width and height.
-        continuous = to_public(boxes)
+        continuous = inclusive_to_xyxy(boxes)
         if self.min_bbox_size > 0:
             sides = continuous[:, 2:] - continuous[:, :2]
             large = (sides >= self.min_bbox_size).all(dim=1)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from glip.models.task_modules.atss_assigner import centers
+from glip.models.task_modules.assigners.atss_assigner import centers
 
 #: The official code's token for "no object", the last of its 256. It is padding, which the loss
 #: leaves out, unless a caption fills all 256: then every anchor without a box learns its [SEP].

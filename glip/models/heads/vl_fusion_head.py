@@ -13,15 +13,14 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from glip.models.fusion import FusionTower
+from glip.models.heads.losses import HeadLosses
+from glip.models.heads.outputs import HeadOutputs
+from glip.models.heads.postprocess import PostProcessor
+from glip.models.heads.targets import make_targets
+from glip.models.heads.token_logits import TokenLogits
 from glip.models.language import TextFeatures
 from glip.models.task_modules import ATSSAssigner
 from glip.registry import MODELS, TASK_UTILS
-
-from .losses import HeadLosses
-from .outputs import HeadOutputs
-from .postprocess import PostProcessor
-from .targets import make_targets
-from .token_logits import TokenLogits
 
 
 @MODELS.register_module()

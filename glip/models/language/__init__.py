@@ -1,7 +1,7 @@
 """The language encoder."""
 
-from .bert import BertModel, TextFeatures
-from .cache import TextCache
-from .captions import CaptionEncoder
+from glip.models.language.bert import BertModel, TextFeatures
+from glip.models.language.cache import TextCache
+from glip.models.language.captions import CaptionEncoder
 
 __all__ = ["BertModel", "CaptionEncoder", "TextCache", "TextFeatures"]

@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
-from glip.models.precision import autocasts
+from glip.utils.precision import autocasts
 
 #: Captions kept: at 256 tokens and 768 float32 channels each, 100 MB at most.
 MAX_CAPTIONS = 128

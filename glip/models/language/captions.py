@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from .bert import BertModel, TextFeatures
-from .cache import TextCache
+from glip.models.language.bert import BertModel, TextFeatures
+from glip.models.language.cache import TextCache
 
 #: Captions that go through the language encoder together.
 _AT_A_TIME = 16

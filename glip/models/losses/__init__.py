@@ -1,6 +1,6 @@
 """The three losses of the head."""
 
-from .giou_loss import GIoULoss
-from .sigmoid_losses import CrossEntropyLoss, FocalLoss
+from glip.models.losses.giou_loss import GIoULoss
+from glip.models.losses.sigmoid_losses import CrossEntropyLoss, FocalLoss
 
 __all__ = ["CrossEntropyLoss", "FocalLoss", "GIoULoss"]

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import generalized_box_iou_loss
 
+from glip.models.losses.reduction import reduce_loss
 from glip.registry import MODELS
-
-from .reduction import reduce_loss
 
 
 @MODELS.register_module()

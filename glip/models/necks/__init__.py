@@ -1,5 +1,5 @@
 """Necks, between backbone and head."""
 
-from .fpn import FPN, FPNDropBlock
+from glip.models.necks.fpn import FPN, FPNDropBlock
 
 __all__ = ["FPN", "FPNDropBlock"]

@@ -1,8 +1,8 @@
 """Generated pictures of coloured shapes, which a small model learns to detect and to ground."""
 
-from .captions import Phrase, all_words, class_name, write_caption
-from .painting import load_backgrounds, paint
-from .scenes import (
+from glip.testing.shapes.captions import Phrase, all_words, class_name, write_caption
+from glip.testing.shapes.painting import load_backgrounds, paint
+from glip.testing.shapes.scenes import (
     COLORS,
     HELD_OUT,
     MAX_THINGS,

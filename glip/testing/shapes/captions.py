@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from .scenes import COLORS, SHAPES, SIZES, TEXTURES, Scene, Thing
+from glip.testing.shapes.scenes import COLORS, SHAPES, SIZES, TEXTURES, Scene, Thing
 
 _NUMBERS = {1: ("a", "the"), 2: ("two",), 3: ("three",), 4: ("four",)}
 _MANY = ("several",)

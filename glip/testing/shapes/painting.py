@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
-from .scenes import COLORS, Scene, Thing, outline
+from glip.testing.shapes.scenes import COLORS, Scene, Thing, outline
 
 #: Things are drawn this much larger and made smaller, for smooth edges.
 _FINE = 4

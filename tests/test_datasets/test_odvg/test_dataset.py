@@ -12,19 +12,19 @@ import torch
 from mmengine.dataset import DefaultSampler, pseudo_collate
 from torch.utils.data import DataLoader
 
-from glip.datasets import (
-    AnnotationFileError,
-    AnnotationFileNotFoundError,
-    AspectRatioBatchSampler,
-    ConcatDataset,
-    DataError,
-    ODVGDataset,
-)
-from glip.datasets.odvg import index, sources, table
-from glip.engine.draws import SeededLoader
+from glip.datasets import AspectRatioBatchSampler, ConcatDataset, ODVGDataset
+from glip.datasets.odvg import index, lazy_list, sources
+from glip.engine.seeding import SeededLoader
 from glip.registry import DATASETS
-
-from .files import NAMES, draw, make_lines, members_of, write_lines, write_shard
+from glip.utils.errors import AnnotationFileError, AnnotationFileNotFoundError, DataError
+from tests.test_datasets.test_odvg.files import (
+    NAMES,
+    draw,
+    make_lines,
+    members_of,
+    write_lines,
+    write_shard,
+)
 
 LOADING = [
     dict(type="LoadImageFromFile"),

@@ -16,8 +16,7 @@ import pytest
 from glip.datasets.odvg import index
 from glip.datasets.odvg.index import ROW, open_index
 from glip.datasets.odvg.sources import read_range
-
-from .files import make_lines, write_lines
+from tests.test_datasets.test_odvg.files import make_lines, write_lines
 
 
 @pytest.fixture

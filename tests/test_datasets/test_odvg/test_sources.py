@@ -9,12 +9,17 @@ import os
 import pytest
 from mmengine import fileio
 
-from glip.datasets import AnnotationFileError, AnnotationFileNotFoundError
-from glip.datasets.images import ImageReadError, read_bytes, read_image
+from glip.datasets.images import read_bytes, read_image
 from glip.datasets.odvg import sources
 from glip.datasets.odvg.sources import expand, member_path, read_range, records
-
-from .files import make_lines, members_of, picture, write_lines, write_shard
+from glip.utils.errors import AnnotationFileError, AnnotationFileNotFoundError, ImageReadError
+from tests.test_datasets.test_odvg.files import (
+    make_lines,
+    members_of,
+    picture,
+    write_lines,
+    write_shard,
+)
 
 
 def test_patterns(tmp_path):

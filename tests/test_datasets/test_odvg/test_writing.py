@@ -6,10 +6,15 @@ import json
 
 import pytest
 
-from glip.apis import UserError
-from glip.datasets import AnnotationFileError, AnnotationFileNotFoundError, DataError
-from glip.datasets.odvg.lines import OdvgLineError, detection_line
+from glip.datasets.odvg.records import detection_line
 from glip.datasets.odvg.writing import LineWriter, read_label_map, write_label_map
+from glip.utils.errors import (
+    USER_ERRORS,
+    AnnotationFileError,
+    AnnotationFileNotFoundError,
+    DataError,
+    OdvgRecordError,
+)
 
 
 def line(name="a.jpg", **others):
@@ -38,7 +43,7 @@ def test_an_error_keeps_what_is_written_apart(tmp_path):
             writer.write(line())
             writer.write({**line(), "height": None})
 
-    with pytest.raises(OdvgLineError, match="height"):
+    with pytest.raises(OdvgRecordError, match="height"):
         write()
     assert not path.exists()
     assert json.loads((tmp_path / "train.jsonl.part").read_text()) == line()
@@ -47,7 +52,7 @@ def test_an_error_keeps_what_is_written_apart(tmp_path):
 def test_a_file_is_overwritten_only_when_asked(tmp_path):
     path = tmp_path / "train.jsonl"
     path.write_text("precious")
-    with pytest.raises(UserError, match="exists already"), LineWriter(path):
+    with pytest.raises(USER_ERRORS, match="exists already"), LineWriter(path):
         pass
     assert path.read_text() == "precious"
     with LineWriter(path, overwrite=True) as writer:

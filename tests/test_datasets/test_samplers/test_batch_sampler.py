@@ -12,11 +12,11 @@ from mmengine.dataset import DefaultSampler, InfiniteSampler, RepeatDataset
 from mmengine.registry import DATA_SAMPLERS, DefaultScope
 from mmengine.runner import Runner
 
-from glip.datasets import ConcatDataset, DataError
+from glip.datasets import ConcatDataset
 from glip.datasets.samplers import AspectRatioBatchSampler
 from glip.registry import DATASETS
-
-from ..files import CLASSES, PIPELINE, coco_content, draw, write
+from glip.utils.errors import DataError
+from tests.test_datasets.files import CLASSES, PIPELINE, coco_content, draw, write
 
 UPRIGHT, WIDE, SQUARE = dict(width=3, height=4), dict(width=4, height=3), dict(width=4, height=4)
 UNKNOWN = dict(width=0, height=0)

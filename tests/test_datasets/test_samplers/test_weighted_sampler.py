@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
-from glip.datasets import ConcatDataset, DataError
+from glip.datasets import ConcatDataset
 from glip.datasets.samplers import AspectRatioBatchSampler, WeightedConcatSampler, weighted_sampler
 from glip.datasets.samplers.weighted_sampler import share_out
-from glip.engine.draws import SeededLoader
-
-from ..files import CLASSES, PIPELINE, coco_content, draw, write
+from glip.engine.seeding import SeededLoader
+from glip.utils.errors import DataError
+from tests.test_datasets.files import CLASSES, PIPELINE, coco_content, draw, write
 
 
 class Mixed:

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glip.datasets import DataError, Flickr30kDataset
-from glip.engine.draws import seeded
+from glip.datasets import Flickr30kDataset
+from glip.engine.seeding import fork_rng
 from glip.registry import TRANSFORMS
 from glip.text import Prompt, tokenize
 from glip.text.joining import ended
 from glip.text.tokenizer import load_tokenizer
+from glip.utils.errors import DataError
+from tests.test_datasets.files import draw, write
 from tests.test_text.strategies import sentences
-
-from ..files import draw, write
 
 
 class Captions(list):
@@ -50,7 +50,7 @@ def results_of(caption="a left dog and a man", spans=([[2, 10]], [[15, 20]]), **
 def test_phrases_follow(vocabulary, made, limit, seed):
     caption, spans = made
     transform = packing(vocabulary, max_tokens=limit, none_prob=0, full_prob=1)
-    with seeded(seed):
+    with fork_rng(seed):
         out = transform(results_of(caption, spans))
     assert ended(caption) in ended(out["text"])
     for old, new in zip(spans, out["tokens_positive"], strict=True):
@@ -72,7 +72,7 @@ def test_how_many_and_where(vocabulary):
     transform = packing(vocabulary, num_captions=4)
     counts, places = [], set()
     for seed in range(400):
-        with seeded(seed):
+        with fork_rng(seed):
             text = transform(results_of())["text"]
         counts.append(sum(text.count(end) for end in ("street.", "mat.", "walk.", "rain.", "a a.")))
         places.add(text.index("a left dog") > 0)
@@ -87,9 +87,9 @@ def test_what_is_drawn_follows_from_the_seed(vocabulary):
     transform, other = packing(vocabulary), packing(vocabulary)
     drawn = []
     for seed in range(20):
-        with seeded(seed):
+        with fork_rng(seed):
             drawn.append(transform(results_of())["text"])
-    with seeded(7):
+    with fork_rng(7):
         assert other(results_of())["text"] == drawn[7]
     assert len(set(drawn)) > 8
 
@@ -166,7 +166,7 @@ def test_in_a_pipeline(vocabulary, tmp_path):
     )
     first = dataset.get_subset([1])
     for data, index in ((dataset, 0), (dataset, 1), (first, 0)):
-        with seeded(5):
+        with fork_rng(5):
             sample = data[index]["data_samples"]
         own = index if data is dataset else 1
         (span,) = sample.tokens_positive[0]

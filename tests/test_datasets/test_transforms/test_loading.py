@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glip.datasets.images import ImageReadError
 from glip.datasets.transforms import LoadAnnotations, LoadImageFromFile, LoadImageFromNDArray
 from glip.registry import TRANSFORMS
+from glip.utils.errors import ImageReadError
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glip.datasets import AnnotationFileError
 from glip.datasets.transforms import prompts
 from glip.registry import TRANSFORMS
 from glip.text import Prompt, tokenize
 from glip.text.prompt import clean_name
 from glip.text.tokenizer import load_tokenizer
+from glip.utils.errors import AnnotationFileError
 from tests.test_text.strategies import names as class_names
 from tests.test_text.strategies import sentences
 

@@ -12,7 +12,8 @@ from glip.models.heads import HeadOutputs
 from glip.registry import MODELS
 from glip.structures import DetDataSample
 from glip.testing import draw_state_dict, tiny_config
-from glip.text import Prompt, PromptError, load_vocabulary
+from glip.text import Prompt, load_vocabulary
+from glip.utils.errors import PromptError
 
 
 def sample_of(**meta: object) -> DetDataSample:

@@ -15,7 +15,7 @@ from torch import nn
 from glip.registry import MODELS
 from glip.structures import DetDataSample
 from glip.testing import tiny_config
-from glip.text import PromptError
+from glip.utils.errors import PromptError
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 #: Every word, letter by letter.

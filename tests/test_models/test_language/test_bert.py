@@ -7,7 +7,7 @@ import torch
 from mmengine.registry import DefaultScope
 
 from glip.models import BertModel
-from glip.text import TokenizerNotFoundError
+from glip.utils.errors import TokenizerNotFoundError
 
 SMALL = dict(hidden_size=12, num_hidden_layers=2, num_attention_heads=3, intermediate_size=20)
 

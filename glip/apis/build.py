@@ -1,0 +1,168 @@
+"""From a config and a checkpoint to a detector."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from torch import nn
+
+from glip.apis.cfg_options import move_data_root, move_tokenizer, switch_caption_prompts
+from glip.checkpoint import NoInit, load_checkpoint
+from glip.config import find_config
+from glip.models import GLIP
+from glip.registry import MODELS
+from glip.utils.errors import (
+    ConfigError,
+)
+from glip.utils.precision import autocast
+
+#: What a user can mend; command lines print its message without a traceback.
+
+
+def load_config(config: str | Path | Config, cfg_options: Mapping | None = None) -> Config:
+    """Load a config.
+
+    A config of MMDetection's scope gets ours: its GLIP's parts are here under the same names.
+
+    Args:
+        config: a file, the name of a shipped config, or a config, which is copied.
+        cfg_options: values to override by dotted name; see :func:`apply_cfg_options`.
+
+    Raises:
+        FileNotFoundError: there is no such file and no shipped config of this name.
+        ConfigError: the file cannot be read as a config, or an option does not fit it.
+    """
+    if isinstance(config, Config):
+        cfg = copy.deepcopy(config)
+    else:
+        path = Path(config)
+        path = path if path.is_file() else find_config(str(config))
+        try:
+            cfg = Config.fromfile(path)
+        except Exception as error:  # a config is a program, which can fail in any way
+            raise ConfigError(
+                f"{path} cannot be read as a config ({brief(error)}): expected a Python file as "
+                "in configs/glip"
+            ) from error
+    apply_cfg_options(cfg, cfg_options or {})
+    if cfg.get("default_scope") == "mmdet":
+        cfg.default_scope = "glip"
+    return cfg
+
+
+def apply_cfg_options(cfg: Config, options: Mapping) -> None:
+    """Override values of a config, in place.
+
+    Some options reach all that the file computed from them: ``lang_model_name`` the language
+    model and what else reads its tokenizer, ``data_root`` every path below it,
+    ``use_caption_prompt`` the data sets that know caption prompts (also where the config itself
+    changes its base's).
+
+    Args:
+        cfg: the config.
+        options: values by dotted name, for example ``{'model.test_cfg.max_per_img': 300}``.
+
+    Raises:
+        ConfigError: an option does not fit the config.
+    """
+    options = dict(options)
+    if "lang_model_name" in options:
+        options.setdefault("model.language_model.name", options["lang_model_name"])
+    try:
+        if "data_root" in options:  # first: what is said of a single path counts more
+            move_data_root(cfg, str(options["data_root"]))
+        if "lang_model_name" in options:
+            move_tokenizer(cfg, str(options["lang_model_name"]))
+        cfg.merge_from_dict({key: options[key] for key in options if key != "data_root"})
+        switch_caption_prompts(cfg)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"the options {options} do not fit {config_name(cfg)} ({brief(error)})"
+        ) from error
+
+
+def build_detector(
+    cfg: Config, checkpoint: str | Path | None = None, device: str | torch.device = "cpu"
+) -> nn.Module:
+    """Build a detector and load its checkpoint.
+
+    The config's scope is entered for the building only.
+
+    Args:
+        cfg: its config.
+        checkpoint: a file or address in any of the three formats; ``None`` for random weights.
+        device: where to put it.
+
+    Returns:
+        the detector in evaluation mode, with its config in ``cfg``.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be read safely or does not fit the config.
+        ConfigError: the config has no GLIP, or the device is not there.
+    """
+    device = check_device(device)
+    if "model" not in cfg:
+        raise ConfigError(f"{config_name(cfg)} has no `model`: {_EXPECTED}")
+    start = nullcontext() if checkpoint is None else NoInit()
+    try:
+        with DefaultScope.overwrite_default_scope(cfg.get("default_scope", "glip")), start:
+            model = MODELS.build(cfg.model)
+    except Exception as error:  # the model can be anybody's, and miss anything
+        raise ConfigError(
+            f"the model of {config_name(cfg)} cannot be built ({brief(error)}): {_EXPECTED}"
+        ) from error
+    if not isinstance(model, GLIP):
+        raise ConfigError(
+            f"the model of {config_name(cfg)} is a {type(model).__name__}: {_EXPECTED}"
+        )
+    if checkpoint is not None:
+        load_checkpoint(model, checkpoint)
+    model.cfg = cfg
+    model = model.to(device).eval()
+    autocast(model.amp, device)  # an error now rather than at the first picture
+    return model
+
+
+_EXPECTED = "expected a config of a GLIP, for example one of configs/glip"
+
+
+def config_name(cfg: Config) -> str:
+    """What to call a config in a message."""
+    return f"the config {cfg.filename}" if cfg.filename else "the config"
+
+
+def brief(error: Exception) -> str:
+    """The kind of an error and its first sentence, for another error's message."""
+    # str(KeyError) is the repr of its message.
+    text = str(error.args[0] if isinstance(error, KeyError) and error.args else error).strip()
+    sentence = re.split(r"\.\s|\n", text)[0].rstrip(".")[:200]
+    return f"{type(error).__name__}: {sentence}" if sentence else type(error).__name__
+
+
+def check_device(device: str | torch.device) -> torch.device:
+    """Return the device.
+
+    Raises:
+        ConfigError: there is no such device here.
+    """
+    try:
+        device = torch.device(device)
+        torch.empty(0, device=device)
+    except (AssertionError, RuntimeError) as error:
+        raise ConfigError(
+            f"device {str(device)!r} cannot be used here ({brief(error)}): pass another, for "
+            "example device='cpu' (on the command line --device cpu)"
+        ) from error
+    return device
+
+
+def default_device() -> str:
+    """The first CUDA device if there is one, else the CPU."""
+    return "cuda:0" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,1 @@
+"""Optimizer wrappers and the constructor that gives them parameters."""

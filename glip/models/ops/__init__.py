@@ -1,0 +1,1 @@
+"""Deformable convolution and bi-directional attention: a plain and a fast form of each."""

@@ -1,0 +1,1 @@
+"""Errors, atomic writes and precision, shared by all packages."""

@@ -1,0 +1,219 @@
+"""Lines: what is built is good, and what is wrong is named."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from glip.datasets.odvg.records import (
+    Region,
+    boxes_of,
+    check_line,
+    detection_line,
+    grounding_line,
+    parse_line,
+    problems_of,
+    scores_of,
+    spans_of,
+)
+from glip.datasets.odvg.validation import find_problems
+from glip.utils.errors import OdvgRecordError
+
+SIDE = 400
+NUMBERS = st.floats(0, SIDE, allow_nan=False).map(lambda value: round(value, 2))
+WORDS = st.text(st.characters(categories=("Ll", "Lu", "Lo", "Nd")), min_size=1, max_size=6)
+
+
+@st.composite
+def boxes(draw):
+    left, top = draw(st.integers(0, SIDE - 2)), draw(st.integers(0, SIDE - 2))
+    return [left, top, left + draw(st.floats(1, SIDE)), top + draw(st.integers(1, SIDE))]
+
+
+@st.composite
+def lines(draw):
+    """Good lines of both kinds."""
+    common = dict(filename=draw(WORDS), height=SIDE, width=SIDE, extra=dict(dataset="x"))
+    if draw(st.booleans()):
+        labels = st.integers(0, 5)
+        instances = draw(st.lists(st.tuples(boxes(), labels, WORDS), max_size=4))
+        return detection_line(**common, instances=instances)
+    words = draw(st.lists(WORDS, min_size=1, max_size=6))
+    regions, start = [], 0
+    for word in words:
+        found = draw(st.lists(boxes(), min_size=1, max_size=3))
+        scores = draw(st.none() | st.just([0.5] * len(found)))
+        regions.append(Region(found, word, [[start, start + len(word)]], scores))
+        start += len(word) + 1
+    return grounding_line(**common, caption=" ".join(words), regions=regions)
+
+
+@given(line=lines())
+def test_what_is_built_is_good_and_survives_json(line):
+    check_line(line, num_labels=6)
+    again = parse_line(json.dumps(line).encode())
+    assert again == line
+    assert problems_of(again) == []
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=6,
+)
+
+
+@given(line=lines(), wrong=JSON, data=st.data())
+def test_anything_in_any_place_is_judged_and_never_crashes(line, wrong, data):
+    line = copy.deepcopy(line)
+    node = line
+    while True:
+        keys = list(node) if isinstance(node, dict) else list(range(len(node)))
+        key = data.draw(st.sampled_from(keys))
+        inner = node[key]
+        if isinstance(inner, (dict, list)) and inner and data.draw(st.booleans()):
+            node = inner
+            continue
+        node[key] = wrong
+        break
+    found = problems_of(line, num_labels=6)
+    if found:
+        with pytest.raises(OdvgRecordError) as raised:
+            check_line(line, num_labels=6)
+        assert str(raised.value) == found[0]
+        assert found[0].startswith(raised.value.reason)
+    else:  # what is good can be read by those who rely on it
+        for region in line.get("grounding", {}).get("regions", ()):
+            assert len(scores_of(region) or boxes_of(region)) == len(boxes_of(region))
+            assert spans_of(region, line["grounding"]["caption"])
+
+
+def detection(**changes):
+    instance = dict(bbox=[1, 2, 30, 40], label=1, category="dog", **changes)
+    return dict(filename="a.jpg", height=50, width=60, detection=dict(instances=[instance]))
+
+
+def grounding(caption="A dog and a dog on a sofa", **changes):
+    region = {**dict(bbox=[1, 2, 30, 40], phrase="a dog", tokens_positive=[[0, 5]]), **changes}
+    region = {key: value for key, value in region.items() if value is not None}
+    content = dict(caption=caption, regions=[region])
+    return dict(filename="a.jpg", height=50, width=60, grounding=content)
+
+
+def with_(line, **changes):
+    return {**line, **changes}
+
+
+def instance_with(**changes):
+    line = detection()
+    line["detection"]["instances"][0].update(changes)
+    return line
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ([1], "no JSON object"),
+        (with_(detection(), filename=""), "'filename' is no text or is empty"),
+        (with_(detection(), filename="\ud800.jpg"), "'filename' is no valid Unicode"),
+        (with_(detection(), height=50.0), "'height' is no whole number above 0"),
+        (with_(detection(), width=True), "'width' is no whole number above 0"),
+        (with_(detection(), grounding={}), "both of 'detection' and 'grounding'"),
+        (dict(filename="a", height=1, width=1), "neither of 'detection' and 'grounding'"),
+        (with_(detection(), detection=[]), "'detection' is no object"),
+        (with_(detection(), detection={}), "'instances' is no list"),
+        (with_(detection(), detection=dict(instances=[3])), "an instance is no object"),
+        (instance_with(bbox=[1, 2, 3]), "a box is not four finite numbers"),
+        (instance_with(bbox=[1, 2, 3, float("nan")]), "a box is not four finite numbers"),
+        (instance_with(bbox=[1, 2, 3, 10**400]), "a box is not four finite numbers"),
+        (instance_with(bbox=[30, 2, 30, 9]), "a box is without area"),
+        (instance_with(bbox=[60, 2, 70, 9]), "a box lies outside the image"),
+        (instance_with(label=-1), "a label is no whole number of 0 or more"),
+        (instance_with(label=2), "a label is not in the label map"),
+        (instance_with(category=4), "'category' is no text or is empty"),
+        (grounding(caption=" "), "'caption' is no text or is empty"),
+        (with_(detection(), detection=None, grounding=dict(caption="a")), "'regions' is no list"),
+        (grounding(bbox=[]), "a box is not four finite numbers"),
+        (grounding(bbox=[[1, 2, 3, 4], 5]), "a box is not four finite numbers"),
+        (grounding(phrase=3), "'phrase' is no text or is empty"),
+        (grounding(tokens_positive=None), "a phrase is more than once in the caption"),
+        (grounding(phrase="cat", tokens_positive=None), "a phrase is not in the caption"),
+        (grounding(phrase="so", tokens_positive=None), "a phrase is not in the caption"),
+        (grounding(tokens_positive=[0, 5]), "'tokens_positive' is no list of spans [start, end]"),
+        (grounding(tokens_positive=[[0, 99]]), "a span is empty or outside the caption"),
+        (grounding(tokens_positive=[[3, 3]]), "a span is empty or outside the caption"),
+        (grounding(tokens_positive=[[0, 6]]), None),  # spaces do not count
+        (grounding(tokens_positive=[[2, 8]]), "the spans of a phrase hold other words"),
+        (grounding(score="high"), "a score is no number from 0 to 1"),
+        (grounding(score=1.5), "a score is no number from 0 to 1"),
+        (grounding(score=[0.5, 0.5]), "a region has not one score for each box"),
+        (grounding(bbox=[[1, 2, 3, 4], [5, 6, 7, 8]], score=0.5), None),
+        (grounding(phrase="A SOFA", tokens_positive=None), None),
+        (instance_with(bbox=[-5, 2, 30, 99]), None),  # partly outside
+        (with_(detection(), detection=dict(instances=[])), None),
+    ],
+)
+def test_reasons(line, reason):
+    reasons = [problem.reason for problem in find_problems(line, num_labels=2)]
+    assert reasons == ([] if reason is None else [reason])
+
+
+def test_all_problems_are_said():
+    line = with_(instance_with(bbox=None, label="dog"), height=-1)
+    found = problems_of(line)
+    assert len(found) == 3
+    assert found[0] == "'height' is no whole number above 0 (got -1)"
+    assert "instances[0]: got 'dog'" in found[2]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[1]", b'{"a": "\xff"}', b"[" * 100_000, b"7" * 9000, b"\xef\xbb\xbf{}"]
+)
+def test_no_json(content):
+    with pytest.raises(OdvgRecordError, match=r"no (valid JSON|JSON object)"):
+        parse_line(content)
+
+
+def test_numbers_of_numpy_become_pythons():
+    box = np.array([1, 2, 3, 4], dtype=np.float32)
+    line = detection_line(
+        filename="a",
+        height=np.int64(9),
+        width=9,
+        instances=[(box, np.int64(1), "dog")],
+    )
+    check_line(line)
+    region = Region([box], "dog", [np.array([0, 3])], [np.float64(0.5)])
+    line = grounding_line(filename="a", height=9, width=9, caption="dog", regions=[region])
+    check_line(line)
+    assert json.loads(json.dumps(line))["grounding"]["regions"][0]["score"] == 0.5
+
+
+def test_several_boxes_stay_together():
+    region = Region([[0, 0, 1, 1], [1, 1, 2, 2]], "dogs", [], [0.25, 0.75])
+    line = grounding_line(filename="a", height=9, width=9, caption="two dogs", regions=[region])
+    check_line(line)
+    (written,) = line["grounding"]["regions"]
+    assert "tokens_positive" not in written
+    assert boxes_of(written) == [[0, 0, 1, 1], [1, 1, 2, 2]]
+    assert scores_of(written) == [0.25, 0.75]
+    assert spans_of(written, "two dogs") == [[4, 8]]
+
+
+def test_extra_is_carried_and_hides_nothing():
+    line = detection_line(filename="a", height=9, width=9, instances=[], extra=dict(img_id=7))
+    assert line["img_id"] == 7
+    with pytest.raises(OdvgRecordError, match="'extra' has keys of the line itself"):
+        detection_line(filename="a", height=9, width=9, instances=[], extra=dict(height=7))
+
+
+def test_the_error_survives_a_loading_process():
+    error = OdvgRecordError("no JSON object", "got 3")
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.reason) == (str(error), "no JSON object")

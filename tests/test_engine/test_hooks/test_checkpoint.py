@@ -1,0 +1,254 @@
+"""Checkpoints of a training: whole, the last one always there, and readable by everything else."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.fileio import LocalBackend
+from mmengine.hooks import Hook
+from mmengine.logging import HistoryBuffer
+from mmengine.registry import METRICS, PARAM_SCHEDULERS
+
+from glip.apis import inference_detector, init_detector, load_config
+from glip.checkpoint import read_checkpoint
+from glip.engine import CheckpointHook, GLIPRunner, last_checkpoint
+from glip.engine.runner import _shipped_name
+from glip.utils.errors import CheckpointError, TrainingError
+from tests.test_tools.training import nothing_left
+from tests.training import NO_VALIDATION, differences, training_config
+
+SHORT = dict(early_fuse=False, train_cfg__max_epochs=1, **NO_VALIDATION)
+
+
+@METRICS.register_module(force=True)
+class Counting(BaseMetric):
+    """A number that is better every time."""
+
+    seen = 0
+
+    def process(self, data_batch, data_samples):
+        self.results.append(0)
+
+    def compute_metrics(self, results):
+        Counting.seen += 1
+        return {"count": float(Counting.seen)}
+
+
+def saving_fails(monkeypatch, after: int, at: str = "epoch") -> None:
+    """From the ``after``-th file on, only half of a checkpoint gets written."""
+    whole = LocalBackend.put
+    seen = []
+
+    def put(self, obj, filepath):
+        if at in Path(filepath).name:
+            seen.append(filepath)
+        if len(seen) >= after:
+            with open(filepath, "wb") as file:
+                file.write(obj[: len(obj) // 2])
+            raise OSError("no space left on the device")
+        whole(self, obj, filepath)
+
+    monkeypatch.setattr(LocalBackend, "put", put)
+
+
+@pytest.fixture(scope="module")
+def trained(pictures, tmp_path_factory) -> Path:
+    """The working folder of a training of one epoch."""
+    folder = tmp_path_factory.mktemp("trained")
+    cfg = training_config(pictures, folder, **SHORT)
+    with nothing_left():
+        GLIPRunner.from_cfg(cfg).train()
+    cfg.dump(folder / "config.py")
+    return folder
+
+
+def test_only_one_is_kept_and_its_successor_fails(pictures, tmp_path, monkeypatch):
+    saving_fails(monkeypatch, after=2)
+    cfg = training_config(
+        pictures,
+        tmp_path,
+        early_fuse=False,
+        default_hooks__checkpoint=dict(interval=1, max_keep_ckpts=1),
+        **NO_VALIDATION,
+    )
+    with pytest.raises(OSError, match="no space left"):
+        GLIPRunner.from_cfg(cfg).train()
+    assert [path.name for path in tmp_path.glob("*epoch*")] == ["epoch_1.pth"]
+    assert last_checkpoint(tmp_path) == str(tmp_path / "epoch_1.pth")
+    monkeypatch.undo()
+    (tmp_path / ".epoch_9.pth.partial").write_bytes(b"what a kill leaves")
+    cfg.resume = True
+    runner = GLIPRunner.from_cfg(cfg)
+    runner.train()
+    assert runner.epoch == 2
+    # What was written by halves is gone, and so is the checkpoint that is not kept any more.
+    assert [path.name for path in sorted(tmp_path.iterdir()) if "epoch" in path.name] == [
+        "epoch_2.pth"
+    ]
+
+
+def test_former_best_stays_until_the_new_one_is_there(pictures, tmp_path, monkeypatch):
+    saving_fails(monkeypatch, after=2, at="best_")
+    cfg = training_config(
+        pictures,
+        tmp_path,
+        early_fuse=False,
+        # Whatever the numbers are, every validation is the best so far.
+        default_hooks__checkpoint=dict(interval=1, save_best="count", rule="greater"),
+        val_evaluator=dict(type="mmengine.Counting", _delete_=True),
+    )
+    with pytest.raises(OSError, match="no space left"):
+        GLIPRunner.from_cfg(cfg).train()
+    assert [path.name for path in tmp_path.glob("best*.pth")] == ["best_count_epoch_1.pth"]
+    read_checkpoint(tmp_path / "best_count_epoch_1.pth")
+    monkeypatch.undo()
+    cfg.resume = True
+    GLIPRunner.from_cfg(cfg).train()
+    assert [path.name for path in tmp_path.glob("best*.pth")] == ["best_count_epoch_2.pth"]
+
+
+def test_what_it_says_of_itself(trained):
+    checkpoint = read_checkpoint(trained / "epoch_1.pth")
+    meta = checkpoint["meta"]
+    assert (meta["format"], meta["config"], meta["epoch"], meta["iter"]) == ("glip", "", 1, 5)
+    assert meta["seed"] == 3
+    assert checkpoint["state_dict"]["language_model._extra_state"].numel() > 100_000
+    assert {"optimizer", "param_schedulers", "message_hub"} <= checkpoint.keys()
+
+
+@pytest.mark.parametrize("change", [{}, {"model.bbox_head.num_dyhead_blocks": 2}])
+def test_name_of_the_config(change):
+    """Of a shipped one, unless its model was changed."""
+    name = "glip_atss_swin-t_a_fpn_dyhead_pretrain_obj365"
+    cfg = load_config(name, {"lang_model_name": "some/folder", **change})
+    assert _shipped_name(cfg) == ("" if change else name)
+
+
+def test_it_detects_without_the_tokenizer(trained, photo, tmp_path):
+    """As image_demo.py uses it: the vocabulary is in the file."""
+    options = {
+        "lang_model_name": str(tmp_path / "no such folder"),
+        "model.test_cfg.score_thr": 0.0,
+    }
+    model = init_detector(
+        str(trained / "config.py"), trained / "epoch_1.pth", device="cpu", cfg_options=options
+    )
+    found = inference_detector(model, str(photo), text_prompt="bench . car .", custom_entities=True)
+    assert len(found.pred_instances.bboxes)
+
+
+def test_last_checkpoint(trained, tmp_path):
+    assert last_checkpoint(tmp_path) is None
+    (tmp_path / "last_checkpoint").write_text("gone/epoch_7.pth")
+    with pytest.raises(CheckpointError, match=r"names gone/epoch_7.pth .* delete .* to start anew"):
+        last_checkpoint(tmp_path)
+    # The folder was moved: the checkpoint is beside the file that names it.
+    (tmp_path / "epoch_7.pth").write_bytes(b"")
+    assert last_checkpoint(tmp_path) == str(tmp_path / "epoch_7.pth")
+    assert Path(last_checkpoint(trained)) == trained / "epoch_1.pth"
+
+
+def test_best_by_a_number_that_is_not_there(pictures, tmp_path):
+    cfg = training_config(
+        pictures,
+        tmp_path,
+        early_fuse=False,
+        default_hooks__checkpoint=dict(interval=1, save_best="coco/AP", rule="greater"),
+    )
+    with pytest.raises(
+        TrainingError, match=r"save_best='coco/AP' .* expected one of coco/bbox_mAP"
+    ):
+        GLIPRunner.from_cfg(cfg).train()
+    assert last_checkpoint(tmp_path) == str(tmp_path / "epoch_1.pth")
+
+
+class Evil:
+    """Would run a command when it is unpickled."""
+
+    def __reduce__(self):
+        return (os.system, ("touch run_by_a_pickle",))
+
+
+@pytest.mark.parametrize("where", ["meta", "optimizer"])
+def test_a_checkpoint_that_holds_code_is_not_resumed(trained, pictures, tmp_path, where):
+    checkpoint = dict(read_checkpoint(trained / "epoch_1.pth"))
+    checkpoint[where] = {**checkpoint[where], "extra": Evil()}
+    torch.save(checkpoint, tmp_path / "evil.pth")
+    cfg = training_config(pictures, tmp_path, **SHORT)
+    cfg.resume, cfg.load_from = True, str(tmp_path / "evil.pth")
+    with pytest.raises(CheckpointError, match="could run code: it names"):
+        GLIPRunner.from_cfg(cfg).train()
+
+
+def test_the_name_of_a_config_is_not_run(trained, pictures, tmp_path):
+    """To mmengine ``meta['config']`` is the text of a config, that is a program."""
+    checkpoint = dict(read_checkpoint(trained / "epoch_1.pth"))
+    checkpoint["meta"] = {**checkpoint["meta"], "config": "raise SystemExit('it was run')"}
+    torch.save(checkpoint, tmp_path / "named.pth")
+    cfg = training_config(pictures, tmp_path, **SHORT)
+    cfg.resume, cfg.load_from = True, str(tmp_path / "named.pth")
+    cfg.train_cfg.max_epochs = 2
+    runner = GLIPRunner.from_cfg(cfg)
+    runner.train()
+    assert runner.iter == 10
+
+
+#: Every kind of schedule, with what it cannot do without.
+SCHEDULES = dict(
+    ConstantLR=dict(),
+    CosineAnnealingLR=dict(T_max=5),
+    CosineRestartLR=dict(periods=[5], restart_weights=[1.0], eta_min=0.0),
+    ExponentialLR=dict(gamma=0.9),
+    LinearLR=dict(),
+    MultiStepLR=dict(milestones=[2, 4]),
+    OneCycleLR=dict(eta_max=0.1, total_steps=5),
+    PolyLR=dict(eta_min=0.0),
+    ReduceOnPlateauLR=dict(monitor="loss", rule="less"),
+    StepLR=dict(step_size=2),
+)
+
+
+@pytest.mark.parametrize("old_torch", [False, True])
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_schedules_can_be_read(tmp_path, monkeypatch, schedule, old_torch):
+    """Also by the reader of torch before 2.6, which knows fewer names."""
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.ones(2))], lr=0.1)
+    built = PARAM_SCHEDULERS.build(dict(type=schedule, optimizer=optimizer, **SCHEDULES[schedule]))
+    optimizer.step()
+    built.step() if schedule != "ReduceOnPlateauLR" else built.step({"loss": 1.0})
+    history = HistoryBuffer([1.0, 2.0], [1, 1])
+    hub = dict(loss=history, runtime_info=dict(size=np.float64(3.0), path=tmp_path))
+    saved = dict(meta=dict(), param_schedulers=[built.state_dict()], message_hub=hub)
+    CheckpointHook().before_save_checkpoint(None, saved)
+    torch.save(saved, tmp_path / "state.pth")
+    if old_torch:
+        monkeypatch.setattr(torch, "__version__", "2.1.0")
+    found = read_checkpoint(tmp_path / "state.pth")
+    assert differences(saved["param_schedulers"], found["param_schedulers"]) == []
+    assert found["message_hub"]["loss"].current() == 2.0
+    assert found["message_hub"]["runtime_info"] == dict(size=3.0, path=str(tmp_path))
+    again = PARAM_SCHEDULERS.build(dict(type=schedule, optimizer=optimizer, **SCHEDULES[schedule]))
+    again.load_state_dict(found["param_schedulers"][0])
+    if schedule != "ReduceOnPlateauLR":
+        again.step()  # with the functions that it set up by itself
+    assert again.state_dict().keys() == built.state_dict().keys()
+
+
+class Unreadable(Hook):
+    """Saves what no safe reader takes."""
+
+    def before_save_checkpoint(self, runner, checkpoint):
+        checkpoint["mine"] = Evil()
+
+
+def test_what_cannot_be_resumed_is_said_at_once(pictures, tmp_path):
+    runner = GLIPRunner.from_cfg(training_config(pictures, tmp_path, **SHORT))
+    runner.register_hook(Unreadable())
+    runner.train()
+    log = next(Path(runner.log_dir).glob("*.log")).read_text()
+    assert "--resume will not be able to go on from here" in log

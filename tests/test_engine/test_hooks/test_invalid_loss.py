@@ -1,0 +1,62 @@
+"""A loss that is no number ends the training, before it is saved."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+
+from glip.engine import GLIPRunner, InvalidLossHook
+from glip.utils.errors import TrainingError
+from tests.training import NO_VALIDATION, training_config
+
+OPTIONS = dict(early_fuse=False, train_cfg__max_epochs=1, **NO_VALIDATION)
+
+
+class Spoil(Hook):
+    """Spoils a weight before the third iteration."""
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter == 2:
+            torch.nn.init.constant_(runner.model.bbox_head.bbox_pred.bias, float("nan"))
+
+
+def train(pictures, tmp_path, **options):
+    cfg = training_config(
+        pictures,
+        tmp_path,
+        default_hooks__checkpoint=dict(by_epoch=False, interval=1),
+        **OPTIONS,
+        **options,
+    )
+    runner = GLIPRunner.from_cfg(cfg)
+    runner.register_hook(Spoil())
+    runner.train()
+
+
+def test_it_names_the_images_and_saves_nothing(pictures, tmp_path):
+    with pytest.raises(TrainingError) as caught:
+        train(pictures, tmp_path)
+    message = str(caught.value)
+    assert "the loss is not finite in iteration 3 (" in message
+    assert "loss_bbox=nan" in message
+    assert "loss_cls=" not in message
+    assert message.count(f"{pictures}/coco/val2017/") == 2
+    assert "--resume" in message
+    assert sorted(path.name for path in tmp_path.glob("*.pth")) == ["iter_1.pth", "iter_2.pth"]
+
+
+def test_it_can_be_left_out(pictures, tmp_path):
+    train(pictures, tmp_path, default_hooks__invalid_loss=None)
+    assert (tmp_path / "iter_5.pth").is_file()
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), -float("inf")])
+def test_what_is_not_finite(value):
+    class Runner:
+        iter = 7
+
+    outputs = dict(loss=torch.tensor(value), loss_cls=torch.tensor(1.0))
+    with pytest.raises(TrainingError, match=r"iteration 8 \(loss=.*The batch: unknown"):
+        InvalidLossHook().after_train_iter(Runner, 0, None, outputs)
+    InvalidLossHook().after_train_iter(Runner, 0, None, dict(loss=torch.tensor(3.0)))
