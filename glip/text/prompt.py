@@ -32,7 +32,8 @@ class Phrase:
         spans: the characters of the caption that mean it, half-open; often one range. A blank
             class name of a data set has none, and is never found.
         context_span: the range that is kept whole when a long caption is split: the spans with
-            the words that describe them; by default from the first to the last character of the spans.
+            the words that describe them; by default from the first character of the spans to the
+            last.
     """
 
     name: str

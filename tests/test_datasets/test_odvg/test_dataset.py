@@ -50,7 +50,7 @@ def build(path, **others):
 def reads(monkeypatch):
     """Which lines were parsed, by what did it: making an index, or asking for a line."""
     counted = dict(index=0, table=0)
-    for module, name in ((sources, "index"), (table, "table")):
+    for module, name in ((sources, "index"), (lazy_list, "table")):
 
         def parse(content, name=name, whole=module.parse_line):
             counted[name] += 1

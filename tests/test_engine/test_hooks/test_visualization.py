@@ -10,10 +10,10 @@ import torch
 from mmengine.structures import InstanceData
 from mmengine.visualization import Visualizer
 
+from glip.engine.hooks import visualization as module
 from glip.registry import HOOKS
 from glip.structures import DetDataSample
 from glip.visualization import DetLocalVisualizer, DetVisualizationHook
-from glip.engine.hooks import visualization as module
 
 
 class Recorder:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from glip.models.fusion import BiAttentionBlock, attention
-from glip.models.ops import bi_attention as blockwise
 from glip.models.fusion.attention import BiAttention
+from glip.models.ops import bi_attention as blockwise
 from glip.models.ops.bi_attention import make_logits
 
 B, N, T, C, D, E, HEADS = 2, 21, 7, 6, 10, 24, 3
