@@ -26,10 +26,8 @@ from glip.config import find_weights, shipped_name
 from glip.datasets.images import array_to_bgr, read_image
 from glip.structures import DetDataSample
 from glip.utils.errors import CheckpointError, ImageReadError
+from glip.utils.image_files import IMAGE_EXTENSIONS, is_image_file
 from glip.visualization import DetLocalVisualizer
-
-#: Endings of the files that are taken from a folder.
-IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"))
 
 _logger = logging.getLogger("glip")
 
@@ -210,11 +208,11 @@ def list_images(inputs: Image | Sequence[Image]) -> list[Image]:
     folder = Path(inputs)
     if not folder.is_dir():
         return [inputs]
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
+    files = sorted(filter(is_image_file, folder.iterdir()))
     if not files:
         raise ImageReadError(
             f"the folder {folder} has no pictures: expected files that end in "
-            + ", ".join(sorted(IMAGE_SUFFIXES))
+            + ", ".join(IMAGE_EXTENSIONS)
         )
     return list(files)
 

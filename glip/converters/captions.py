@@ -20,8 +20,7 @@ from glip.converters.report import Report
 from glip.datasets.annotation_file import check_exists
 from glip.datasets.odvg.writing import LineWriter
 from glip.utils.errors import AnnotationFileError, ImageReadError
-
-_PICTURES = (".jpg", ".jpeg", ".png", ".webp")
+from glip.utils.image_files import IMAGE_EXTENSIONS
 
 
 class PairWriter(LineWriter):
@@ -192,7 +191,7 @@ def _tar_pair(
     report: Report,
 ) -> Iterator[Captioned]:
     """Unpack the image of one key, whose members are given by their endings."""
-    picture = next((members[ending] for ending in _PICTURES if ending in members), None)
+    picture = next((members[ending] for ending in IMAGE_EXTENSIONS if ending in members), None)
     if picture is None:
         if members:
             name = next(iter(members.values())).name

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from glip.apis.det_inferencer import IMAGE_SUFFIXES
 from glip.apis.inference import Image
 from glip.datasets.annotation_file import Skipped
 from glip.datasets.images import decode_image
 from glip.datasets.odvg.records import parse_line
 from glip.utils.errors import OdvgRecordError, PairsError
+from glip.utils.image_files import IMAGE_EXTENSIONS
 
 #: What a line has of its own, and labeled lines get from the picture and the teacher.
 _OWN_KEYS = ("filename", "caption", "captions", "height", "width")
@@ -223,9 +223,9 @@ class PairsTar(Pairs):
             sample = samples.setdefault(key, {})
             if suffix in (".txt", ".json"):
                 sample[suffix] = content
-            elif suffix in IMAGE_SUFFIXES and key in names:
+            elif suffix in IMAGE_EXTENSIONS and key in names:
                 self.skipped.add("that are a second picture of a key", member.name)
-            elif suffix in IMAGE_SUFFIXES:
+            elif suffix in IMAGE_EXTENSIONS:
                 names[key] = member.name
                 self._places[member.name] = (member.offset_data, member.size)
         self.digest = digest.hexdigest()

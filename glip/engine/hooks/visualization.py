@@ -14,9 +14,7 @@ from mmengine.visualization import Visualizer
 
 from glip.registry import HOOKS
 from glip.structures import DetDataSample
-
-# What OpenCV writes; a picture of an image of another kind is saved as PNG.
-_WRITABLE = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+from glip.utils.image_files import is_image_file
 
 
 @HOOKS.register_module()
@@ -137,7 +135,7 @@ class DetVisualizationHook(Hook):
     def _file_name(self, img_path: str) -> str:
         """The image's own file name, numbered where images of several folders share it."""
         stem, suffix = osp.splitext(osp.basename(img_path))
-        if suffix.lower() not in _WRITABLE:
+        if not is_image_file(img_path):  # OpenCV may not write it
             suffix = ".png"
         name, number = f"{stem}{suffix}", 1
         while name in self._file_names:

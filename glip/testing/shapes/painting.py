@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
 from glip.testing.shapes.scenes import COLORS, Scene, Thing, outline
+from glip.utils.image_files import is_image_file
 
 #: Things are drawn this much larger and made smaller, for smooth edges.
 _FINE = 4
@@ -26,7 +27,7 @@ def load_backgrounds(folder: Path) -> list[Image.Image]:
     Raises:
         FileNotFoundError: there is none.
     """
-    found = sorted(path for path in folder.glob("*") if path.suffix in (".jpg", ".jpeg", ".png"))
+    found = sorted(filter(is_image_file, folder.glob("*")))
     if not found:
         raise FileNotFoundError(
             f"no .jpg or .png in {folder}: expected a folder of photographs to paint over, as "
