@@ -6,11 +6,10 @@ from glip.engine.hooks.invalid_loss import InvalidLossHook
 from glip.engine.hooks.logger import LoggerHook
 from glip.engine.hooks.visualization import DetVisualizationHook
 from glip.engine.log_processor import LogProcessor
-from glip.engine.loops import GLIPTestLoop
+from glip.engine.loops import EpochBasedTrainLoop, GLIPTestLoop, IterBasedTrainLoop
 from glip.engine.optimizers.amp_optim_wrapper import AmpOptimWrapper
 from glip.engine.optimizers.optim_wrapper_constructor import DefaultOptimWrapperConstructor
 from glip.engine.runner import GLIPRunner
-from glip.engine.train_loops import EpochBasedTrainLoop, IterBasedTrainLoop
 from glip.utils.errors import EvaluationMismatchError, TrainingError
 
 __all__ = [

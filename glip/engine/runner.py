@@ -23,8 +23,8 @@ from glip.config import config_files
 from glip.engine.gradient_accumulation import restore_gradients
 from glip.engine.hooks.checkpoint import last_checkpoint
 from glip.engine.hooks.invalid_loss import InvalidLossHook
+from glip.engine.loops import EpochBasedTrainLoop, IterBasedTrainLoop
 from glip.engine.printed_config import PrintedConfig
-from glip.engine.train_loops import EpochBasedTrainLoop, IterBasedTrainLoop
 from glip.registry import RUNNERS
 from glip.utils.atomic_write import fsync_rename
 from glip.utils.errors import CheckpointError, TrainingError

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from glip.checkpoint import read_checkpoint
 from glip.engine.gradient_accumulation import unfinished_gradients
-from glip.engine.train_loops import VALIDATED
+from glip.engine.loops import VALIDATED
 from glip.registry import HOOKS
 from glip.utils.atomic_write import atomic_write, to_builtin
 from glip.utils.errors import CheckpointError, TrainingError

@@ -180,7 +180,7 @@ def test_by_epoch_chooses_the_loop(pictures, tmp_path):
         )
         loop = GLIPRunner.from_cfg(cfg).build_train_loop(cfg.train_cfg)
         assert type(loop).__name__ == name
-        assert type(loop).__module__ == "glip.engine.train_loops"
+        assert type(loop).__module__ == "glip.engine.loops"
 
 
 def test_no_batch(pictures, tmp_path):
