@@ -26,7 +26,7 @@ from pathlib import Path
 
 from glip.apis import DetInferencer, init_detector
 from glip.cli.common import CfgOptions, add_speed_options, positive_int, run
-from glip.models.compiling import compile_model
+from glip.models.compile import compile_model
 from glip.text import Prompt, parse_prompt
 from glip.utils.errors import ImageReadError, PromptError
 

@@ -31,7 +31,7 @@ from glip.cli.common import (
 )
 from glip.engine import GLIPRunner
 from glip.evaluation import DumpDetResults
-from glip.models.compiling import compile_model
+from glip.models.compile import compile_model
 from glip.utils.errors import ConfigError, EvaluationMismatchError
 
 

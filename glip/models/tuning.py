@@ -1,17 +1,16 @@
-"""What learns in fine-tuning: everything, or a part of the model (``model.tuning`` in a config).
+"""Tuning modes: which parameters are trained in fine-tuning (``model.tuning`` in a config).
 
-The modes are the official ones (``SOLVER.TUNING_HIGHLEVEL_OVERRIDE`` of microsoft/GLIP), by what
-they are for:
+The modes are the official ones (``SOLVER.TUNING_HIGHLEVEL_OVERRIDE`` of microsoft/GLIP):
 
 ================  ==============================================================================
-``full``          everything learns
-``frozen_text``   everything but the language encoder
-``linear_probe``  the last layers: boxes, centerness, and all that turns words into token logits
-``prompt``        a vector added to the text at every position; the model stays as it is
+``full``          all parameters are trained
+``frozen_text``   all but the language encoder
+``linear_probe``  the last layers: box regression, centerness and the token logits
+``prompt``        a vector added to the text features of every token; the model itself is frozen
                   (official: ``language_prompt_v2``)
 ================  ==============================================================================
 
-Options that freeze a part for themselves (``frozen_stages`` of the backbone) hold in every mode.
+Parts that a model freezes itself (``frozen_stages`` of the backbone) stay frozen in every mode.
 """
 
 from __future__ import annotations
@@ -25,73 +24,80 @@ from glip.utils.errors import TuningError
 
 @dataclass(frozen=True)
 class Tuning:
-    """A mode of tuning.
+    """A tuning mode.
 
     Attributes:
-        learns: how the names of the parameters begin that learn.
-        still: the parts of the detector that stay in evaluation mode, so without dropout and
-            stochastic depth. As in the official code the tower is not among them in a linear probe:
-            its dropout stays on, though it does not learn.
-        prompt_length: text positions that a vector is learned for.
+        trainable_prefixes: prefixes of the names of the trainable parameters.
+        eval_modules: names of the submodules that stay in evaluation mode, that is without dropout
+            and stochastic depth. As in the official code the head is not among them in a linear
+            probe: the dropout of its tower stays on, although the tower is frozen.
+        prompt_length: number of text positions with a learned prompt vector.
     """
 
-    learns: tuple[str, ...]
-    still: tuple[str, ...] = ()
+    trainable_prefixes: tuple[str, ...]
+    eval_modules: tuple[str, ...] = ()
     prompt_length: int = 0
 
     def complete(self, language_model: dict) -> dict:
-        """Add to the config of the language encoder what the mode needs of it."""
+        """Return the config of the language encoder with what the mode adds to it."""
         if not self.prompt_length:
             return language_model
         return {"learned_prompt": self.prompt_length, **language_model}
 
     def freeze(self, detector: nn.Module) -> None:
-        """Keep from learning what does not learn.
+        """Freeze all parameters that the mode does not train.
 
         Raises:
-            TuningError: nothing would be left to learn.
+            TuningError: no trainable parameter is left.
         """
-        names = []
+        trainable = []
         for name, parameter in detector.named_parameters():
-            if not name.startswith(self.learns):
+            if not name.startswith(self.trainable_prefixes):
                 parameter.requires_grad_(False)
             elif parameter.requires_grad:
-                names.append(name)
-        if not names:
+                trainable.append(name)
+        if not trainable:
             raise TuningError(
-                f"of what learns in this mode of tuning, {self.learns}, the model has nothing; for "
-                "'prompt' expected model.language_model.learned_prompt of 1 or more"
+                "expected trainable parameters with one of the prefixes "
+                f"{self.trainable_prefixes}, got none in this model; for tuning='prompt' set "
+                "model.language_model.learned_prompt to 1 or more"
             )
 
     def set_frozen_eval(self, detector: nn.Module) -> None:
-        """Set the parts that do not change to evaluation mode."""
-        for name in self.still:
+        """Set the frozen submodules to evaluation mode."""
+        for name in self.eval_modules:
             detector.get_submodule(name).eval()
 
 
-_PARTS = ("backbone", "neck", "bbox_head", "language_model")
-
-#: The modes, by name.
+#: The tuning modes by name.
 TUNINGS = {
-    "full": Tuning(learns=("",)),
+    "full": Tuning(trainable_prefixes=("",)),
     "frozen_text": Tuning(
-        learns=("backbone.", "neck.", "bbox_head."),
-        still=("language_model",),
+        trainable_prefixes=("backbone.", "neck.", "bbox_head."),
+        eval_modules=("language_model",),
     ),
     "linear_probe": Tuning(
-        learns=("bbox_head.bbox_pred.", "bbox_head.centerness.", "bbox_head.token_logits."),
-        still=("backbone", "neck", "language_model"),
+        trainable_prefixes=(
+            "bbox_head.bbox_pred.",
+            "bbox_head.centerness.",
+            "bbox_head.token_logits.",
+        ),
+        eval_modules=("backbone", "neck", "language_model"),
     ),
-    # Official: a vector for each of 1000 positions, of which a caption has 256 at most.
-    "prompt": Tuning(learns=("language_model.prompt.",), still=_PARTS, prompt_length=1000),
+    # Official: a vector for each of 1000 positions; a caption has at most 256.
+    "prompt": Tuning(
+        trainable_prefixes=("language_model.prompt.",),
+        eval_modules=("backbone", "neck", "bbox_head", "language_model"),
+        prompt_length=1000,
+    ),
 }
 
 
 def find_tuning(name: str) -> Tuning:
-    """Return the mode of a name.
+    """Return a tuning mode by name.
 
     Raises:
-        TuningError: there is no such mode.
+        TuningError: no mode has this name.
     """
     if name not in TUNINGS:
         raise TuningError(f"expected model.tuning to be one of {', '.join(TUNINGS)}, got {name!r}")

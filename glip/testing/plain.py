@@ -52,9 +52,13 @@ def plain_formulation(model: GLIP) -> Iterator[None]:
             if block.fusion is not None:
                 replace(block.fusion.attn, "forward", partial(plain_attention, block.fusion.attn))
         if not head.tower.early_fuse:
-            respond, look = head._respond, head.tower.look
-            replace(head, "look", list)
-            replace(head, "_respond", lambda levels, text: respond(look(levels), text))
+            forward_dense, forward_visual = head._forward_dense, head.tower.forward_visual
+            replace(head, "forward_visual", list)
+            replace(
+                head,
+                "_forward_dense",
+                lambda levels, text: forward_dense(forward_visual(levels), text),
+            )
         yield
 
 

@@ -1,4 +1,4 @@
-"""Each mode of tuning: exactly what it says learns, and the rest stays still."""
+"""Each tuning mode trains exactly its parameters and keeps the frozen modules in eval mode."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", ",", *LETTERS]
 VOCABULARY += [f"##{letter}" for letter in LETTERS]
 
-#: The last layers, as the official names of what learns in a linear probe end.
+#: Parts of the official names of the parameters that a linear probe trains.
 OFFICIAL_PROBE = (
     "bbox_pred.",
     "centerness.",
@@ -61,7 +61,7 @@ def make_batch() -> dict:
     return dict(inputs=[inputs] * 2, data_samples=[sample, copy.deepcopy(sample)])
 
 
-def learning(model: nn.Module) -> set[str]:
+def trainable(model: nn.Module) -> set[str]:
     return {name for name, each in model.named_parameters() if each.requires_grad}
 
 
@@ -73,11 +73,11 @@ def losses(model: nn.Module) -> dict[str, torch.Tensor]:
 @each_model
 def test_names(early_fuse):
     every = {name for name, _ in build("full", early_fuse=early_fuse).named_parameters()}
-    assert learning(build("full", early_fuse=early_fuse)) == every
+    assert trainable(build("full", early_fuse=early_fuse)) == every
     text = {name for name in every if name.startswith("language_model.")}
-    assert learning(build("frozen_text", early_fuse=early_fuse)) == every - text
+    assert trainable(build("frozen_text", early_fuse=early_fuse)) == every - text
     assert text < every
-    assert learning(build("linear_probe", early_fuse=early_fuse)) == {
+    assert trainable(build("linear_probe", early_fuse=early_fuse)) == {
         "bbox_head.bbox_pred.weight",
         "bbox_head.bbox_pred.bias",
         "bbox_head.centerness.weight",
@@ -88,7 +88,7 @@ def test_names(early_fuse):
         "bbox_head.token_logits.bias_lang",
         "bbox_head.token_logits.bias0",
     }
-    assert learning(build("prompt", early_fuse=early_fuse)) == {"language_model.prompt.weight"}
+    assert trainable(build("prompt", early_fuse=early_fuse)) == {"language_model.prompt.weight"}
 
 
 @each_model
@@ -101,9 +101,9 @@ def test_linear_probe_is_the_official_one(early_fuse):
 
 
 @each_mode
-def test_steps_change_what_learns(mode):
+def test_steps_change_the_trainable_parameters(mode):
     model = build(mode)
-    names = learning(model)
+    names = trainable(model)
     with DefaultScope.overwrite_default_scope("glip"):
         wrapper = build_optim_wrapper(
             model,
@@ -128,15 +128,15 @@ def test_steps_change_what_learns(mode):
 
 
 @each_mode
-def test_what_stays_still(mode):
+def test_eval_modules(mode):
     model = build(mode)
-    still = {
+    in_eval = {
         part
         for part in ("backbone", "neck", "bbox_head", "language_model")
         if not any(module.training for module in model.get_submodule(part).modules())
     }
     assert (
-        still
+        in_eval
         == {
             "full": set(),
             "frozen_text": {"language_model"},
@@ -149,8 +149,8 @@ def test_what_stays_still(mode):
 
 
 @each_mode
-def test_chance(mode):
-    """Dropout, DropBlock and stochastic depth are on where something learns, as officially."""
+def test_dropout_by_mode(mode):
+    """Dropout, DropBlock and stochastic depth are on in the trained parts, as officially."""
     model = build(mode)
     torch.manual_seed(0)
     first, second = (sum(losses(model).values()) for _ in range(2))
@@ -187,13 +187,13 @@ def test_length_of_the_prompt():
     assert build("linear_probe").language_model.prompt is None
 
 
-def test_own_options_hold_in_every_mode():
+def test_frozen_stages_stay_frozen_in_every_mode():
     cfg = tiny_config().model
     cfg.backbone.frozen_stages = 1
     cfg.tuning = "frozen_text"
     with DefaultScope.overwrite_default_scope("glip"):
         model = MODELS.build(cfg).train()
-    names = learning(model)
+    names = trainable(model)
     assert not any("patch_embed" in name or "stages.0.blocks" in name for name in names)
     assert any("stages.1.blocks" in name for name in names)
 
@@ -205,6 +205,6 @@ def test_unknown_mode():
         build("a")
 
 
-def test_prompt_of_no_length():
-    with pytest.raises(TuningError, match="learned_prompt of 1 or more"):
+def test_prompt_of_length_zero():
+    with pytest.raises(TuningError, match="learned_prompt to 1 or more"):
         build("prompt", learned_prompt=0)

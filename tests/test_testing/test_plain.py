@@ -81,9 +81,17 @@ def test_same_gradients(model):
 
 
 def test_it_ends(model):
-    before = dyconv.modulated_deform_conv, model.bbox_head.look, model.language_model.pad_to_max
+    before = (
+        dyconv.modulated_deform_conv,
+        model.bbox_head.forward_visual,
+        model.language_model.pad_to_max,
+    )
     with plain_formulation(model):
         assert dyconv.modulated_deform_conv is not before[0]
         assert model.language_model.pad_to_max
-    after = dyconv.modulated_deform_conv, model.bbox_head.look, model.language_model.pad_to_max
+    after = (
+        dyconv.modulated_deform_conv,
+        model.bbox_head.forward_visual,
+        model.language_model.pad_to_max,
+    )
     assert before == after

@@ -98,7 +98,7 @@ def test_modes(own_config, mode, tmp_path):
         after = {name: p.detach() for name, p in runner.model.named_parameters()}
         changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed
-    assert all(name.startswith(TUNINGS[mode].learns) for name in changed)
+    assert all(name.startswith(TUNINGS[mode].trainable_prefixes) for name in changed)
     # What was learned is in the checkpoint, and the same config reads it.
     model = init_detector(cfg, tmp_path / "epoch_1.pth", device="cpu")
     read = dict(model.named_parameters())

@@ -44,7 +44,7 @@ from glip.cli.common import CfgOptions, add_speed_options, positive_int, run
 from glip.engine.optimizers.amp_optim_wrapper import check_dtype
 from glip.evaluation.tables import format_table
 from glip.models import GLIP
-from glip.models.compiling import compile_model
+from glip.models.compile import compile_model
 from glip.structures import DetDataSample
 from glip.testing import draw_state_dict
 from glip.testing.plain import plain_formulation

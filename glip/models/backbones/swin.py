@@ -36,7 +36,7 @@ _PART = 2**20
 
 #: Maps with more values than this are not kept in between: those of the first three stages for two
 #: pictures of 480 x 640 pixels. The block of a smaller one keeps less than 40 MB.
-_WORTH_REMAKING = 2**19
+_MIN_CHECKPOINT_NUMEL = 2**19
 
 
 class PatchMerging(nn.Module):
@@ -114,7 +114,7 @@ class SwinBlock(nn.Module):
 
     def forward(self, x: Tensor, shift_mask: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H, W, C); ``shift_mask`` is that of :func:`make_shift_mask`."""
-        if torch.is_grad_enabled() and x.numel() > _WORTH_REMAKING:
+        if torch.is_grad_enabled() and x.numel() > _MIN_CHECKPOINT_NUMEL:
             # What both make in between is most of what the backbone would keep for the backward
             # pass, and is quickly made again.
             read = checkpoint(self._attend, x, shift_mask, use_reentrant=False)

@@ -233,7 +233,7 @@ class GLIP(BaseModel):
             not fuse, what the whole tower makes of it.
         """
         with autocast(self.amp, inputs.device):
-            return self.bbox_head.look(self.extract_feat(inputs))
+            return self.bbox_head.forward_visual(self.extract_feat(inputs))
 
     def answer(
         self,

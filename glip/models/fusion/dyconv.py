@@ -17,7 +17,7 @@ from glip.models.ops.deform_conv import modulated_deform_conv
 
 #: Maps with more values than this are made again for the backward pass: the finest level's for two
 #: pictures of 480 x 640 pixels. For smaller ones it takes longer than it is worth.
-_WORTH_REMAKING = 2**20
+_MIN_CHECKPOINT_NUMEL = 2**20
 
 
 class DyReLU(nn.Module):
@@ -117,7 +117,7 @@ class DyConv(nn.Module):
         def combine(*found: Tensor) -> Tensor:
             return self._combine(found, norms, here.shape[-2:])
 
-        if torch.is_grad_enabled() and here.numel() > _WORTH_REMAKING:
+        if torch.is_grad_enabled() and here.numel() > _MIN_CHECKPOINT_NUMEL:
             # Six maps of a level would be kept for the backward pass, where three are enough.
             return checkpoint(combine, *found, use_reentrant=False)
         return self._combine(found, norms, here.shape[-2:])

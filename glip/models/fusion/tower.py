@@ -136,7 +136,7 @@ class FusionTower(nn.Module):
             levels, text = block(levels, text, mask)
         return levels, text
 
-    def look(self, levels: Sequence[Tensor]) -> list[Tensor]:
+    def forward_visual(self, levels: Sequence[Tensor]) -> list[Tensor]:
         """Run the DyConvs alone: a map (B, C, H_i, W_i) per level -> the same.
 
         Without early fusion this is the whole tower.

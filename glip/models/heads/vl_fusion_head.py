@@ -100,9 +100,9 @@ class VLFusionHead(BaseModule):
             levels: a map (B, C, H_i, W_i) per level of the pyramid, finest first.
             text: features of B captions, (B, T, D).
         """
-        return self._respond(self.look(levels), text)
+        return self._forward_dense(self.forward_visual(levels), text)
 
-    def look(self, levels: Sequence[Tensor]) -> list[Tensor]:
+    def forward_visual(self, levels: Sequence[Tensor]) -> list[Tensor]:
         """Do what needs no text: without fusion the whole tower, with fusion nothing.
 
         Args:
@@ -111,10 +111,10 @@ class VLFusionHead(BaseModule):
         Returns:
             maps of the same shapes, for any number of prompts.
         """
-        return list(levels) if self.tower.early_fuse else self.tower.look(levels)
+        return list(levels) if self.tower.early_fuse else self.tower.forward_visual(levels)
 
-    def _respond(self, levels: list[Tensor], text: TextFeatures) -> HeadOutputs:
-        """Predict from the maps of :meth:`look`."""
+    def _forward_dense(self, levels: list[Tensor], text: TextFeatures) -> HeadOutputs:
+        """Predict from the maps of :meth:`forward_visual`."""
         # Without fusion the words are the encoder's, with padding at zero.
         words = text.embedded
         if self.tower.early_fuse:
@@ -169,7 +169,7 @@ class VLFusionHead(BaseModule):
         """Detect.
 
         Args:
-            levels: maps of :meth:`look`.
+            levels: maps of :meth:`forward_visual`.
             text: features of B captions, (B, T, D).
             token_maps: (P_b, T) bool for each image, the tokens of each of its P_b phrases.
             img_shapes: (height, width) of each image before padding, in pixels.
@@ -177,7 +177,7 @@ class VLFusionHead(BaseModule):
         Returns:
             for each image what :class:`PostProcessor` returns.
         """
-        outputs = self._respond(list(levels), text)
+        outputs = self._forward_dense(list(levels), text)
         anchors = self.anchors.all_levels(outputs.sizes, levels[0].device)
         # Scores of 8 bits would tie; mixed precision ends with the features.
         with torch.autocast(levels[0].device.type, enabled=False):

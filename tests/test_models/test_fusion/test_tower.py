@@ -50,7 +50,7 @@ def test_without_fusion(inputs):
     assert not [name for name, _ in tower.named_parameters() if ".dyconv." not in name]
     with torch.no_grad():
         found, found_text = tower(levels, text, mask)
-        seen = tower.look(levels)
+        seen = tower.forward_visual(levels)
         for block in tower.blocks:
             levels = block.dyconv(levels)
     assert found_text is text

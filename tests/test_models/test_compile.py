@@ -10,7 +10,7 @@ from mmengine.utils import digit_version
 from torch import nn
 
 from glip.models import FPN, SwinTransformer
-from glip.models.compiling import compile_model
+from glip.models.compile import compile_model
 from glip.utils.errors import CompileError
 
 
