@@ -59,6 +59,10 @@ class AnnotationFileNotFoundError(AnnotationFileError, FileNotFoundError):
     """An annotation file does not exist."""
 
 
+class TarFileError(AnnotationFileError):
+    """A tar archive is damaged, truncated or compressed."""
+
+
 class OdvgRecordError(AnnotationFileError):
     """A record of an ODVG file is invalid.
 

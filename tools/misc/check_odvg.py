@@ -29,11 +29,12 @@ from glip.cli.common import positive_int, run
 from glip.converters.image_files import image_size
 from glip.datasets.odvg.index import BadLines
 from glip.datasets.odvg.records import boxes_of
-from glip.datasets.odvg.sources import Record, expand, is_shard, read_range, records
+from glip.datasets.odvg.sources import Record, expand_patterns, is_shard, iter_records
 from glip.datasets.odvg.validation import Problem, find_problems
 from glip.datasets.odvg.writing import read_label_map
 from glip.utils.atomic_write import atomic_write
 from glip.utils.errors import ImageReadError
+from glip.utils.file_ranges import read_range
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -150,22 +151,22 @@ def check_files(args: argparse.Namespace) -> tuple[Checker, BadLines, int]:
     """
     names = None if args.label_map is None else read_label_map(args.label_map)
     checker, found, bad = Checker(names, args.images), BadLines(limit=100), 0
-    paths = expand(args.files)
+    paths = expand_patterns(args.files)
     total = sum(map(os.path.getsize, paths))
     with tqdm(total=total, unit="B", unit_scale=True, disable=None) as progress:
         before = 0
         for path in paths:
             unit = "JSON member" if is_shard(path) else "line"
-            for record in records(path):
+            for record in iter_records(path):
                 problems = checker.check(path, record)
                 progress.update(max(before + record.offset + record.size - progress.n, 0))
                 bad += bool(problems)
                 for problem in problems:
-                    found.add(problem.reason, record.number)
+                    found.add(problem.reason, record.line_number)
                 if problems and (args.max_report is None or bad <= args.max_report):
                     said = "; ".join(f"{each.reason} ({each.detail})" for each in problems)
                     with progress.external_write_mode():
-                        print(f"{path}, {unit} {record.number}: {said}")
+                        print(f"{path}, {unit} {record.line_number}: {said}")
             before += os.path.getsize(path)
     return checker, found, bad
 

@@ -14,7 +14,7 @@ from mmengine.logging import print_log
 from glip.datasets.base import BaseDetDataset
 from glip.datasets.odvg.index import FileIndex, open_index
 from glip.datasets.odvg.lazy_list import LineReader, LineTable
-from glip.datasets.odvg.sources import expand
+from glip.datasets.odvg.sources import expand_patterns
 from glip.datasets.odvg.writing import read_label_map
 from glip.registry import DATASETS
 from glip.utils.errors import AnnotationFileError, DataError
@@ -108,11 +108,11 @@ class ODVGDataset(BaseDetDataset):
         self.ann_file = f"{self._patterns[0]}{more}" if self._patterns else ""
 
     def _check_ann_file(self) -> None:
-        expand(self._patterns)
+        expand_patterns(self._patterns)
 
     def load_data_list(self) -> LineTable:  # type: ignore[override]
         """Open the indexes of all files; no line is read whose index is there."""
-        files = [open_index(path) for path in expand(self._patterns)]
+        files = [open_index(path) for path in expand_patterns(self._patterns)]
         table = LineTable(files, LineReader(self.data_prefix["img"], self.score_thr))
         known = self._check_labels(table)
         self._check_bad_lines(files, known)

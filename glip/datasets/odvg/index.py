@@ -27,7 +27,7 @@ import numpy as np
 from tqdm import tqdm
 
 from glip.datasets.odvg.records import boxes_of, check_line, scores_of
-from glip.datasets.odvg.sources import Record, modified, records
+from glip.datasets.odvg.sources import Record, iter_records
 from glip.utils.errors import OdvgRecordError
 
 #: A line: where its JSON and (in shards) its image lie, in bytes; its number in the file, from 1;
@@ -141,13 +141,13 @@ def _write(path: str, now: dict, part: BinaryIO) -> dict:
     categories: dict[int, str] = {}
     name = f"index of {now['name']}"
     with tqdm(total=now["size"], desc=name, unit="B", unit_scale=True, delay=2) as progress:
-        for record in records(path):
+        for record in iter_records(path):
             lines += 1
             progress.update(max(record.offset + record.size - progress.n, 0))
             try:
                 row = _row(record)
             except OdvgRecordError as error:
-                bad.add(error.reason, record.number)
+                bad.add(error.reason, record.line_number)
                 continue
             part.write(row)
             rows += 1
@@ -192,7 +192,7 @@ def _row(record: Record) -> bytes:
     grounding = int(line.get("grounding") is not None)
     image = record.image or (0, 0)
     return _PACK.pack(
-        record.offset, record.size, *image, record.number, best, *size, label, grounding
+        record.offset, record.size, *image, record.line_number, best, *size, label, grounding
     )
 
 
@@ -248,6 +248,12 @@ def _partial(places: list[Path]) -> Iterator[tuple[BinaryIO, Path | None]]:
             part.unlink(missing_ok=True)
         return
     yield BytesIO(), None
+
+
+def modified(path: str) -> dict[str, int | str]:
+    """What tells that a file is still the one it was."""
+    status = os.stat(path)
+    return dict(name=Path(path).name, size=status.st_size, mtime_ns=status.st_mtime_ns)
 
 
 def _in_cache(path: str) -> Path:

@@ -11,8 +11,10 @@ import numpy as np
 
 from glip.datasets.odvg.index import ROW, FileIndex, is_visible
 from glip.datasets.odvg.records import boxes_of, check_line, parse_line, scores_of, spans_of
-from glip.datasets.odvg.sources import is_shard, member_path, read_range
+from glip.datasets.odvg.sources import is_shard
+from glip.datasets.tar_backend import member_url
 from glip.utils.errors import AnnotationFileError, OdvgRecordError
+from glip.utils.file_ranges import read_range
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class LineReader:
         name = line["filename"]
         if is_shard(path):
             image = (int(row["image_offset"]), int(row["image_size"]))
-            img_path = member_path(path, *image, name)
+            img_path = member_url(path, *image, name)
         else:
             img_path = osp.join(self.folder, name)
         known = dict(

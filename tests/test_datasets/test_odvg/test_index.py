@@ -15,7 +15,7 @@ import pytest
 
 from glip.datasets.odvg import index
 from glip.datasets.odvg.index import ROW, open_index
-from glip.datasets.odvg.sources import read_range
+from glip.utils.file_ranges import read_range
 from tests.test_datasets.test_odvg.files import make_lines, write_lines
 
 

@@ -1,0 +1,44 @@
+"""Read byte ranges of many large files, without opening a file for each range."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from typing import BinaryIO
+
+#: Files that a process keeps open at most; a data set may have thousands of shards.
+MAX_OPEN_FILES = 64
+
+_open_files: OrderedDict[str, BinaryIO] = OrderedDict()  # the least recently used one first
+_owner_pid = 0
+
+
+def read_range(path: str, offset: int, size: int) -> bytes:
+    """Read ``size`` bytes of a file from byte ``offset`` on.
+
+    The file stays open for the next call. After a fork, a process opens files of its own, because
+    an inherited file shares its position with the parent process.
+
+    Raises:
+        OSError: The file cannot be read or ends before the range does.
+    """
+    file = _open(path)
+    file.seek(offset)
+    content = file.read(size)
+    if len(content) != size:
+        raise OSError(
+            f"'{path}' ends before byte {offset + size}; the file is truncated or was changed."
+        )
+    return content
+
+
+def _open(path: str) -> BinaryIO:
+    global _open_files, _owner_pid
+    if _owner_pid != os.getpid():
+        _open_files, _owner_pid = OrderedDict(), os.getpid()
+    if path not in _open_files:
+        while len(_open_files) >= MAX_OPEN_FILES:
+            _open_files.popitem(last=False)[1].close()
+        _open_files[path] = open(path, "rb")  # noqa: SIM115 -- stays open
+    _open_files.move_to_end(path)
+    return _open_files[path]

@@ -1,0 +1,109 @@
+"""Read uncompressed tar archives member by member: the one tar reader of the library.
+
+Only regular files are returned. Links, devices, folders and sparse files are skipped: nothing here
+follows a link, and the bytes of a sparse file are not one range of the archive. Nothing is
+unpacked. A caller that writes members to a folder must skip those whose :attr:`TarMember.is_safe`
+is False.
+
+Example:
+    Unpack the images of an archive, with their captions::
+
+        for key, members in itertools.groupby(iter_members("a.tar"), key=lambda m: m.key):
+            by_extension = {member.extension: member for member in members if member.is_safe}
+            caption = by_extension[".txt"].read().decode()
+            (folder / by_extension[".jpg"].path).write_bytes(by_extension[".jpg"].read())
+"""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from glip.utils.errors import TarFileError
+from glip.utils.file_ranges import read_range
+
+
+@dataclass(frozen=True)
+class TarMember:
+    """A regular file in a tar archive.
+
+    Attributes:
+        archive: Path of the archive.
+        name: Name as the archive spells it.
+        offset: First byte of the content in the archive.
+        size: Number of bytes of the content.
+        mtime: Time of modification, in seconds since the epoch.
+    """
+
+    archive: str
+    name: str
+    offset: int
+    size: int
+    mtime: float
+
+    @property
+    def path(self) -> PurePosixPath:
+        """The normalized name: no leading ``./``, no repeated slashes."""
+        return PurePosixPath(self.name)
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether the path stays inside the folder to which it is unpacked."""
+        return not self.path.is_absolute() and ".." not in self.path.parts
+
+    @property
+    def key(self) -> str:
+        """The path up to the first dot of the file name; a WebDataset sample shares one key."""
+        return str(self.path.parent / self.path.name.partition(".")[0])
+
+    @property
+    def extension(self) -> str:
+        """The file name from its first dot on, lowercase: ``.jpg``, ``.seg.png``, or empty."""
+        _, dot, rest = self.path.name.partition(".")
+        return (dot + rest).lower()
+
+    def read(self) -> bytes:
+        """Return the content.
+
+        Raises:
+            TarFileError: The archive ends before the content does.
+        """
+        try:
+            return read_range(self.archive, self.offset, self.size)
+        except OSError as error:
+            raise _unreadable(self.archive, error) from error
+
+
+def iter_members(path: str | Path) -> Iterator[TarMember]:
+    """Iterate over the regular files of an archive from start to end, in constant memory.
+
+    Raises:
+        OSError: The archive cannot be opened.
+        TarFileError: The file is not a tar archive, is compressed, damaged or truncated. The
+            members before the damage have been returned by then.
+    """
+    try:
+        with tarfile.open(path, "r:") as tar:
+            while (member := tar.next()) is not None:
+                tar.members = []  # tarfile would keep every member
+                if member.isreg() and not member.issparse():
+                    yield TarMember(
+                        str(path), member.name, member.offset_data, member.size, member.mtime
+                    )
+            # An archive ends with a block of zeros. tarfile also stops, without an error, at a
+            # damaged header and at the end of a truncated file.
+            tar.fileobj.seek(tar.offset)  # type: ignore[union-attr]
+            end = tar.fileobj.read(tarfile.BLOCKSIZE)  # type: ignore[union-attr]
+            if end != bytes(tarfile.BLOCKSIZE):
+                raise tarfile.ReadError(f"damaged or truncated at byte {tar.offset}")
+    except (tarfile.TarError, EOFError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str | Path, error: Exception) -> TarFileError:
+    return TarFileError(
+        f"cannot read the tar archive '{path}' ({error}): expected a complete, uncompressed "
+        "archive. Copy or download it again, or repack it without compression."
+    )
