@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -18,12 +17,8 @@ from glip.checkpoint import NoInit, load_checkpoint
 from glip.config import find_config
 from glip.models import GLIP
 from glip.registry import MODELS
-from glip.utils.errors import (
-    ConfigError,
-)
+from glip.utils.errors import ConfigError, summarize
 from glip.utils.precision import autocast
-
-#: What a user can mend; command lines print its message without a traceback.
 
 
 def load_config(config: str | Path | Config, cfg_options: Mapping | None = None) -> Config:
@@ -48,8 +43,8 @@ def load_config(config: str | Path | Config, cfg_options: Mapping | None = None)
             cfg = Config.fromfile(path)
         except Exception as error:  # a config is a program, which can fail in any way
             raise ConfigError(
-                f"{path} cannot be read as a config ({brief(error)}): expected a Python file as "
-                "in configs/glip"
+                f"{path} cannot be read as a config ({summarize(error)}): expected a Python file "
+                "as in configs/glip"
             ) from error
     apply_cfg_options(cfg, cfg_options or {})
     if cfg.get("default_scope") == "mmdet":
@@ -84,7 +79,7 @@ def apply_cfg_options(cfg: Config, options: Mapping) -> None:
         switch_caption_prompts(cfg)
     except (AttributeError, KeyError, TypeError) as error:
         raise ConfigError(
-            f"the options {options} do not fit {config_name(cfg)} ({brief(error)})"
+            f"the options {options} do not fit {config_name(cfg)} ({summarize(error)})"
         ) from error
 
 
@@ -116,7 +111,7 @@ def build_detector(
             model = MODELS.build(cfg.model)
     except Exception as error:  # the model can be anybody's, and miss anything
         raise ConfigError(
-            f"the model of {config_name(cfg)} cannot be built ({brief(error)}): {_EXPECTED}"
+            f"the model of {config_name(cfg)} cannot be built ({summarize(error)}): {_EXPECTED}"
         ) from error
     if not isinstance(model, GLIP):
         raise ConfigError(
@@ -138,14 +133,6 @@ def config_name(cfg: Config) -> str:
     return f"the config {cfg.filename}" if cfg.filename else "the config"
 
 
-def brief(error: Exception) -> str:
-    """The kind of an error and its first sentence, for another error's message."""
-    # str(KeyError) is the repr of its message.
-    text = str(error.args[0] if isinstance(error, KeyError) and error.args else error).strip()
-    sentence = re.split(r"\.\s|\n", text)[0].rstrip(".")[:200]
-    return f"{type(error).__name__}: {sentence}" if sentence else type(error).__name__
-
-
 def check_device(device: str | torch.device) -> torch.device:
     """Return the device.
 
@@ -157,8 +144,8 @@ def check_device(device: str | torch.device) -> torch.device:
         torch.empty(0, device=device)
     except (AssertionError, RuntimeError) as error:
         raise ConfigError(
-            f"device {str(device)!r} cannot be used here ({brief(error)}): pass another, for "
-            "example device='cpu' (on the command line --device cpu)"
+            f"device {str(device)!r} cannot be used here ({summarize(error)}): pass another, "
+            "for example device='cpu' (on the command line --device cpu)"
         ) from error
     return device
 

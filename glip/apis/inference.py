@@ -15,12 +15,12 @@ from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from glip.apis.build import brief, build_detector, config_name, default_device, load_config
+from glip.apis.build import build_detector, config_name, default_device, load_config
 from glip.apis.prompting import Texts, prompts_for
 from glip.registry import TRANSFORMS, build_part
 from glip.structures import DetDataSample
 from glip.text import Prompt
-from glip.utils.errors import ConfigError
+from glip.utils.errors import ConfigError, summarize
 
 #: A picture: a path, an address, or a BGR array (H, W, 3) of values 0...255.
 Image = str | Path | np.ndarray
@@ -147,7 +147,8 @@ def make_pipeline(cfg: Config, *, from_array: bool) -> Compose:
             except (KeyError, TypeError, ValueError) as error:
                 raise ConfigError(
                     f"the step {step['type']!r} of the test pipeline of {config_name(cfg)} cannot "
-                    f"be built ({brief(error)}): expected the steps of a GLIP, as in configs/glip"
+                    f"be built ({summarize(error)}): expected the steps of a GLIP, as in "
+                    "configs/glip"
                 ) from error
     return Compose(built)
 

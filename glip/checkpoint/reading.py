@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from mmengine.utils import digit_version
 
-from glip.utils.errors import CheckpointError
+from glip.utils.errors import CheckpointError, summarize
 
 
 def read_checkpoint(source: str | Path, *, mapped: bool = True) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def read_checkpoint(source: str | Path, *, mapped: bool = True) -> dict[str, Any
                 "saved as a state dict or as .safetensors"
             ) from error
         raise CheckpointError(
-            f"{path} cannot be read as a checkpoint ({_brief(error)}): expected a file that "
+            f"{path} cannot be read as a checkpoint ({summarize(error)}): expected a file that "
             "torch.save wrote, or .safetensors. A download that broke off looks like this; "
             "compare its size with the source's"
         ) from error
@@ -86,7 +86,7 @@ def _download(url: str) -> Path:
             torch.hub.download_url_to_file(url, str(path))
         except OSError as error:
             raise CheckpointError(
-                f"{url} cannot be downloaded ({_brief(error)}): download it elsewhere and "
+                f"{url} cannot be downloaded ({summarize(error)}): download it elsewhere and "
                 f"pass its path, or put it at {path}"
             ) from error
     return path
@@ -103,7 +103,7 @@ def _read_safetensors(path: Path, mapped: bool) -> dict[str, Any]:
             meta = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
-            f"{path} cannot be read as .safetensors ({_brief(error)}): expected a file that "
+            f"{path} cannot be read as .safetensors ({summarize(error)}): expected a file that "
             "convert_glip.py wrote; a download that broke off looks like this"
         ) from error
     return {"state_dict": tensors, "meta": meta}
@@ -247,10 +247,3 @@ def _offence(error: Exception) -> str | None:
     ):
         return match[0]
     return None
-
-
-def _brief(error: Exception) -> str:
-    """The first sentence of an error."""
-    text = str(error).rpartition("WeightsUnpickler error: ")[2].strip()
-    text = re.split(r"(?<=\w)\.\s|\n", text)[0].rstrip(".")[:200]
-    return text if " " in text else f"{type(error).__name__} {text}".rstrip()

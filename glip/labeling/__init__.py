@@ -11,15 +11,15 @@ from glip.labeling.pairs import Caption, Pairs, Picture, open_pairs
 from glip.labeling.report import write_report
 from glip.labeling.shards import Shard, join_shards
 from glip.labeling.statistics import Tally
-from glip.utils.errors import LabelingMismatchError, PairsError
+from glip.utils.errors import DataError, LabelingMismatchError
 
 __all__ = [
     "Caption",
+    "DataError",
     "Labeler",
     "LabelingMismatchError",
     "Output",
     "Pairs",
-    "PairsError",
     "Picture",
     "Shard",
     "Tally",

@@ -20,7 +20,7 @@ from glip.apis.inference import Image
 from glip.datasets.annotation_file import Skipped
 from glip.datasets.images import decode_image
 from glip.datasets.odvg.records import parse_line
-from glip.utils.errors import OdvgRecordError, PairsError
+from glip.utils.errors import DataError, OdvgRecordError
 from glip.utils.image_files import IMAGE_EXTENSIONS
 
 #: What a line has of its own, and labeled lines get from the picture and the teacher.
@@ -91,7 +91,7 @@ class Pairs(ABC):
 
     def _check_not_empty(self, expected: str) -> None:
         if not len(self):
-            raise PairsError(
+            raise DataError(
                 f"'{self.path}' has no picture with a caption: expected {expected}. Left out: "
                 f"{self.skipped.summary() or 'nothing'}"
             )
@@ -107,21 +107,21 @@ def open_pairs(path: str | Path, images: str | Path | None = None) -> Pairs:
         images: folder of the pictures; ``None`` for a ``.tar``.
 
     Raises:
-        PairsError: the file or the folder cannot be used, or holds nothing to label.
+        DataError: the file or the folder cannot be used, or holds nothing to label.
     """
     if not os.path.isfile(path):
-        raise PairsError(f"there is no file '{path}': expected pictures with captions")
+        raise DataError(f"there is no file '{path}': expected pictures with captions")
     if str(path).lower().endswith((".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")):
-        raise PairsError(
+        raise DataError(
             f"'{path}' is compressed, and pictures are read from any place of a shard: unpack it "
             "to a .tar (pictures are compressed themselves)"
         )
     if str(path).lower().endswith(".tar"):
         if images is not None:
-            raise PairsError(f"'{path}' brings its pictures: leave the folder {images} out")
+            raise DataError(f"'{path}' brings its pictures: leave the folder {images} out")
         return PairsTar(path)
     if images is None:
-        raise PairsError(f"'{path}' only names its pictures: give the folder they are in")
+        raise DataError(f"'{path}' only names its pictures: give the folder they are in")
     return PairsFile(path, images)
 
 
@@ -133,7 +133,7 @@ class PairsFile(Pairs):
         images: folder of the pictures.
 
     Raises:
-        PairsError: there is nothing to label, or the first pictures are all absent.
+        DataError: there is nothing to label, or the first pictures are all absent.
     """
 
     from_array = False
@@ -146,7 +146,7 @@ class PairsFile(Pairs):
         self._check_not_empty('lines such as {"filename": "a.jpg", "caption": "a dog on a sofa"}')
         first = [self[index].filename for index in range(min(_FIRST, len(self)))]
         if not any(os.path.isfile(self.image(name)) for name in first):
-            raise PairsError(
+            raise DataError(
                 f"none of the first {len(first)} pictures of '{path}' is there, for example "
                 f"'{self.image(first[0])}': check the folder of the pictures"
             )
@@ -206,7 +206,7 @@ class PairsTar(Pairs):
         path: of the shard, not compressed.
 
     Raises:
-        PairsError: it is no tar, is cut off, or has nothing to label.
+        DataError: it is no tar, is cut off, or has nothing to label.
     """
 
     from_array = True
@@ -282,7 +282,7 @@ def _members(path: str) -> Iterator[tuple[str, str, tarfile.TarInfo, bytes]]:
                 content = tar.extractfile(member).read() if is_text else b""
                 yield str(name.with_name(stem)), suffix, member, content
     except tarfile.TarError as error:
-        raise PairsError(
+        raise DataError(
             f"'{path}' cannot be read as a tar ({error}): copy or download it again"
         ) from error
 

@@ -6,7 +6,7 @@ import torch
 from mmengine.utils import digit_version
 from torch import nn
 
-from glip.utils.errors import CompileError
+from glip.utils.errors import ConfigError
 
 
 def compile_model(model: nn.Module) -> None:
@@ -20,10 +20,10 @@ def compile_model(model: nn.Module) -> None:
         model: a detector; changed in place. The compiling itself takes place at the first picture.
 
     Raises:
-        CompileError: torch is older than 2.2.
+        ConfigError: torch is older than 2.2.
     """
     if digit_version(torch.__version__) < digit_version("2.2"):
-        raise CompileError(
+        raise ConfigError(
             f"compiling needs torch 2.2, and this is {torch.__version__}: leave out --compile"
         )
     for part in (model.backbone, model.neck):

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from glip.utils.errors import TuningError
+from glip.utils.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Tuning:
         """Freeze all parameters that the mode does not train.
 
         Raises:
-            TuningError: no trainable parameter is left.
+            ConfigError: no trainable parameter is left.
         """
         trainable = []
         for name, parameter in detector.named_parameters():
@@ -57,7 +57,7 @@ class Tuning:
             elif parameter.requires_grad:
                 trainable.append(name)
         if not trainable:
-            raise TuningError(
+            raise ConfigError(
                 "expected trainable parameters with one of the prefixes "
                 f"{self.trainable_prefixes}, got none in this model; for tuning='prompt' set "
                 "model.language_model.learned_prompt to 1 or more"
@@ -97,8 +97,8 @@ def find_tuning(name: str) -> Tuning:
     """Return a tuning mode by name.
 
     Raises:
-        TuningError: no mode has this name.
+        ConfigError: no mode has this name.
     """
     if name not in TUNINGS:
-        raise TuningError(f"expected model.tuning to be one of {', '.join(TUNINGS)}, got {name!r}")
+        raise ConfigError(f"expected model.tuning to be one of {', '.join(TUNINGS)}, got {name!r}")
     return TUNINGS[name]

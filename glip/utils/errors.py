@@ -1,10 +1,12 @@
-"""Errors that a user can fix; each message says what was expected, what came and what to do.
+"""Errors that a user can fix; each message says what was expected, what was found and what to do.
 
 All of them derive from :class:`GLIPError`, so ``except GLIPError`` catches every one. Each also
 derives from the built-in error that fits, so ``except ValueError`` works too.
 """
 
 from __future__ import annotations
+
+import re
 
 
 class GLIPError(Exception):
@@ -16,31 +18,19 @@ class PromptError(GLIPError, ValueError):
 
 
 class TokenizerNotFoundError(GLIPError, RuntimeError):
-    """Neither the checkpoint nor ``lang_model_name`` gives a tokenizer."""
+    """Neither the checkpoint nor ``lang_model_name`` provides a tokenizer."""
 
 
 class ConfigError(GLIPError, ValueError):
-    """A config, an option or a device cannot be used."""
-
-
-class TuningError(ConfigError):
-    """A tuning mode is unknown, or would leave no trainable parameter."""
-
-
-class PrecisionError(ConfigError):
-    """A dtype cannot be computed in on this device."""
-
-
-class CompileError(GLIPError, RuntimeError):
-    """This version of torch cannot compile the model."""
+    """A config, an option, a device or a dtype cannot be used."""
 
 
 class TrainingError(GLIPError, ValueError):
-    """A training cannot start or continue."""
+    """Training cannot start or continue."""
 
 
 class CheckpointError(GLIPError, ValueError):
-    """A file is not a checkpoint of this model."""
+    """A file is not a checkpoint, cannot be read safely, or does not fit the model."""
 
 
 class DataError(GLIPError, ValueError):
@@ -67,8 +57,8 @@ class OdvgRecordError(AnnotationFileError):
     """A record of an ODVG file is invalid.
 
     Attributes:
-        reason: a short text without numbers, the same for all records with this problem.
-        detail: what this record holds instead; may be empty.
+        reason: a short text without values, the same for all records with this problem.
+        detail: the invalid value of this record; may be empty.
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:
@@ -76,12 +66,9 @@ class OdvgRecordError(AnnotationFileError):
         self.reason = reason
         self.detail = detail
 
-    def __reduce__(self) -> tuple:  # a data-loading worker sends both to the main process
+    def __reduce__(self) -> tuple:
+        # Pickled when a data-loading worker sends it to the main process.
         return type(self), (self.reason, self.detail)
-
-
-class PairsError(DataError):
-    """Images and captions for pseudo-labeling cannot be used."""
 
 
 class EvaluationMismatchError(DataError):
@@ -89,8 +76,20 @@ class EvaluationMismatchError(DataError):
 
 
 class LabelingMismatchError(DataError):
-    """The labels at the output belong to another labeling run."""
+    """The labels at the output path belong to another labeling run."""
 
 
 #: What a command line reports in one line, without a traceback.
 USER_ERRORS = (GLIPError, OSError)
+
+
+def summarize(error: BaseException) -> str:
+    """Return an error's type and the first sentence of its message.
+
+    For the message of another error that is raised from it.
+    """
+    # str(KeyError) is the repr of its message.
+    text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+    text = text.rpartition("WeightsUnpickler error: ")[2]  # torch.load wraps the reason in advice
+    sentence = re.split(r"\.\s|\n", text.strip())[0].rstrip(".")[:200]
+    return f"{type(error).__name__}: {sentence}" if sentence else type(error).__name__

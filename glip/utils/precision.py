@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-from glip.utils.errors import PrecisionError
+from glip.utils.errors import ConfigError
 
 #: What ``test_cfg.amp`` and the command lines' ``--amp`` may be.
 AMP_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -16,10 +16,10 @@ def check_amp(amp: str | None) -> None:
     """See to it that a precision is known; ``None`` is float32 throughout.
 
     Raises:
-        PrecisionError: it is not.
+        ConfigError: it is not.
     """
     if amp is not None and amp not in AMP_DTYPES:
-        raise PrecisionError(
+        raise ConfigError(
             f"mixed precision is 'bf16' or 'fp16', got test_cfg.amp={amp!r}; leave it out for "
             "float32"
         )
@@ -35,14 +35,14 @@ def autocast(amp: str | None, device: torch.device) -> AbstractContextManager:
         device: what is computed on.
 
     Raises:
-        PrecisionError: the device cannot.
+        ConfigError: the device cannot.
     """
     if amp is None:
         return nullcontext()
     if device.type == "cpu" and amp == "fp16":
-        raise PrecisionError("float16 needs a GPU, and none is used: take bf16, or leave out amp")
+        raise ConfigError("float16 needs a GPU, and none is used: take bf16, or leave out amp")
     if device.type == "cuda" and amp == "bf16" and not torch.cuda.is_bf16_supported():
-        raise PrecisionError("this GPU has no bfloat16: take fp16, or leave out amp")
+        raise ConfigError("this GPU has no bfloat16: take fp16, or leave out amp")
     return torch.autocast(device.type, AMP_DTYPES[amp])
 
 

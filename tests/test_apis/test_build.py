@@ -8,7 +8,7 @@ from mmengine.config import Config
 
 import glip
 from glip.apis import apply_cfg_options, init_detector, load_config
-from glip.apis.build import brief, check_device, default_device
+from glip.apis.build import check_device, default_device
 from glip.utils.errors import ConfigError
 
 NAME = "glip_atss_swin-t_a_fpn_dyhead_pretrain_obj365"
@@ -115,17 +115,3 @@ def test_devices():
         with pytest.raises(ConfigError, match=f"device '{device}' cannot be used here") as caught:
             check_device(device)
         assert "--device cpu" in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("error", "text"),
-    [
-        (KeyError("A is not there. Please check."), "KeyError: A is not there"),
-        (ValueError("one\ntwo"), "ValueError: one"),
-        (TypeError("f() got 1.5 of them."), "TypeError: f() got 1.5 of them"),
-        (AssertionError(), "AssertionError"),
-        (KeyError(), "KeyError"),
-    ],
-)
-def test_brief(error, text):
-    assert brief(error) == text

@@ -386,6 +386,6 @@ def test_addresses_are_downloaded_once(server, hub_folder):
 def test_an_address_without_a_file(server, hub_folder):
     address = f"{server[0]}/x.pth"
     message = refusal(address)
-    assert "cannot be downloaded (HTTP Error 404: File not found)" in message
+    assert "cannot be downloaded (HTTPError: HTTP Error 404: File not found)" in message
     assert f"or put it at {hub_folder / 'x.pth'}" in message
     assert list(hub_folder.iterdir()) == []

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from glip.labeling import Caption, open_pairs
-from glip.utils.errors import PairsError
+from glip.utils.errors import DataError
 from tests.test_labeling.generated import write_pairs
 
 
@@ -65,7 +65,7 @@ def test_bad_lines(tmp_path, folder, line, reason):
     assert len(pairs) == (1 if reason else 2)
     if reason:
         assert reason in pairs.skipped.summary()
-        with pytest.raises(PairsError, match="no picture with a caption"):
+        with pytest.raises(DataError, match="no picture with a caption"):
             open_pairs(write_pairs(tmp_path / "bad.jsonl", [line]), folder)
 
 
@@ -79,19 +79,19 @@ def test_digest_follows_the_content(tmp_path, folder):
 
 def test_what_cannot_be_opened(tmp_path, folder):
     path = write_pairs(tmp_path / "pairs.jsonl", [dict(filename="x/a.jpg", caption="a dog")])
-    with pytest.raises(PairsError, match="check the folder"):
+    with pytest.raises(DataError, match="check the folder"):
         open_pairs(path, folder)
-    with pytest.raises(PairsError, match="give the folder"):
+    with pytest.raises(DataError, match="give the folder"):
         open_pairs(path)
-    with pytest.raises(PairsError, match="there is no file"):
+    with pytest.raises(DataError, match="there is no file"):
         open_pairs(tmp_path / "absent.jsonl", folder)
     (tmp_path / "a.tar.gz").write_bytes(b"")
-    with pytest.raises(PairsError, match="unpack it"):
+    with pytest.raises(DataError, match="unpack it"):
         open_pairs(tmp_path / "a.tar.gz")
     (tmp_path / "a.tar").write_bytes(b"no tar at all" * 100)
-    with pytest.raises(PairsError, match="cannot be read as a tar"):
+    with pytest.raises(DataError, match="cannot be read as a tar"):
         open_pairs(tmp_path / "a.tar")
-    with pytest.raises(PairsError, match="brings its pictures"):
+    with pytest.raises(DataError, match="brings its pictures"):
         open_pairs(tmp_path / "a.tar", folder)
 
 
@@ -142,5 +142,5 @@ def test_tar(tmp_path):
 def test_a_tar_that_is_cut_off(tmp_path):
     path = write_tar(tmp_path / "shard.tar", {"1.jpg": picture(1) * 200, "1.txt": b"a dog"})
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(PairsError, match="cannot be read as a tar"):
+    with pytest.raises(DataError, match="cannot be read as a tar"):
         open_pairs(path)

@@ -11,7 +11,7 @@ from torch import nn
 
 from glip.models import FPN, SwinTransformer
 from glip.models.compile import compile_model
-from glip.utils.errors import CompileError
+from glip.utils.errors import ConfigError
 
 
 class Parts(nn.Module):
@@ -48,5 +48,5 @@ def test_compiled():
 
 def test_old_torch(monkeypatch):
     monkeypatch.setattr(torch, "__version__", "2.1.2")
-    with pytest.raises(CompileError, match="needs torch"):
+    with pytest.raises(ConfigError, match="needs torch"):
         compile_model(Parts())

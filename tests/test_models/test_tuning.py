@@ -17,7 +17,7 @@ from glip.models.tuning import TUNINGS
 from glip.registry import MODELS
 from glip.structures import DetDataSample
 from glip.testing import tiny_config
-from glip.utils.errors import TuningError
+from glip.utils.errors import ConfigError
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", ",", *LETTERS]
@@ -200,11 +200,11 @@ def test_frozen_stages_stay_frozen_in_every_mode():
 
 def test_unknown_mode():
     with pytest.raises(
-        TuningError, match="one of full, frozen_text, linear_probe, prompt, got 'a'"
+        ConfigError, match="one of full, frozen_text, linear_probe, prompt, got 'a'"
     ):
         build("a")
 
 
 def test_prompt_of_length_zero():
-    with pytest.raises(TuningError, match="learned_prompt to 1 or more"):
+    with pytest.raises(ConfigError, match="learned_prompt to 1 or more"):
         build("prompt", learned_prompt=0)

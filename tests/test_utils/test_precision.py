@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from glip.apis import inference_detector, init_detector
-from glip.utils.errors import PrecisionError
+from glip.utils.errors import ConfigError
 from glip.utils.precision import autocast, check_amp
 
 
@@ -35,11 +35,11 @@ def test_bfloat16_finds_the_same(tiny_cfg, tiny_checkpoint, tiny_model, photo):
 
 
 def test_what_cannot_be(tiny_cfg, tiny_checkpoint):
-    with pytest.raises(PrecisionError, match="got test_cfg"):
+    with pytest.raises(ConfigError, match="got test_cfg"):
         check_amp("half")
-    with pytest.raises(PrecisionError, match="float16 needs a GPU"):
+    with pytest.raises(ConfigError, match="float16 needs a GPU"):
         autocast("fp16", torch.device("cpu"))
-    with pytest.raises(PrecisionError, match="float16 needs a GPU"):  # before any picture
+    with pytest.raises(ConfigError, match="float16 needs a GPU"):  # before any picture
         init_detector(
             tiny_cfg, tiny_checkpoint, device="cpu", cfg_options={"model.test_cfg.amp": "fp16"}
         )

@@ -52,8 +52,8 @@ class GLIP(BaseModel):
         init_cfg: mmengine's initialisation config.
 
     Raises:
-        PrecisionError: ``test_cfg.amp`` is another.
-        TuningError: ``tuning`` is none of these, or nothing would learn.
+        ConfigError: ``test_cfg.amp`` is another.
+        ConfigError: ``tuning`` is none of these, or nothing would learn.
     """
 
     def __init__(
