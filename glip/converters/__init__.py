@@ -1,5 +1,5 @@
-"""From the files of well-known data sets to lines; the tools of the same names run these.
+"""Conversion of well-known data sets to ODVG files; ``tools/dataset_converters`` runs it.
 
-An annotation file is read as a stream and each line is written when it is complete, so that files
-of many gigabytes fit: what is kept in memory of a box are some 50 bytes.
+Annotation files are streamed and each record is written as soon as it is complete, so files of many
+gigabytes fit: about 50 bytes of each box stay in memory.
 """

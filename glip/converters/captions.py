@@ -96,7 +96,7 @@ def convert_captions(
                 found = _json_pairs(source, caption_key, file_key, report)
             for pair in found:
                 _write(writer, pair, folder, report, decode=decode)
-        report.check("', '".join(map(str, sources[:3])))
+        report.check_not_empty("', '".join(map(str, sources[:3])))
     return report
 
 
@@ -106,7 +106,7 @@ def _write(
     """Write a pair if its caption has words and its image is one."""
     caption = " ".join(pair.caption.split()) if isinstance(pair.caption, str) else ""
     if not any(map(str.isalnum, caption)):
-        report.drop("pair", "without a caption", pair.file_name)
+        report.exclude("pair", "without a caption", pair.file_name)
         return
     reason, size = folder.problem(pair.file_name), (0, 0)
     try:
@@ -114,7 +114,7 @@ def _write(
     except ImageReadError:
         reason = "with a broken image"
     if reason is not None:
-        report.drop("pair", reason, pair.file_name)
+        report.exclude("pair", reason, pair.file_name)
         return
     line = dict(filename=pair.file_name, height=size[0], width=size[1], caption=caption)
     report.write(writer, line, dict(pair=1))
@@ -125,7 +125,7 @@ def _tsv_pairs(path: Path, report: Report) -> Iterator[Captioned]:
     for line in _lines(path, report):
         parts = line.split("\t")
         if len(parts) < 2 or not parts[-1]:
-            report.drop("pair", "without a tab and a file", f"{line[:40]!r}")
+            report.exclude("pair", "without a tab and a file", f"{line[:40]!r}")
             continue
         name = parts[2] if len(parts) > 2 else parts[1]
         if "://" in name:  # downloaded under the last part of its address
@@ -133,7 +133,7 @@ def _tsv_pairs(path: Path, report: Report) -> Iterator[Captioned]:
         if name:
             yield Captioned(name, parts[0])
         else:
-            report.drop("pair", "with a URL that names no file", parts[1])
+            report.exclude("pair", "with a URL that names no file", parts[1])
 
 
 def _file_of(url: str) -> str:
@@ -151,7 +151,7 @@ def _json_pairs(path: Path, caption_key: str, file_key: str, report: Report) -> 
         if isinstance(name, str) and name:
             yield Captioned(name, entry.get(caption_key))
         else:
-            report.drop("pair", f"without '{file_key}' in a JSON object", f"{line[:40]!r}")
+            report.exclude("pair", f"without '{file_key}' in a JSON object", f"{line[:40]!r}")
 
 
 def _tar_pairs(path: Path, img_root: Path, caption_key: str, report: Report) -> Iterator[Captioned]:
@@ -170,7 +170,7 @@ def _tar_pairs(path: Path, img_root: Path, caption_key: str, report: Report) -> 
                     continue
                 name = PurePosixPath(member.name)
                 if name.is_absolute() or ".." in name.parts:
-                    report.drop("pair", "with a path out of the shard", member.name)
+                    report.exclude("pair", "with a path out of the shard", member.name)
                     continue
                 stem, _, ending = name.name.partition(".")
                 if (name.parent, stem) != key:
@@ -179,7 +179,7 @@ def _tar_pairs(path: Path, img_root: Path, caption_key: str, report: Report) -> 
                 members[f".{ending.lower()}"] = member
             yield from _tar_pair(tar, members, img_root, path.stem, caption_key, report)
     except (tarfile.TarError, EOFError):
-        report.drop("shard", "cut off or no tar file", path)
+        report.exclude("shard", "cut off or no tar file", path)
 
 
 def _tar_pair(
@@ -195,7 +195,7 @@ def _tar_pair(
     if picture is None:
         if members:
             name = next(iter(members.values())).name
-            report.drop("pair", "without an image in the shard", name)
+            report.exclude("pair", "without an image in the shard", name)
         return
     caption = None
     if ".txt" in members:
@@ -232,7 +232,7 @@ def _lines(path: Path, report: Report) -> Iterator[str]:
             try:
                 text = line.decode("utf-8-sig").strip("\r\n")
             except UnicodeDecodeError:
-                report.drop("pair", "not in UTF-8", f"{line[:40]!r}")
+                report.exclude("pair", "not in UTF-8", f"{line[:40]!r}")
                 continue
             if text.strip():
                 yield text

@@ -1,4 +1,4 @@
-"""Joining what is said of the regions of an image into captions."""
+"""Joining the descriptions of image regions into captions."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from glip.converters.box_table import Box
 from glip.datasets.odvg.records import Region
 
 #: Descriptions whose boxes overlap more than this (IoU) go to different captions, as in MDETR's
-#: data: they tell of one thing, and each would be a wrong answer for the other.
-OVERLAP = 0.5
+#: data: they describe the same object, and in one caption each would be a negative of the other.
+MAX_IOU = 0.5
 
 
 @dataclass
 class Caption:
-    """A caption that grows by descriptions.
+    """A caption that is built from descriptions.
 
     Attributes:
-        text: what it says so far.
-        boxes: for each description in it its boxes.
-        spans: and where it stands, ``[start, end)``.
+        text: the caption so far.
+        boxes: the boxes of each description in it.
+        spans: the span ``[start, end)`` of each description in it.
     """
 
     text: str = ""
     boxes: dict[str, list[Box]] = field(default_factory=dict)
     spans: dict[str, tuple[int, int]] = field(default_factory=dict)
 
-    def takes(self, phrase: str, boxes: list[Box], longest: int) -> bool:
-        """Whether a description fits: there is room, and nothing else speaks of its place."""
-        if self.text and len(self.text) + len(phrase) + 2 > longest:
+    def accepts(self, phrase: str, boxes: list[Box], max_chars: int) -> bool:
+        """Return whether a description fits in and overlaps no other description."""
+        if self.text and len(self.text) + len(phrase) + 2 > max_chars:
             return False
         others = (other for found in self.boxes.values() for other in found)
-        return not any(iou(box, other) > OVERLAP for other in others for box in boxes)
+        return not any(iou(box, other) > MAX_IOU for other in others for box in boxes)
 
     def add(self, phrase: str, boxes: list[Box]) -> None:
         """Append a description as a sentence."""
@@ -42,22 +42,22 @@ class Caption:
         self.boxes[phrase] = boxes
 
     def regions(self) -> list[Region]:
-        """Return its phrases."""
+        """Return the phrases of the caption."""
         return [
             Region(boxes, phrase, [list(self.spans[phrase])])
             for phrase, boxes in self.boxes.items()
         ]
 
 
-def join_descriptions(described: Iterable[tuple[Box, str]], longest: int) -> list[Caption]:
+def join_descriptions(described: Iterable[tuple[Box, str]], max_chars: int) -> list[Caption]:
     """Join the descriptions of an image's regions into captions.
 
-    Descriptions in the same words are one phrase with several boxes. Each goes to the first caption
-    that takes it.
+    Equal descriptions are one phrase with several boxes. Each goes to the first caption that
+    accepts it.
 
     Args:
-        described: boxes (x1, y1, x2, y2, pixels) and what is there.
-        longest: how many characters a caption of more than one description may have.
+        described: boxes (xyxy, pixels) and their descriptions.
+        max_chars: maximum length of a caption of more than one description.
     """
     by_phrase: dict[str, list[Box]] = {}
     words: dict[str, str] = {}
@@ -67,7 +67,7 @@ def join_descriptions(described: Iterable[tuple[Box, str]], longest: int) -> lis
     captions: list[Caption] = []
     for phrase, boxes in by_phrase.items():
         for caption in captions:
-            if caption.takes(phrase, boxes, longest):
+            if caption.accepts(phrase, boxes, max_chars):
                 break
         else:
             caption = Caption()
@@ -77,15 +77,15 @@ def join_descriptions(described: Iterable[tuple[Box, str]], longest: int) -> lis
 
 
 def iou(first: Box, second: Box) -> float:
-    """Return the overlap of two boxes (x1, y1, x2, y2), from 0 to 1.
+    """Return the IoU of two boxes (xyxy), from 0 to 1.
 
     Example:
         >>> iou((0, 0, 2, 2), (1, 0, 3, 2))
         0.3333333333333333
     """
-    wide = min(first[2], second[2]) - max(first[0], second[0])
-    high = min(first[3], second[3]) - max(first[1], second[1])
-    if wide <= 0 or high <= 0:
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
+    if width <= 0 or height <= 0:
         return 0.0
     areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (first, second)]
-    return wide * high / (sum(areas) - wide * high)
+    return width * height / (sum(areas) - width * height)

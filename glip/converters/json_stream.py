@@ -1,70 +1,70 @@
-"""Reading JSON files that are too large for the memory, one entry of a list at a time."""
+"""Reading JSON files that do not fit into memory, one list entry at a time.
+
+Why not ijson: it rejects NaN and Infinity, which Python's ``json`` writes (here a NaN excludes one
+box, not the file); its C backend rejects integers above 64 bits and replaces lone surrogates; and
+where an expected list is missing, it yields nothing instead of an error.
+"""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from tqdm import tqdm
 
+from glip.converters.progress import byte_progress
 from glip.datasets.annotation_file import check_exists
 from glip.utils.errors import AnnotationFileError
 
-#: How many characters are read at once.
-CHUNK = 1 << 20
+#: Characters read at a time.
+CHUNK_CHARS = 1 << 20
 
-#: An entry of more characters is taken for a file that is broken: a quote or bracket is missing.
-LONGEST = 1 << 28
+#: A longer entry means that a closing quote or bracket is missing; reading stops there, before the
+#: rest of the file fills the memory.
+MAX_ENTRY_CHARS = 1 << 28
 
-_SPACE = re.compile(r"[ \t\n\r]*")
+_WHITESPACE = re.compile(r"[ \t\n\r]*")
 
 
 def stream_entries(
-    path: str | Path, *keys: str, whole: bool = True, chunk: int = CHUNK
+    path: str | Path, *keys: str, to_end: bool = True, chunk: int = CHUNK_CHARS
 ) -> Iterator[tuple[str, Any]]:
-    """Go through the entries of lists of a JSON file, in the order of the file.
-
-    A progress bar tells how much of the file is read.
+    """Yield the entries of lists in a JSON file, in file order, with a progress bar.
 
     Args:
-        path: of the file: an object with lists in it, as COCO's annotations, or one list.
-        keys: of the lists in the object; without any, the file must be a list.
-        whole: read on behind the last of the lists, to see that the rest of the file is there.
-        chunk: how many characters are read at once.
+        path: a JSON file in UTF-8, with or without BOM: an object that holds lists, as COCO's
+            annotations, or one list.
+        keys: the lists of the object to read; without keys, the file must be a list.
+        to_end: also read what follows the last of the lists, to check that the file is complete.
+        chunk: characters read at a time.
 
     Yields:
         the key of a list (empty if the file is a list), and one of its entries.
 
     Raises:
-        AnnotationFileNotFoundError: there is no such file.
-        AnnotationFileError: it is no JSON, or has no such lists.
+        AnnotationFileNotFoundError: the file does not exist.
+        AnnotationFileError: the file is not valid JSON, or lacks one of the lists.
     """
     check_exists(str(path))
-    with (
-        open(path, encoding="utf-8-sig") as file,
-        tqdm(
-            total=os.path.getsize(path), unit="B", unit_scale=True, desc=Path(path).name
-        ) as progress,
-    ):
+    with open(path, encoding="utf-8-sig") as file, byte_progress(path) as progress:
         reader = _Reader(file, str(path), progress, chunk)
         try:
-            yield from reader.list_entries("") if not keys else reader.object_entries(keys, whole)
+            yield from reader.object_entries(keys, to_end) if keys else reader.list_entries("")
         except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
             what = str(error)
             if isinstance(error, json.JSONDecodeError):
                 what = f"{error.msg} at character {reader.dropped + error.pos}"
             raise AnnotationFileError(
-                f"the annotation file '{path}' is no valid JSON ({what}); copy or download it "
+                f"the annotation file '{path}' is not valid JSON ({what}); copy or download it "
                 "again."
             ) from error
 
 
 class _Reader:
-    """A window on the text of a JSON file that moves on as its values are taken."""
+    """A window over the text of a JSON file that advances as values are read."""
 
     def __init__(self, file: TextIO, path: str, progress: tqdm, chunk: int) -> None:
         self.file = file
@@ -77,13 +77,15 @@ class _Reader:
         self.done = False  # the window reaches the end of the file
         self.decode = json.JSONDecoder().raw_decode
 
-    def object_entries(self, keys: tuple[str, ...], whole: bool) -> Iterator[tuple[str, Any]]:
-        """Go through the lists of an object; what else it holds is passed over."""
+    def object_entries(self, keys: tuple[str, ...], to_end: bool) -> Iterator[tuple[str, Any]]:
+        """Yield the entries of the named lists of an object; skip its other values."""
+        expected = f"an object with {' and '.join(map(repr, keys))}"
         if self.peek() != "{":
-            raise self.unexpected(f"an object with {_listed(keys)}, got {self.kind()}")
+            raise self.unexpected(f"{expected}, got {self.kind()}")
         self.at += 1
         found = set()
-        while self.peek() != "}":
+        more = self.peek() != "}"
+        while more:
             key = self.value()
             if not isinstance(key, str):
                 self.fail("a key in quotes")
@@ -93,69 +95,72 @@ class _Reader:
                     if key in keys:
                         yield entry
                 found.add(key)
-                if not whole and found.issuperset(keys):
+                if not to_end and found.issuperset(keys):
                     return
             elif key in keys:
                 raise self.unexpected(f"'{key}' as a list, got {self.kind()}")
             else:
                 self.value()
-            if self.peek() != "}":
+            more = self.peek() != "}"
+            if more:
                 self.skip(",")
         self.at += 1
         self.end()
         missing = [key for key in keys if key not in found]
         if missing:
-            raise self.unexpected(f"an object with {_listed(keys)}; there is no '{missing[0]}'")
+            raise self.unexpected(f"{expected}; there is no '{missing[0]}'")
 
     def list_entries(self, key: str) -> Iterator[tuple[str, Any]]:
-        """Go through a list."""
+        """Yield the entries of a list."""
         if self.peek() != "[":
             raise self.unexpected(f"a list, got {self.kind()}")
         self.at += 1
-        while self.peek() != "]":
+        more = self.peek() != "]"
+        while more:
             yield key, self.value()
-            if self.peek() != "]":
+            more = self.peek() != "]"
+            if more:
                 self.skip(",")
         self.at += 1
         if not key:
             self.end()
 
     def value(self) -> Any:
-        """Take the next value."""
+        """Read the next value."""
         self.peek()
         while True:
             try:
                 value, end = self.decode(self.text, self.at)
-                # A number may go on behind the window, by a digit or by "e+1".
+                # A number may continue behind the window, by a digit or by "e+1".
                 if not isinstance(value, (int, float)) or end + 3 <= len(self.text) or self.done:
                     self.at = end
                     return value
             except json.JSONDecodeError:
-                if self.done or len(self.text) - self.at > LONGEST:
+                if self.done or len(self.text) - self.at > MAX_ENTRY_CHARS:
                     raise
-            self.more()
+            self.read_more()
 
     def peek(self) -> str:
-        """Go to the next character that is no space, and look at it; empty at the end."""
+        """Advance to the next character that is not whitespace and return it; "" at the end."""
         while True:
-            self.at = _SPACE.match(self.text, self.at).end()
+            self.at = _WHITESPACE.match(self.text, self.at).end()  # type: ignore[union-attr]
             if self.at < len(self.text) or self.done:
                 return self.text[self.at : self.at + 1]
-            self.more()
+            self.read_more()
 
     def skip(self, expected: str) -> None:
-        """Take a delimiter."""
+        """Read a delimiter."""
         if self.peek() != expected:
             self.fail(f"'{expected}'")
         self.at += 1
 
     def end(self) -> None:
-        """See to it that nothing follows."""
+        """Check that nothing follows."""
         if self.peek():
             self.fail("the end of the file")
 
-    def more(self) -> None:
-        """Widen the window, at least to double what is not taken yet, and drop what is."""
+    def read_more(self) -> None:
+        """Drop what was read from the window and at least double the rest."""
         rest = len(self.text) - self.at
         new = self.file.read(max(self.chunk, rest))
         self.text = self.text[self.at :] + new
@@ -164,17 +169,15 @@ class _Reader:
         self.done = not new
         self.progress.update(self.file.buffer.tell() - self.progress.n)
 
-    def fail(self, expected: str) -> None:
+    def fail(self, expected: str) -> NoReturn:
+        """Raise the error of a syntax error at the present position."""
         raise json.JSONDecodeError(f"expected {expected}", self.text, self.at)
 
     def kind(self) -> str:
-        """What the next value is."""
+        """Return what kind of value is next."""
         names = {"{": "an object", "[": "a list", "": "nothing"}
         return names.get(self.peek(), "a single value")
 
     def unexpected(self, expected: str) -> AnnotationFileError:
+        """Return the error of a file in another format."""
         return AnnotationFileError(f"'{self.path}' has another format: expected {expected}.")
-
-
-def _listed(keys: tuple[str, ...]) -> str:
-    return " and ".join(f"'{key}'" for key in keys)

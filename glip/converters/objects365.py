@@ -1,7 +1,7 @@
-"""What is special about Objects365: names with slips of the pen, paths, images that are missing.
+"""Particulars of Objects365: misspelled category names, file paths, missing images.
 
 Version 1 (``objects365_train.json``) and version 2 (``zhiyuan_objv2_train.json``) are in COCO's
-format. Some category names are misspelled, and a language model makes little of "Bakset".
+format. Some category names are misspelled, and a language model does not know "Bakset".
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-#: Corrections that MMDetection and UniDet make, too (``objects365_v2_names_fix.csv``).
+#: Corrections that MMDetection and UniDet also make (``objects365_v2_names_fix.csv``).
 _COMMON_FIXES = {
     "Moniter/TV": "Monitor/TV",
     "Bakset": "Basket",
@@ -26,7 +26,7 @@ _COMMON_FIXES = {
     "Table Teniis paddle": "Table Tennis paddle",
 }
 
-#: Corrections made here alone: for version 2 as the names of version 1 have them, and in version 1.
+#: Corrections made only here: version 2 follows the names of version 1; the rest are of version 1.
 _MORE_FIXES = {
     "Ballon": "Balloon",
     "Billards": "Billiards",
@@ -40,7 +40,7 @@ _MORE_FIXES = {
 
 NAME_FIXES = {**_COMMON_FIXES, **_MORE_FIXES}
 
-#: Images of version 2 that are annotated but in none of its archives (MMDetection's list).
+#: Images of version 2 that are annotated but missing from its archives (MMDetection's list).
 MISSING = frozenset(
     {
         "patch16/objects365_v2_00908726.jpg",
@@ -51,7 +51,7 @@ MISSING = frozenset(
 
 
 def fix_name(name: str) -> str:
-    """Correct the name of a category; spaces around it go.
+    """Return the corrected name of a category, without surrounding spaces.
 
     Example:
         >>> fix_name("Bakset"), fix_name("Cigar/Cigarette "), fix_name("Car")
@@ -62,10 +62,10 @@ def fix_name(name: str) -> str:
 
 
 def file_name(image: dict[str, Any]) -> str | None:
-    """Return where the archives put an image.
+    """Return the path of an image in the archives.
 
-    Version 2's annotations say ``images/v1/patch8/objects365_v1_00420917.jpg``, and its archives
-    hold ``patch8/objects365_v1_00420917.jpg``; version 1 has no folders.
+    Version 2's annotations have ``images/v1/patch8/objects365_v1_00420917.jpg``, its archives
+    ``patch8/objects365_v1_00420917.jpg``; version 1 has no folders.
 
     Example:
         >>> file_name({"file_name": "images/v1/patch8/objects365_v1_00420917.jpg"})

@@ -1,46 +1,37 @@
-"""What the command lines of the converters share."""
+"""The command-line options that the converters share."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from glip.converters.detection import Layout, convert_detection
+from glip.converters.conversion import Conversion
 from glip.converters.excluded_images import ExcludedImages
-from glip.converters.grounding import convert_grounding
 from glip.converters.image_files import ImageFolder
 
 
-def converter_parser(description: str | None, ann_file: str | None) -> argparse.ArgumentParser:
-    """Return the parser of a converter: from where, where to, whether to overwrite.
+def converter_parser(
+    description: str | None, ann_file: str, *, coco: bool = True
+) -> argparse.ArgumentParser:
+    """Return the parser of a converter, with the options of :func:`open_conversion`.
 
     Args:
         description: the docstring of the tool.
-        ann_file: what the annotation file is; None for a tool that has other inputs.
+        ann_file: describes the annotation file.
+        coco: whether the data set may contain images of COCO.
     """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    if ann_file is not None:
-        parser.add_argument("ann_file", type=Path, help=ann_file)
-    parser.add_argument("out", type=Path, help="file of lines to write (.jsonl)")
-    parser.add_argument("--overwrite", action="store_true", help="write over files of a former run")
-    return parser
-
-
-def add_image_options(parser: argparse.ArgumentParser, *, coco: bool = True) -> None:
-    """Add where the images are and which to leave out.
-
-    Args:
-        parser: of the command line.
-        coco: whether images of COCO may be among them.
-    """
+    parser.add_argument("ann_file", type=Path, help=ann_file)
+    parser.add_argument("out", type=Path, help="ODVG file to write (.jsonl)")
+    parser.add_argument("--overwrite", action="store_true", help="overwrite existing files")
     parser.add_argument(
         "--img-root",
         type=Path,
-        help="folder of the images: leaves out those that are not there, and gives sizes that the "
+        help="image folder: excludes images whose file is missing, and gives the sizes that the "
         "annotations lack",
     )
     parser.add_argument(
@@ -49,69 +40,36 @@ def add_image_options(parser: argparse.ArgumentParser, *, coco: bool = True) -> 
         nargs="+",
         default=(),
         metavar="FILE",
-        help="leave out the images that these name: annotation files in COCO's or MDETR's format "
-        "(.json), or texts with a file name or an id of COCO's a line",
+        help="exclude the images that these files name: annotation files in COCO's or MDETR's "
+        "format (.json), or text files with a file name or a COCO id per line",
     )
     if coco:
         parser.add_argument(
-            "--exclude-coco", action="store_true", help="leave out every image of COCO"
+            "--exclude-coco", action="store_true", help="exclude every image of COCO"
         )
+    return parser
 
 
-def image_options(args: argparse.Namespace, missing: Collection[str] = ()) -> dict:
-    """Return what :func:`add_image_options` read, as keyword arguments of a conversion.
+@contextmanager
+def open_conversion(
+    args: argparse.Namespace, missing: Collection[str] = ()
+) -> Iterator[Conversion]:
+    """Open the conversion that a command line describes; print its counts at the end.
 
     Args:
-        args: of the command line.
-        missing: file names of images that the data set annotates and does not have.
+        args: what a :func:`converter_parser` parsed.
+        missing: file names of images that the data set annotates but does not contain.
 
     Raises:
-        DataError: the folder is not there.
+        DataError: the image folder does not exist, or the output exists.
         AnnotationFileError: a list of images cannot be used.
     """
-    all_coco = getattr(args, "exclude_coco", False)
-    return dict(
-        folder=ImageFolder(args.img_root),
-        left_out=ExcludedImages(args.exclude_images, all_coco=all_coco, missing=missing),
+    folder = ImageFolder(args.img_root)
+    excluded = ExcludedImages(
+        args.exclude_images, all_coco=getattr(args, "exclude_coco", False), missing=missing
     )
-
-
-def convert_detection_and_show(
-    args: argparse.Namespace, layout: Layout, missing: Collection[str] = ()
-) -> None:
-    """Convert detection data in COCO's format as a command line says, and print the counts.
-
-    Args:
-        args: of the command line.
-        layout: what is special about the data set.
-        missing: file names of images that the data set annotates and does not have.
-    """
-    options = image_options(args, missing)
-    report = convert_detection(
-        args.ann_file, args.out, layout=layout, overwrite=args.overwrite, **options
-    )
-    report.show(args.out)
-
-
-def convert_grounding_and_show(
-    args: argparse.Namespace,
-    *,
-    whole_caption: bool,
-    name_of: Callable[[dict[str, Any]], str | None] | None = None,
-) -> None:
-    """Convert captions in MDETR's format as a command line says, and print the counts.
-
-    Args:
-        args: of the command line.
-        whole_caption: take the whole caption as its one phrase.
-        name_of: what the file of an image is called, if not by ``file_name``.
-    """
-    report = convert_grounding(
-        args.ann_file,
-        args.out,
-        whole_caption=whole_caption,
-        name_of=name_of,
-        overwrite=args.overwrite,
-        **image_options(args),
-    )
-    report.show(args.out)
+    with Conversion(
+        args.out, folder=folder, excluded=excluded, overwrite=args.overwrite
+    ) as conversion:
+        yield conversion
+    conversion.report.show(args.out)

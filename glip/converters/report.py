@@ -1,4 +1,4 @@
-"""What a conversion kept, what it left out, and why."""
+"""Counts of what a conversion kept and excluded, with the reasons."""
 
 from __future__ import annotations
 
@@ -19,70 +19,63 @@ class Report:
 
     Example:
         >>> report = Report()
-        >>> report.keep("image")
-        >>> report.keep("box", 2)
-        >>> report.drop("box", "of a crowd", "id 5")
+        >>> report.counts.update(image=1, box=2)
+        >>> report.exclude("box", "of a crowd", "id 5")
         >>> report.kept()
         '1 image, 2 boxes'
     """
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self.skipped: dict[str, Skipped] = {}
+        self.excluded: dict[str, Skipped] = {}
 
-    def keep(self, kind: str, number: int = 1) -> None:
-        """Count what was kept."""
-        self.counts[kind] += number
+    def exclude(self, kind: str, reason: str, example: Any, count: int = 1) -> None:
+        """Count what was excluded."""
+        for _ in range(count):
+            self.excluded_of(kind).add(reason, example)
 
-    def drop(self, kind: str, reason: str, example: Any, number: int = 1) -> None:
-        """Count what was left out."""
-        for _ in range(number):
-            self.of(kind).add(reason, example)
-
-    def of(self, kind: str) -> Skipped:
-        """Return what was left out of a kind."""
-        if kind not in self.skipped:
-            self.skipped[kind] = Skipped(kind, _PLURALS.get(kind))
-        return self.skipped[kind]
+    def excluded_of(self, kind: str) -> Skipped:
+        """Return the counts of what was excluded of a kind."""
+        if kind not in self.excluded:
+            self.excluded[kind] = Skipped(kind, _PLURALS.get(kind))
+        return self.excluded[kind]
 
     def kept(self) -> str:
-        """Say what was kept."""
+        """Return the counts of what was kept as text."""
         return ", ".join(
-            f"{number} {kind if number == 1 else _PLURALS.get(kind, kind + 's')}"
-            for kind, number in self.counts.items()
-            if number
+            f"{count} {kind if count == 1 else _PLURALS.get(kind, kind + 's')}"
+            for kind, count in self.counts.items()
+            if count
         )
 
-    def write(self, writer: LineWriter, line: dict[str, Any], contents: Mapping[str, int]) -> None:
-        """Write a line and count it; one that is not as the format says is left out.
+    def write(self, writer: LineWriter, record: dict[str, Any], counts: Mapping[str, int]) -> None:
+        """Write a record and count what it holds; exclude and count a record that is invalid.
 
         Args:
-            writer: of the file.
-            line: to write.
-            contents: how many of each kind the line holds.
+            writer: of the output file.
+            record: to write.
+            counts: how many of each kind the record holds.
         """
         try:
-            writer.write(line)
+            writer.write(record)
         except OdvgRecordError as error:
-            self.drop("line", f"because {error.reason}", line.get("filename"))
-            return
-        for kind, number in contents.items():
-            self.keep(kind, number)
+            self.exclude("record", f"because {error.reason}", record.get("filename"))
+        else:
+            self.counts.update(counts)
 
-    def check(self, source: str | Path) -> None:
-        """See to it that something was kept.
+    def check_not_empty(self, source: str | Path) -> None:
+        """Check that something was kept.
 
         Raises:
-            AnnotationFileError: nothing was; the message says what was left out.
+            AnnotationFileError: nothing was kept; the message tells what was excluded.
         """
-        if any(self.counts.values()):
-            return
-        why = "; ".join(each.summary() for each in self.skipped.values() if each.total)
-        raise AnnotationFileError(f"nothing of '{source}' can be used: {why or 'it is empty'}.")
+        if not any(self.counts.values()):
+            why = "; ".join(each.summary() for each in self.excluded.values() if each.total)
+            raise AnnotationFileError(f"nothing of '{source}' can be used: {why or 'it is empty'}.")
 
     def show(self, out: str | Path) -> None:
-        """Print what was written and what was left out."""
+        """Print what was written and what was excluded."""
         print(f"{out}: {self.kept()}")
-        for skipped in self.skipped.values():
-            if skipped.total:
-                print(f"left out: {skipped.summary()}")
+        for excluded in self.excluded.values():
+            if excluded.total:
+                print(f"excluded: {excluded.summary()}")

@@ -1,78 +1,60 @@
-"""Visual Genome to lines: descriptions of regions as captions, or objects as classes.
+"""Conversion of Visual Genome: region descriptions as captions, or objects as classes.
 
-GoldG's part of Visual Genome are the descriptions of regions, which MDETR joins into captions where
-they do not speak of the same place; so does this. The four detection data sets of GLIP-L have its
-objects as classes.
+Visual Genome's part in GoldG are the region descriptions, which MDETR joins into captions where
+their boxes do not overlap; so does :func:`convert_regions`. GLIP-L's four detection data sets use
+the objects as classes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from glip.converters.box_table import Box, BoxTable
-from glip.converters.coco_format import Entry, SourceImage, boxes_inside, usable_size
+from glip.converters.conversion import Conversion, Entry, SourceImage
 from glip.converters.descriptions import join_descriptions
-from glip.converters.excluded_images import ExcludedImages
-from glip.converters.image_files import ImageFolder, stated_size
+from glip.converters.image_files import stated_size
 from glip.converters.json_stream import stream_entries
-from glip.converters.output import (
-    label_map_path,
-    save_label_map,
-    write_detection,
-    write_grounding,
-)
-from glip.converters.report import Report
 from glip.datasets.annotation_file import box_problem
-from glip.datasets.odvg.writing import LineWriter
 from glip.utils.errors import AnnotationFileError
 
 
 class VisualGenome:
-    """The images of Visual Genome, and one of its files of annotations.
+    """The images of Visual Genome, and one of its annotation files.
 
     Args:
-        path: ``region_descriptions.json`` or ``objects.json``.
+        ann_file: ``region_descriptions.json`` or ``objects.json``.
         image_data: ``image_data.json``.
-        flat: whether all files are in one folder (GQA's images/), not in VG_100K and VG_100K_2.
-        folder: of the images.
-        left_out: the images to leave out.
+        conversion: decides which images are used, and counts the others.
+        flat: whether all images are in one folder (GQA's images/), not in VG_100K and VG_100K_2.
 
     Raises:
         AnnotationFileError: ``image_data`` cannot be used.
     """
 
     def __init__(
-        self,
-        path: Path,
-        image_data: Path,
-        *,
-        flat: bool,
-        folder: ImageFolder,
-        left_out: ExcludedImages,
+        self, ann_file: Path, image_data: Path, conversion: Conversion, *, flat: bool
     ) -> None:
-        self.path = path
-        self.folder = folder
-        self.left_out = left_out
-        self.report = Report()
-        self.known: dict[int, Entry] = {}
+        self.ann_file = ann_file
+        self.conversion = conversion
+        self.entries: dict[int, Entry] = {}
         for _, image in stream_entries(image_data):
-            number = _image_id(image)
-            if number is None or not isinstance(image.get("url"), str):
+            image_id = _image_id(image)
+            if image_id is None or not isinstance(image.get("url"), str):
                 raise AnnotationFileError(
                     f"'{image_data}' has the entry {image!r:.80}: expected Visual Genome's "
                     "image_data.json, images with 'image_id', 'url', 'width' and 'height'."
                 )
             name = "/".join(image["url"].split("/")[-1 if flat else -2 :])
-            self.known[number] = {**image, "file_name": name}
+            self.entries[image_id] = {**image, "file_name": name}
 
     def images(self, key: str) -> Iterator[tuple[int, SourceImage, list[Entry]]]:
-        """Go through the images to keep.
+        """Yield the images that the conversion accepts.
 
         Args:
-            key: of the annotations of an image.
+            key: of an image's annotations in the annotation file.
 
         Yields:
             the id of an image, the image, and its annotations.
@@ -80,141 +62,126 @@ class VisualGenome:
         Raises:
             AnnotationFileError: the file has no such annotations.
         """
-        for _, entry in stream_entries(self.path):
-            number = _image_id(entry)
-            if number is None or not isinstance(entry.get(key), list):
+        for _, listed in stream_entries(self.ann_file):
+            image_id = _image_id(listed)
+            if image_id is None or not isinstance(listed.get(key), list):
                 raise AnnotationFileError(
-                    f"'{self.path}' has the entry {entry!r:.80}: expected Visual Genome's format, "
-                    f"images with an id and '{key}'."
+                    f"'{self.ann_file}' has the entry {listed!r:.80}: expected Visual Genome's "
+                    f"format, images with an id and '{key}'."
                 )
-            image = self.known.get(number)
-            if image is None:
-                self.report.drop("image", "not in image_data.json", f"id {number}")
+            entry = self.entries.get(image_id)
+            if entry is None:
+                self.conversion.report.exclude("image", "not in image_data.json", f"id {image_id}")
                 continue
-            size = usable_size(
-                image["file_name"],
-                stated_size(image),
-                self.folder,
-                self.left_out,
-                self.report,
-                known_coco_id=image.get("coco_id"),
+            image = self.conversion.accept_image(
+                entry, entry["file_name"], stated_size(entry), coco_id=entry.get("coco_id")
             )
-            if size is not None:
-                yield number, SourceImage(image, image["file_name"], *size), entry[key]
+            if image is not None:
+                yield image_id, image, listed[key]
 
     def boxes(
         self,
         image: SourceImage,
-        entries: list[Entry],
+        annotations: list[Entry],
         text_of: Callable[[Entry], str],
-        sides: tuple[str, str],
+        size_keys: tuple[str, str],
     ) -> Iterator[tuple[Box, str]]:
-        """Go through the boxes of an image, x1, y1, x2, y2 in pixels, and what they are of.
+        """Yield the boxes of an image (xyxy, pixels), clipped, with their texts.
 
         Args:
             image: the image.
-            entries: its annotations.
-            text_of: what an annotation's box is of; empty to leave it out.
-            sides: the keys of width and height.
+            annotations: of the image.
+            text_of: gives the text of an annotation's box; an empty text excludes the box.
+            size_keys: the keys of width and height.
         """
-        yield from boxes_inside(self._read(image, entries, text_of, sides), image, self.report)
 
-    def _read(
-        self,
-        image: SourceImage,
-        entries: Iterable[Entry],
-        text_of: Callable[[Entry], str],
-        sides: tuple[str, str],
-    ) -> Iterator[tuple[Box, str]]:
-        for entry in entries:
-            box = [entry.get(key) for key in ("x", "y", *sides)]
-            problem, text = box_problem(box), text_of(entry)
-            if problem is None and (box[2] <= 0 or box[3] <= 0):
-                problem = "without area"
-            if problem is None and not any(map(str.isalnum, text)):
-                problem = "without words"
-            if problem is None:
-                left, top, wide, high = box
-                yield (left, top, left + wide, top + high), text
-            else:
-                self.report.drop("box", problem, image.file_name)
-
-
-def convert_regions(data: VisualGenome, out: Path, *, longest: int, overwrite: bool) -> Report:
-    """Convert ``region_descriptions.json`` to grounding lines, one or more an image.
-
-    Args:
-        data: the images and the file.
-        out: the file of lines.
-        longest: how many characters a caption of more than one description may have.
-        overwrite: write although the file is there already.
-
-    Raises:
-        DataError: the file is there already.
-        AnnotationFileError: the annotation file cannot be used.
-    """
-    report = data.report
-    with LineWriter(out, overwrite) as writer:
-        for number, image, entries in data.images("regions"):
-            described = data.boxes(image, entries, _description, ("width", "height"))
-            for caption in join_descriptions(described, longest):
-                regions, extra = caption.regions(), dict(img_id=number)
-                write_grounding(writer, image, caption.text, regions, extra, report)
-        report.check(data.path)
-    return report
-
-
-def convert_objects(data: VisualGenome, out: Path, *, num_names: int, overwrite: bool) -> Report:
-    """Convert ``objects.json`` to detection lines, with the most frequent names as classes.
-
-    Args:
-        data: the images and the file.
-        out: the file of lines; the label map is written beside it, the most frequent name first.
-        num_names: how many names.
-        overwrite: write although the files are there already.
-
-    Raises:
-        DataError: a file is there already.
-        AnnotationFileError: the annotation file cannot be used.
-    """
-    report = data.report
-    with LineWriter(out, overwrite) as writer:
-        table, frequency = BoxTable(), Counter()
-        images: dict[int, SourceImage] = {}
-        for number, image, entries in data.images("objects"):
-            images[number] = image
-            for box, name in data.boxes(image, entries, _object_name, ("w", "h")):
-                frequency[name] += 1
-                table.add(number, box, name)
-        names = sorted(frequency, key=lambda name: (-frequency[name], name))[:num_names]
-        if names:
-            save_label_map(label_map_path(out), names, overwrite=overwrite)
-        labels = {name: label for label, name in enumerate(names)}
-        for number, image in images.items():
-            instances = []
-            for box, name in table.take(number):
-                if name in labels:
-                    instances.append((box, labels[name], name))
+        def valid_boxes() -> Iterator[tuple[Box, str]]:
+            for annotation in annotations:
+                box = [annotation.get(key) for key in ("x", "y", *size_keys)]
+                problem, text = box_problem(box), text_of(annotation)
+                if problem is None and (box[2] <= 0 or box[3] <= 0):
+                    problem = "without area"
+                if problem is None and not any(map(str.isalnum, text)):
+                    problem = "without words"
+                if problem is None:
+                    left, top, width, height = box
+                    yield (left, top, left + width, top + height), text
                 else:
-                    report.drop("box", f"of names after the {num_names} most frequent", name)
-            write_detection(writer, image, instances, dict(img_id=number), report)
-        report.check(data.path)
-    return report
+                    self.conversion.report.exclude("box", problem, image.file_name)
+
+        return self.conversion.clip_boxes(image, valid_boxes())
+
+
+def convert_regions(data: VisualGenome, *, max_chars: int) -> None:
+    """Convert ``region_descriptions.json`` to one or more grounding records per image.
+
+    Args:
+        data: the images and the annotation file.
+        max_chars: maximum length of a caption of more than one description.
+
+    Raises:
+        AnnotationFileError: the annotation file cannot be used.
+    """
+    conversion = data.conversion
+    for image_id, image, annotated in data.images("regions"):
+        described = data.boxes(image, annotated, _description, ("width", "height"))
+        for caption in join_descriptions(described, max_chars):
+            conversion.write_grounding(
+                image, caption.text, caption.regions(), dict(img_id=image_id)
+            )
+    conversion.report.check_not_empty(data.ann_file)
+
+
+def convert_objects(data: VisualGenome, *, num_names: int) -> None:
+    """Convert ``objects.json`` to detection records, with the most frequent names as classes.
+
+    Label 0 is the most frequent name.
+
+    Args:
+        data: the images and the annotation file.
+        num_names: the number of names.
+
+    Raises:
+        DataError: another label map exists.
+        AnnotationFileError: the annotation file cannot be used.
+    """
+    conversion = data.conversion
+    table, frequency = BoxTable(), Counter[str]()
+    images: dict[int, SourceImage] = {}
+    for image_id, image, annotated in data.images("objects"):
+        images[image_id] = image
+        for box, name in data.boxes(image, annotated, _object_name, ("w", "h")):
+            frequency[name] += 1
+            table.add(image_id, box, name)
+    names = sorted(frequency, key=lambda name: (-frequency[name], name))[:num_names]
+    if names:
+        conversion.write_label_map(names)
+    labels = {name: label for label, name in enumerate(names)}
+    for image_id, image in images.items():
+        instances = []
+        for box, name in table.boxes_of(image_id):
+            if name in labels:
+                instances.append((box, labels[name], name))
+            else:
+                reason = f"of names after the {num_names} most frequent"
+                conversion.report.exclude("box", reason, name)
+        conversion.write_detection(image, instances, dict(img_id=image_id))
+    conversion.report.check_not_empty(data.ann_file)
 
 
 def _image_id(entry: Any) -> int | None:
     """Return the id of an image, which version 1.0 calls ``id``."""
-    number = entry.get("image_id", entry.get("id")) if isinstance(entry, dict) else None
-    return number if isinstance(number, int) else None
+    image_id = entry.get("image_id", entry.get("id")) if isinstance(entry, dict) else None
+    return image_id if isinstance(image_id, int) else None
 
 
 def _description(region: Entry) -> str:
-    """Return what is said of a region, without double spaces and the last full stop."""
+    """Return the description of a region, without double spaces and the final full stop."""
     return " ".join(str(region.get("phrase") or "").split()).strip(" .,;")
 
 
-def _object_name(thing: Entry) -> str:
+def _object_name(annotated: Entry) -> str:
     """Return the first of an object's names, in lower case."""
-    names = thing.get("names")
-    first = names[0] if isinstance(names, list) and names else thing.get("name")
+    names = annotated.get("names")
+    first = names[0] if isinstance(names, list) and names else annotated.get("name")
     return " ".join(str(first or "").lower().split())

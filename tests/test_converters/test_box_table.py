@@ -1,4 +1,4 @@
-"""Boxes in columns."""
+"""Compact storage of boxes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_what_goes_in_comes_out(rows):
         expected[image].append((box, value))
     assert dict(table.counts()) == {image: len(boxes) for image, boxes in expected.items()}
     for image in [*expected, "none such"]:
-        assert list(table.take(image)) == expected.get(image, [])
+        assert list(table.boxes_of(image)) == expected.get(image, [])
 
 
 @given(BOXES, st.integers(1, 500), st.integers(1, 500))
@@ -31,7 +31,7 @@ def test_clipped_boxes_are_inside(box, width, height):
         left, top, right, bottom = clipped
         assert 0 <= left < right <= width
         assert 0 <= top < bottom <= height
-    else:  # at most a sliver that rounding takes
-        wide = min(box[2], width) - max(box[0], 0)
-        high = min(box[3], height) - max(box[1], 0)
-        assert min(wide, high) <= 0.001
+    else:  # at most a sliver that rounding removes
+        inside_width = min(box[2], width) - max(box[0], 0)
+        inside_height = min(box[3], height) - max(box[1], 0)
+        assert min(inside_width, inside_height) <= 0.001

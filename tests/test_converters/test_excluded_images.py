@@ -1,4 +1,4 @@
-"""Images to leave out."""
+"""Images to exclude."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def test_coco_id(name, number):
 
 def test_reasons(tmp_path):
     (tmp_path / "a.txt").write_text("7\nfolder/x.jpg\nCOCO_val2014_000000000042.jpg\n")
-    left_out = ExcludedImages([tmp_path / "a.txt"], missing={"gone.jpg"})
-    assert left_out.reason("000000000007.jpg") == "listed in --exclude-images"
-    assert left_out.reason("000000000042.jpg") == "listed in --exclude-images"
-    assert left_out.reason("x.jpg") == "listed in --exclude-images"
-    assert left_out.reason("1.jpg", known_coco_id=7) == "listed in --exclude-images"
-    assert left_out.reason("gone.jpg") == "that the data set lacks"
-    assert left_out.reason("7.jpg") is None
-    assert left_out.reason("000000000008.jpg") is None
+    excluded = ExcludedImages([tmp_path / "a.txt"], missing={"gone.jpg"})
+    assert excluded.reason("000000000007.jpg") == "listed in --exclude-images"
+    assert excluded.reason("000000000042.jpg") == "listed in --exclude-images"
+    assert excluded.reason("x.jpg") == "listed in --exclude-images"
+    assert excluded.reason("1.jpg", known_coco_id=7) == "listed in --exclude-images"
+    assert excluded.reason("gone.jpg") == "that the data set lacks"
+    assert excluded.reason("7.jpg") is None
+    assert excluded.reason("000000000008.jpg") is None
     assert ExcludedImages(all_coco=True).reason("000000000008.jpg") == "of COCO"
     assert ExcludedImages(all_coco=True).reason("8.jpg") is None
     assert ExcludedImages(all_coco=True).reason("8.jpg", known_coco_id=8) == "of COCO"

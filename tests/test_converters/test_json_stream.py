@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
@@ -35,7 +36,7 @@ def path(tmp_path_factory):
     ascii_only=st.booleans(),
 )
 def test_as_json_reads_it(path, content, chunk, indent, ascii_only):
-    """Wherever the pieces end: in a number, an escape, a key or a space."""
+    """Wherever a chunk ends: in a number, an escape, a key or whitespace."""
     text = json.dumps(content, indent=indent, ensure_ascii=ascii_only)
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     found = list(stream_entries(path, "images", "annotations", chunk=chunk))
@@ -52,7 +53,7 @@ def test_a_list(path, content, chunk):
 
 @settings(deadline=None, max_examples=50)
 @given(data=st.data(), chunk=st.integers(1, 40))
-def test_every_cut_is_noticed(path, data, chunk):
+def test_every_truncation_is_detected(path, data, chunk):
     text = json.dumps(dict(images=[dict(id=1, name="a\u00e9"), 25], more=[1.5, {}]))
     cut = text[: data.draw(st.integers(0, len(text) - 1))]
     path.write_text(cut, encoding="utf-8")
@@ -60,23 +61,43 @@ def test_every_cut_is_noticed(path, data, chunk):
         list(stream_entries(path, "images", chunk=chunk))
 
 
-def test_a_broken_entry_does_not_take_the_memory(path, monkeypatch):
-    """Reading stops some way after a missing quote, not at the end of the file."""
-    monkeypatch.setattr(json_stream, "LONGEST", 1000)
+def test_a_broken_entry_does_not_fill_the_memory(path, monkeypatch):
+    """Reading stops a limited distance behind a missing quote, not at the end of the file."""
+    monkeypatch.setattr(json_stream, "MAX_ENTRY_CHARS", 1000)
     path.write_text('{"images": ["a, ' + "1, " * 100000 + "]}")
     reader = stream_entries(path, "images", chunk=100)
-    with pytest.raises(AnnotationFileError, match=r"no valid JSON .* at character 12"):
+    with pytest.raises(AnnotationFileError, match=r"not valid JSON .* at character 12"):
         list(reader)
+
+
+@pytest.mark.parametrize("text", ['{"images": [1,]}', '{"images": [1],}', '{"images": [,1]}'])
+def test_commas_without_a_value(path, text):
+    path.write_text(text)
+    with pytest.raises(AnnotationFileError, match="not valid JSON"):
+        list(stream_entries(path, "images"))
+
+
+def test_byte_order_mark(path):
+    path.write_text('{"images": [1]}', encoding="utf-8-sig")
+    assert list(stream_entries(path, "images")) == [("images", 1)]
+
+
+def test_other_encodings(path):
+    """A file in UTF-16 or a compressed one is an error, not garbage."""
+    for content in ("[1]".encode("utf-16"), gzip.compress(b"[1]")):
+        path.write_bytes(content)
+        with pytest.raises(AnnotationFileError, match=r"not valid JSON .*utf-8"):
+            list(stream_entries(path))
 
 
 def test_what_is_wrong(path):
     with pytest.raises(AnnotationFileNotFoundError):
         list(stream_entries(path.with_name("none.json")))
     path.write_bytes(b'["\xff"]')
-    with pytest.raises(AnnotationFileError, match=r"no valid JSON .*utf-8"):
+    with pytest.raises(AnnotationFileError, match=r"not valid JSON .*utf-8"):
         list(stream_entries(path))
     path.write_text("[" * 100000)
-    with pytest.raises(AnnotationFileError, match="no valid JSON"):
+    with pytest.raises(AnnotationFileError, match="not valid JSON"):
         list(stream_entries(path))
     path.write_text("{1: []}")
     with pytest.raises(AnnotationFileError, match="expected a key in quotes"):

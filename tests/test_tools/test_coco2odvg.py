@@ -215,9 +215,9 @@ def spoil(key, value):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda data: json.dumps(data)[:-200], "no valid JSON"),
-        (lambda data: json.dumps(data) + "]", "no valid JSON .* the end of the file"),
-        (lambda data: json.dumps(data).replace(",", "", 1), "no valid JSON"),
+        (lambda data: json.dumps(data)[:-200], "not valid JSON"),
+        (lambda data: json.dumps(data) + "]", "not valid JSON .* the end of the file"),
+        (lambda data: json.dumps(data).replace(",", "", 1), "not valid JSON"),
         (lambda data: data["images"], "another format: expected an object with"),
         (spoil("annotations", {}), "'annotations' as a list, got an object"),
         (lambda data: {key: data[key] for key in ("images", "annotations")}, "no 'categories'"),
@@ -228,7 +228,7 @@ def spoil(key, value):
         (spoil("annotations", [3]), "has 3 among its 'annotations'"),
         (
             spoil("images", [dict(id=1, file_name=name, width=9, height=9) for name in "ab"]),
-            "one id, 1, for two different images",
+            "two different images with the id 1",
         ),
         (spoil("images", [dict(id=1), 5, dict(file_name="a")]), "without a file name .*2 images"),
         (spoil("images", []), "nothing of .* can be used"),
@@ -253,7 +253,7 @@ def test_missing_inputs(tmp_path):
     with pytest.raises(USER_ERRORS, match="there is no annotation file"):
         convert("coco2odvg", path, tmp_path / "a.jsonl", "--exclude-images", tmp_path / "none.txt")
     (tmp_path / "empty.txt").write_text("\n")
-    with pytest.raises(USER_ERRORS, match="names no image to leave out"):
+    with pytest.raises(USER_ERRORS, match="names no image to exclude"):
         convert(
             *("coco2odvg", path, tmp_path / "a.jsonl"),
             *("--exclude-images", tmp_path / "empty.txt"),

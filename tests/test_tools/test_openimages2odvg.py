@@ -110,5 +110,5 @@ def test_files_that_are_wrong(files, tmp_path, name, text, message):
 
 
 def test_sizes_are_needed(files):
-    with pytest.raises(USER_ERRORS, match="give the folder of the images, --img-root, or --sizes"):
+    with pytest.raises(USER_ERRORS, match="give the image folder, --img-root, or --sizes"):
         convert("openimages2odvg", *files)

@@ -13,19 +13,15 @@ Examples:
 from __future__ import annotations
 
 from glip.cli.common import run
-from glip.converters.detection import Layout
-from glip.converters.options import (
-    add_image_options,
-    convert_detection_and_show,
-    converter_parser,
-)
+from glip.converters.detection import Layout, convert_detection
+from glip.converters.options import converter_parser, open_conversion
 
 
 def main(argv: list[str] | None = None) -> None:
     """Convert; see the module's docstring."""
-    parser = converter_parser(__doc__, "annotation file in COCO's format")
-    add_image_options(parser)
-    convert_detection_and_show(parser.parse_args(argv), Layout())
+    args = converter_parser(__doc__, "annotation file in COCO's format").parse_args(argv)
+    with open_conversion(args) as conversion:
+        convert_detection(args.ann_file, conversion, Layout())
 
 
 if __name__ == "__main__":

@@ -23,11 +23,8 @@ from __future__ import annotations
 from typing import Any
 
 from glip.cli.common import run
-from glip.converters.options import (
-    add_image_options,
-    convert_grounding_and_show,
-    converter_parser,
-)
+from glip.converters.grounding import convert_grounding
+from glip.converters.options import converter_parser, open_conversion
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -37,7 +34,6 @@ def main(argv: list[str] | None = None) -> None:
         "final_flickr_separateGT_train.json, final_mixed_train.json or "
         "final_mixed_train_no_coco.json",
     )
-    add_image_options(parser)
     for source, images in (("coco", "COCO's train2014"), ("vg", "GQA's images")):
         parser.add_argument(
             f"--{source}-folder",
@@ -51,7 +47,8 @@ def main(argv: list[str] | None = None) -> None:
         name, folder = image.get("file_name"), folders.get(image.get("data_source", ""))
         return f"{folder.rstrip('/')}/{name}" if name and folder else name
 
-    convert_grounding_and_show(args, whole_caption=False, name_of=name_of)
+    with open_conversion(args) as conversion:
+        convert_grounding(args.ann_file, conversion, whole_caption=False, name_of=name_of)
 
 
 if __name__ == "__main__":

@@ -15,12 +15,8 @@ from __future__ import annotations
 from typing import Any
 
 from glip.cli.common import run
-from glip.converters.detection import Layout
-from glip.converters.options import (
-    add_image_options,
-    convert_detection_and_show,
-    converter_parser,
-)
+from glip.converters.detection import Layout, convert_detection
+from glip.converters.options import converter_parser, open_conversion
 
 
 def file_name(image: dict[str, Any]) -> str | None:
@@ -31,12 +27,12 @@ def file_name(image: dict[str, Any]) -> str | None:
 
 def main(argv: list[str] | None = None) -> None:
     """Convert; see the module's docstring."""
-    parser = converter_parser(__doc__, "lvis_v1_train.json or the like")
-    add_image_options(parser)
+    args = converter_parser(__doc__, "lvis_v1_train.json or the like").parse_args(argv)
     layout = Layout(
         file_name=file_name, extra_keys=("neg_category_ids", "not_exhaustive_category_ids")
     )
-    convert_detection_and_show(parser.parse_args(argv), layout)
+    with open_conversion(args) as conversion:
+        convert_detection(args.ann_file, conversion, layout)
 
 
 if __name__ == "__main__":

@@ -16,25 +16,23 @@ Examples:
 from __future__ import annotations
 
 from glip.cli.common import run
-from glip.converters.detection import Layout
+from glip.converters.detection import Layout, convert_detection
 from glip.converters.objects365 import MISSING, file_name, fix_name
-from glip.converters.options import (
-    add_image_options,
-    convert_detection_and_show,
-    converter_parser,
-)
+from glip.converters.options import converter_parser, open_conversion
 
 
 def main(argv: list[str] | None = None) -> None:
     """Convert; see the module's docstring."""
-    parser = converter_parser(__doc__, "objects365_train.json or zhiyuan_objv2_train.json")
+    parser = converter_parser(
+        __doc__, "objects365_train.json or zhiyuan_objv2_train.json", coco=False
+    )
     parser.add_argument(
         "--keep-names", action="store_true", help="leave the category names as they are"
     )
-    add_image_options(parser, coco=False)
     args = parser.parse_args(argv)
     layout = Layout(file_name=file_name, category=str if args.keep_names else fix_name)
-    convert_detection_and_show(args, layout, MISSING)
+    with open_conversion(args, MISSING) as conversion:
+        convert_detection(args.ann_file, conversion, layout)
 
 
 if __name__ == "__main__":

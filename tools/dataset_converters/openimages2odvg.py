@@ -19,12 +19,12 @@ from pathlib import Path
 
 from glip.cli.common import run
 from glip.converters.open_images import convert_open_images
-from glip.converters.options import add_image_options, converter_parser, image_options
+from glip.converters.options import converter_parser, open_conversion
 
 
 def main(argv: list[str] | None = None) -> None:
     """Convert; see the module's docstring."""
-    parser = converter_parser(__doc__, "boxes: train-annotations-bbox.csv or the like")
+    parser = converter_parser(__doc__, "boxes: train-annotations-bbox.csv or the like", coco=False)
     parser.add_argument(
         "--names", type=Path, required=True, help="names: class-descriptions-boxable.csv"
     )
@@ -32,18 +32,15 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--keep-groups", action="store_true", help="keep boxes around groups (IsGroupOf)"
     )
-    add_image_options(parser, coco=False)
     args = parser.parse_args(argv)
-    report = convert_open_images(
-        args.ann_file,
-        args.names,
-        args.out,
-        sizes_file=args.sizes,
-        keep_groups=args.keep_groups,
-        overwrite=args.overwrite,
-        **image_options(args),
-    )
-    report.show(args.out)
+    with open_conversion(args) as conversion:
+        convert_open_images(
+            args.ann_file,
+            args.names,
+            conversion,
+            sizes_file=args.sizes,
+            keep_groups=args.keep_groups,
+        )
 
 
 if __name__ == "__main__":

@@ -17,16 +17,13 @@ Examples:
 from __future__ import annotations
 
 from glip.cli.common import run
-from glip.converters.options import (
-    add_image_options,
-    convert_grounding_and_show,
-    converter_parser,
-)
+from glip.converters.grounding import convert_grounding
+from glip.converters.options import converter_parser, open_conversion
 
 
 def main(argv: list[str] | None = None) -> None:
     """Convert; see the module's docstring."""
-    parser = converter_parser(__doc__, "finetune_refcoco_train.json or the like")
+    parser = converter_parser(__doc__, "finetune_refcoco_train.json or the like", coco=False)
     parser.add_argument(
         "--phrase",
         choices=("whole", "head"),
@@ -34,9 +31,9 @@ def main(argv: list[str] | None = None) -> None:
         help="what a box is of: the whole expression, or the words that name the thing; "
         "default: %(default)s",
     )
-    add_image_options(parser, coco=False)
     args = parser.parse_args(argv)
-    convert_grounding_and_show(args, whole_caption=args.phrase == "whole")
+    with open_conversion(args) as conversion:
+        convert_grounding(args.ann_file, conversion, whole_caption=args.phrase == "whole")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from glip.cli.common import positive_int, run
-from glip.converters.options import add_image_options, converter_parser, image_options
+from glip.converters.options import converter_parser, open_conversion
 from glip.converters.visual_genome import VisualGenome, convert_objects, convert_regions
 
 
@@ -52,14 +52,13 @@ def main(argv: list[str] | None = None) -> None:
         help="how many names of objects; default: %(default)s",
     )
     parser.add_argument("--flat", action="store_true", help="all images are in one folder")
-    add_image_options(parser)
     args = parser.parse_args(argv)
-    data = VisualGenome(args.ann_file, args.image_data, flat=args.flat, **image_options(args))
-    if args.content == "objects":
-        report = convert_objects(data, args.out, num_names=args.num_names, overwrite=args.overwrite)
-    else:
-        report = convert_regions(data, args.out, longest=args.max_chars, overwrite=args.overwrite)
-    report.show(args.out)
+    with open_conversion(args) as conversion:
+        data = VisualGenome(args.ann_file, args.image_data, conversion, flat=args.flat)
+        if args.content == "objects":
+            convert_objects(data, num_names=args.num_names)
+        else:
+            convert_regions(data, max_chars=args.max_chars)
 
 
 if __name__ == "__main__":
