@@ -1,4 +1,4 @@
-"""Check that the README's first command found what is in the picture, drew it and saved it."""
+"""Check that the README's first command detected, drew and saved the objects in its image."""
 
 import json
 import sys
@@ -7,14 +7,14 @@ from pathlib import Path
 
 from PIL import Image
 
-#: What the command asks for, as it is in demo/shapes.jpg, and its --pred-score-thr.
-IN_THE_PICTURE = {"red star": 1, "green triangle": 1, "purple square": 2}
+#: The objects in demo/shapes.jpg that the command's prompt names, and its --pred-score-thr.
+EXPECTED = {"red star": 1, "green triangle": 1, "purple square": 2}
 THRESHOLD = 0.6
 
 folder = Path(sys.argv[1])
 drawn = folder / "vis" / "shapes.jpg"
-with Image.open(drawn) as picture:
-    picture.load()
+with Image.open(drawn) as image:
+    image.load()
 found = json.loads((folder / "preds" / "shapes.json").read_text())
 assert len(found["bboxes"]) == len(found["scores"]) == len(found["label_names"])
 names = Counter(
@@ -22,5 +22,5 @@ names = Counter(
     for name, score in zip(found["label_names"], found["scores"], strict=True)
     if score >= THRESHOLD
 )
-assert names == IN_THE_PICTURE, f"expected {IN_THE_PICTURE}, found {dict(names)}"
-print(f"found {dict(names)}; {drawn} is in order")
+assert names == EXPECTED, f"expected {EXPECTED}, got {dict(names)}"
+print(f"found {dict(names)}; {drawn} is valid")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A built wheel carries the configs and vocabularies, and asks for no mmcv.
+# Check that a built wheel contains the configs and vocabularies, and does not require mmcv.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 dir=$(mktemp -d)
