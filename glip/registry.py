@@ -1,103 +1,105 @@
 """Registries of scope ``glip``, children of mmengine's.
 
-Another OpenMMLab project reaches them by prefix, for example ``type='glip.GLIP'``. The modules
-under ``locations`` are imported when something is first looked up, so importing this file is cheap.
+Another OpenMMLab project reaches them by prefix, for example ``type='glip.GLIP'``: mmengine then
+imports this module by its name. The modules under ``locations`` are imported at the first lookup,
+so importing this module is cheap.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
-from mmengine.registry import DATA_SAMPLERS as MMENGINE_DATA_SAMPLERS
-from mmengine.registry import DATASETS as MMENGINE_DATASETS
-from mmengine.registry import EVALUATOR as MMENGINE_EVALUATOR
-from mmengine.registry import FUNCTIONS as MMENGINE_FUNCTIONS
-from mmengine.registry import HOOKS as MMENGINE_HOOKS
-from mmengine.registry import LOG_PROCESSORS as MMENGINE_LOG_PROCESSORS
-from mmengine.registry import LOOPS as MMENGINE_LOOPS
-from mmengine.registry import METRICS as MMENGINE_METRICS
-from mmengine.registry import MODEL_WRAPPERS as MMENGINE_MODEL_WRAPPERS
-from mmengine.registry import MODELS as MMENGINE_MODELS
-from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
-from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
-from mmengine.registry import OPTIMIZERS as MMENGINE_OPTIMIZERS
-from mmengine.registry import PARAM_SCHEDULERS as MMENGINE_PARAM_SCHEDULERS
-from mmengine.registry import RUNNERS as MMENGINE_RUNNERS
-from mmengine.registry import TASK_UTILS as MMENGINE_TASK_UTILS
-from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
-from mmengine.registry import VISBACKENDS as MMENGINE_VISBACKENDS
-from mmengine.registry import VISUALIZERS as MMENGINE_VISUALIZERS
+from mmengine import registry as parents
 from mmengine.registry import Registry
 
+# The transforms derive from mmcv's. mmcv is not a dependency of the package, because pip would
+# install mmcv-lite over a full mmcv.
+if find_spec("mmcv") is None:
+    raise ImportError(
+        "glip needs mmcv, which is not installed. Install the light build with "
+        "`pip install mmcv-lite` (enough for everything here), or the full one with "
+        "`pip install mmcv` if another OpenMMLab project needs its compiled ops; "
+        "never both at once."
+    )
+
 #: Networks: detector, backbone, neck, language model, head, losses, data preprocessor.
-MODELS = Registry("model", parent=MMENGINE_MODELS, scope="glip", locations=["glip.models"])
+MODELS = Registry("model", parent=parents.MODELS, scope="glip", locations=["glip.models"])
 #: Parts without weights: anchor generator, box coder, assigner, IoU calculator.
 TASK_UTILS = Registry(
-    "task util", parent=MMENGINE_TASK_UTILS, scope="glip", locations=["glip.models"]
+    "task util", parent=parents.TASK_UTILS, scope="glip", locations=["glip.models"]
 )
 #: Steps of a data pipeline.
 TRANSFORMS = Registry(
-    "transform", parent=MMENGINE_TRANSFORMS, scope="glip", locations=["glip.datasets.transforms"]
+    "transform", parent=parents.TRANSFORMS, scope="glip", locations=["glip.datasets.transforms"]
 )
 #: Data sets.
-DATASETS = Registry("dataset", parent=MMENGINE_DATASETS, scope="glip", locations=["glip.datasets"])
-#: What puts images into batches.
+DATASETS = Registry("dataset", parent=parents.DATASETS, scope="glip", locations=["glip.datasets"])
+#: Samplers and batch samplers.
 DATA_SAMPLERS = Registry(
     "data sampler",
-    parent=MMENGINE_DATA_SAMPLERS,
+    parent=parents.DATA_SAMPLERS,
     scope="glip",
     locations=["glip.datasets.samplers"],
 )
-#: Metrics of the evaluation.
-METRICS = Registry("metric", parent=MMENGINE_METRICS, scope="glip", locations=["glip.evaluation"])
-#: Evaluators, which feed predictions to metrics.
+#: Evaluation metrics.
+METRICS = Registry("metric", parent=parents.METRICS, scope="glip", locations=["glip.evaluation"])
+#: Evaluators, which pass predictions to metrics.
 EVALUATOR = Registry(
-    "evaluator", parent=MMENGINE_EVALUATOR, scope="glip", locations=["glip.evaluation"]
+    "evaluator", parent=parents.EVALUATOR, scope="glip", locations=["glip.evaluation"]
 )
 #: Runner hooks.
-HOOKS = Registry("hook", parent=MMENGINE_HOOKS, scope="glip", locations=["glip.engine"])
-#: What stands in the log.
+HOOKS = Registry("hook", parent=parents.HOOKS, scope="glip", locations=["glip.engine"])
+#: Formatters of log lines.
 LOG_PROCESSORS = Registry(
-    "log processor", parent=MMENGINE_LOG_PROCESSORS, scope="glip", locations=["glip.engine"]
+    "log processor", parent=parents.LOG_PROCESSORS, scope="glip", locations=["glip.engine"]
 )
-#: Loops of the runner.
-LOOPS = Registry("loop", parent=MMENGINE_LOOPS, scope="glip", locations=["glip.engine"])
+#: Train, validation and test loops of the runner.
+LOOPS = Registry("loop", parent=parents.LOOPS, scope="glip", locations=["glip.engine"])
 #: Optimizer wrappers, which step, accumulate and clip gradients.
 OPTIM_WRAPPERS = Registry(
-    "optim_wrapper", parent=MMENGINE_OPTIM_WRAPPERS, scope="glip", locations=["glip.engine"]
+    "optim_wrapper", parent=parents.OPTIM_WRAPPERS, scope="glip", locations=["glip.engine"]
 )
-#: What gives an optimizer its parameters.
+#: Constructors that group a model's parameters for the optimizer.
 OPTIM_WRAPPER_CONSTRUCTORS = Registry(
     "optimizer wrapper constructor",
-    parent=MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
+    parent=parents.OPTIM_WRAPPER_CONSTRUCTORS,
     scope="glip",
     locations=["glip.engine"],
 )
 #: Runners.
-RUNNERS = Registry("runner", parent=MMENGINE_RUNNERS, scope="glip", locations=["glip.engine"])
+RUNNERS = Registry("runner", parent=parents.RUNNERS, scope="glip", locations=["glip.engine"])
 #: Visualizers.
 VISUALIZERS = Registry(
-    "visualizer", parent=MMENGINE_VISUALIZERS, scope="glip", locations=["glip.visualization"]
+    "visualizer", parent=parents.VISUALIZERS, scope="glip", locations=["glip.visualization"]
 )
-# Of these all are mmengine's: without an entry for our scope it would warn at each use.
-FUNCTIONS = Registry("function", parent=MMENGINE_FUNCTIONS, scope="glip")
-MODEL_WRAPPERS = Registry("model wrapper", parent=MMENGINE_MODEL_WRAPPERS, scope="glip")
-OPTIMIZERS = Registry("optimizer", parent=MMENGINE_OPTIMIZERS, scope="glip")
-PARAM_SCHEDULERS = Registry("parameter scheduler", parent=MMENGINE_PARAM_SCHEDULERS, scope="glip")
-VISBACKENDS = Registry("visualizer backend", parent=MMENGINE_VISBACKENDS, scope="glip")
+# Nothing is registered below: mmengine warns at each use of a registry that has no child of the
+# current scope.
+FUNCTIONS = Registry("function", parent=parents.FUNCTIONS, scope="glip")
+MODEL_WRAPPERS = Registry("model wrapper", parent=parents.MODEL_WRAPPERS, scope="glip")
+OPTIMIZERS = Registry("optimizer", parent=parents.OPTIMIZERS, scope="glip")
+PARAM_SCHEDULERS = Registry("parameter scheduler", parent=parents.PARAM_SCHEDULERS, scope="glip")
+VISBACKENDS = Registry("visualizer backend", parent=parents.VISBACKENDS, scope="glip")
 
 
 def build_part(registry: Registry, cfg: Mapping) -> Any:
-    """Build what stands inside a config of ours: a detector's part, a pipeline's step.
+    """Build a component named in a config of ours: a detector's part, a pipeline's step.
 
-    Its name is looked for in ``registry`` first, then in the scope of the config. So a project of
-    another scope that says ``type='glip.GLIP'`` needs no prefix inside; its own parts need none
-    either, unless their names are ours too.
+    Its name is looked up in ``registry`` first, then in the current scope. A project of another
+    scope that configures ``type='glip.GLIP'`` therefore needs no prefix for the parts inside it,
+    and none for its own parts either, unless a name is also registered here.
+
+    Args:
+        registry: one of the registries of this module.
+        cfg: config with ``type``.
+
+    Raises:
+        KeyError: neither scope has this ``type``.
     """
     registry.import_from_location()
     name = cfg.get("type")
     if isinstance(name, str) and name.removeprefix(f"{registry.scope}.") in registry.module_dict:
-        # The part's own parts are then built in our scope as well.
+        # Builds the parts of the part in this scope as well.
         cfg = dict(cfg, _scope_=registry.scope)
     return registry.build(cfg)

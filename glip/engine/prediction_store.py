@@ -11,8 +11,9 @@ import torch
 from mmengine.dist import barrier, is_main_process
 
 from glip.checkpoint import read_checkpoint
-from glip.utils.atomic_write import atomic_write, to_builtin
+from glip.utils.atomic_write import atomic_write
 from glip.utils.errors import EvaluationMismatchError
+from glip.utils.serialization import to_builtin
 
 
 class PredictionStore:

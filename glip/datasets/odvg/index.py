@@ -28,6 +28,7 @@ from tqdm import tqdm
 
 from glip.datasets.odvg.records import boxes_of, check_line, scores_of
 from glip.datasets.odvg.sources import Record, iter_records
+from glip.utils.atomic_write import fsync_rename
 from glip.utils.errors import OdvgRecordError
 
 #: A line: where its JSON and (in shards) its image lie, in bytes; its number in the file, from 1;
@@ -230,8 +231,6 @@ def _index(path: str, rows: np.ndarray, footer: dict) -> FileIndex:
 @contextmanager
 def _partial(places: list[Path]) -> Iterator[tuple[BinaryIO, Path | None]]:
     """Give a file to write to, and the place that it gets; in memory if no place can be written."""
-    from glip.utils.atomic_write import fsync_rename  # the engine imports the data sets
-
     for place in places:
         # Processes that make the same index at the same time write files of their own.
         part = place.with_name(f".{place.name}.{uuid.uuid4().hex}.part")

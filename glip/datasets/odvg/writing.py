@@ -10,6 +10,7 @@ from typing import Any
 
 from glip.datasets.annotation_file import check_exists
 from glip.datasets.odvg.records import check_line
+from glip.utils.atomic_write import fsync_rename
 from glip.utils.errors import AnnotationFileError, DataError
 
 
@@ -145,6 +146,4 @@ def _check_names(names: Sequence[str], where: str) -> None:
 
 def _finish(part: Path, path: Path) -> None:
     """Give a finished file its name, its content on the disk first."""
-    from glip.utils.atomic_write import fsync_rename  # the engine imports the data sets
-
     fsync_rename(part, path)

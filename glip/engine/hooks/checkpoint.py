@@ -14,8 +14,9 @@ from glip.checkpoint import read_checkpoint
 from glip.engine.gradient_accumulation import unfinished_gradients
 from glip.engine.loops import VALIDATED
 from glip.registry import HOOKS
-from glip.utils.atomic_write import atomic_write, to_builtin
+from glip.utils.atomic_write import atomic_write
 from glip.utils.errors import CheckpointError, TrainingError
+from glip.utils.serialization import to_builtin
 
 #: In the working folder, the file that names the checkpoint to resume from.
 LAST = "last_checkpoint"
