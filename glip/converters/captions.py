@@ -18,13 +18,13 @@ from tqdm import tqdm
 from glip.converters.image_files import ImageFolder
 from glip.converters.report import Report
 from glip.datasets.annotation_file import check_exists
-from glip.datasets.odvg.writing import LineWriter
+from glip.datasets.odvg.writing import RecordWriter
 from glip.utils.errors import AnnotationFileError, ImageReadError
 from glip.utils.image_files import IMAGE_EXTENSIONS
 
 
-class PairWriter(LineWriter):
-    """Write pairs as :class:`LineWriter` writes lines: whole, and named when all are there."""
+class PairWriter(RecordWriter):
+    """Write pairs as :class:`RecordWriter` writes lines: whole, and named when all are there."""
 
     def check(self, line: dict[str, Any]) -> None:
         """See to it that a pair could become a grounding line.

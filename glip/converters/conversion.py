@@ -11,8 +11,8 @@ from glip.converters.box_table import Box, clip_box
 from glip.converters.excluded_images import ExcludedImages
 from glip.converters.image_files import ImageFolder
 from glip.converters.report import Report
-from glip.datasets.odvg.records import Region, detection_line, grounding_line
-from glip.datasets.odvg.writing import LineWriter, read_label_map, write_label_map
+from glip.datasets.odvg.records import Region, detection_record, grounding_record
+from glip.datasets.odvg.writing import RecordWriter, read_label_map, write_label_map
 from glip.utils.errors import DataError, ImageReadError
 
 Entry = dict[str, Any]
@@ -58,7 +58,7 @@ class Conversion:
         self._out = out
         self._excluded = excluded
         self._overwrite = overwrite
-        self._writer = LineWriter(out, overwrite)
+        self._writer = RecordWriter(out, overwrite)
 
     def __enter__(self) -> Conversion:
         self._writer.__enter__()
@@ -129,7 +129,7 @@ class Conversion:
             extra: additional keys of the record.
         """
         _, filename, height, width = image
-        record = detection_line(
+        record = detection_record(
             filename=filename, height=height, width=width, instances=instances, extra=extra
         )
         counts = {"image": 1, "empty image": int(not instances), "box": len(instances)}
@@ -151,7 +151,7 @@ class Conversion:
             extra: additional keys of the record.
         """
         _, filename, height, width = image
-        record = grounding_line(
+        record = grounding_record(
             filename=filename,
             height=height,
             width=width,

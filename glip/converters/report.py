@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from glip.datasets.annotation_file import Skipped
-from glip.datasets.odvg.writing import LineWriter
+from glip.datasets.odvg.writing import RecordWriter
 from glip.utils.errors import AnnotationFileError, OdvgRecordError
 
 _PLURALS = dict(box="boxes")
@@ -48,7 +48,9 @@ class Report:
             if count
         )
 
-    def write(self, writer: LineWriter, record: dict[str, Any], counts: Mapping[str, int]) -> None:
+    def write(
+        self, writer: RecordWriter, record: dict[str, Any], counts: Mapping[str, int]
+    ) -> None:
         """Write a record and count what it holds; exclude and count a record that is invalid.
 
         Args:

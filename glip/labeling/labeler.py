@@ -19,7 +19,7 @@ from mmengine.structures import InstanceData
 from torch.utils.data import DataLoader, Dataset
 
 from glip.apis.inference import make_pipeline, prepare
-from glip.datasets.odvg.records import Region, check_line, grounding_line
+from glip.datasets.odvg.records import Region, check_record, grounding_record
 from glip.labeling.pairs import Caption, Pairs
 from glip.labeling.statistics import Tally
 from glip.models import GLIP
@@ -219,7 +219,7 @@ class Labeler:
         if not regions and not self.keep_empty:
             return None
         tally.counts.update(phrases=len(regions), boxes=sum(map(len, kept)))
-        line = grounding_line(
+        line = grounding_record(
             filename=item.filename,
             height=height,
             width=width,
@@ -227,7 +227,7 @@ class Labeler:
             regions=regions,
             extra=question.caption.extra,
         )
-        check_line(line)
+        check_record(line)
         return line
 
 

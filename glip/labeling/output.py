@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 from mmengine.logging import print_log
 
-from glip.datasets.odvg.writing import to_bytes
+from glip.datasets.odvg.writing import to_json_line
 from glip.labeling.statistics import Tally
 from glip.utils.atomic_write import atomic_write, fsync_rename
 from glip.utils.errors import LabelingMismatchError
@@ -90,7 +90,7 @@ class Output:
     def add(self, lines: Sequence[Mapping], left_out: Sequence[Mapping], tally: Tally) -> None:
         """Write what came of the next block; when this returns, it is safe."""
         for file, content in zip(self._files, (lines, left_out), strict=True):
-            file.write(b"".join(map(to_bytes, content)))
+            file.write(b"".join(map(to_json_line, content)))
         self._grown(1, tally)
 
     def add_finished(self, other: Path, num_blocks: int, tally: Tally) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 from glip.apis.inference import Image
 from glip.datasets.annotation_file import Skipped
 from glip.datasets.images import decode_image
-from glip.datasets.odvg.records import parse_line
+from glip.datasets.odvg.records import parse_record
 from glip.utils.errors import DataError, OdvgRecordError
 from glip.utils.image_files import IMAGE_EXTENSIONS
 
@@ -253,7 +253,7 @@ class PairsTar(Pairs):
                 self.skipped.add("without a picture", key)
             return
         try:
-            entry = parse_line(sample[".json"]) if ".json" in sample else {}
+            entry = parse_record(sample[".json"]) if ".json" in sample else {}
             if ".txt" in sample and not (entry.get("caption") or entry.get("captions")):
                 entry["caption"] = sample[".txt"].decode("utf-8").strip()
             captions, blank = _captions(entry)
@@ -293,7 +293,7 @@ def _read_line(content: bytes) -> tuple[str, tuple[Caption, ...], int]:
     Raises:
         OdvgRecordError: it is no good.
     """
-    entry = parse_line(content)
+    entry = parse_record(content)
     if not _is_text(entry.get("filename")):
         raise OdvgRecordError("without a 'filename'")
     return entry["filename"], *_captions(entry)

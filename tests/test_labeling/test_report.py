@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glip.datasets.odvg.records import Region, grounding_line
+from glip.datasets.odvg.records import Region, grounding_record
 from glip.labeling import Output, Tally, open_pairs, write_report
 from glip.labeling.report import draw_histogram, draw_samples, format_report, spread_lines
 from glip.labeling.statistics import NUM_BINS
@@ -22,7 +22,7 @@ def line_of(filename, regions=True):
         Region([[10, 10, 60, 50]], "red star", [[2, 10]], [0.75]),
         Region([[70, 20, 90, 40], [5, 5, 20, 20]], "blue ring", [[17, 26]], [0.625, 0.5625]),
     ]
-    return grounding_line(
+    return grounding_record(
         filename=filename, height=80, width=100, caption=CAPTION, regions=found if regions else []
     )
 

@@ -13,7 +13,13 @@ from PIL import Image
 
 from glip.apis import load_config
 from glip.datasets import WeightedConcatSampler
-from glip.datasets.odvg import LineWriter, Region, detection_line, grounding_line, write_label_map
+from glip.datasets.odvg import (
+    RecordWriter,
+    Region,
+    detection_record,
+    grounding_record,
+    write_label_map,
+)
 from glip.engine import last_checkpoint
 from glip.registry import DATASETS
 from tests.test_tools.commands import CONFIGS, tool
@@ -44,7 +50,7 @@ def write_lines(folder: Path, dataset: dict, count: int) -> None:
     """Write a data set of a config, every second picture upright."""
     images = folder / dataset["data_prefix"]["img"]
     images.mkdir(parents=True, exist_ok=True)
-    with LineWriter(folder / dataset["ann_file"]) as writer:
+    with RecordWriter(folder / dataset["ann_file"]) as writer:
         for at in range(count):
             size = (120, 90) if at % 2 else (90, 120)
             line = dict(filename=f"{at}.png", width=size[0], height=size[1])
@@ -52,14 +58,14 @@ def write_lines(folder: Path, dataset: dict, count: int) -> None:
             boxes = [[5.0 + at, 8.0, 60.0, 70.0 + at], [20.0, 30.0, 80.0, 85.0]]
             if "label_map_file" in dataset:
                 names = [(box, (at + k) % 5, CLASSES[(at + k) % 5]) for k, box in enumerate(boxes)]
-                writer.write(detection_line(**line, instances=names))
+                writer.write(detection_record(**line, instances=names))
             else:
                 caption = f"picture {at} of a dog left of a red umbrella"
                 regions = [
                     Region([boxes[0]], "a dog", [[caption.index("a dog"), caption.index(" left")]]),
                     Region([boxes[1]], "a red umbrella", [], [0.9]),
                 ]
-                writer.write(grounding_line(**line, caption=caption, regions=regions))
+                writer.write(grounding_record(**line, caption=caption, regions=regions))
     if "label_map_file" in dataset:
         write_label_map(folder / dataset["label_map_file"], CLASSES)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glip.datasets.odvg.records import boxes_of, check_line
+from glip.datasets.odvg.records import boxes_of, check_record
 from glip.text.noun_phrases import _load_spacy
 from glip.utils.errors import ConfigError, LabelingMismatchError
 from tests.test_labeling.generated import CHECKPOINT, draw_shapes, write_pairs
@@ -98,7 +98,7 @@ def test_the_boxes_are_those_of_the_phrases(whole, captions):
     by_name = {each["filename"]: each for each in captions}
     right, phrases = [], []
     for line in lines_of(whole):
-        check_line(line)
+        check_record(line)
         known = by_name[line["filename"]]
         if line["grounding"]["caption"] != known["caption"]:
             continue

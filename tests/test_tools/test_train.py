@@ -17,10 +17,10 @@ from mmengine.config import Config
 from glip.apis import inference_detector, init_detector
 from glip.checkpoint import read_checkpoint
 from glip.datasets.odvg import (
-    LineWriter,
+    RecordWriter,
     Region,
-    detection_line,
-    grounding_line,
+    detection_record,
+    grounding_record,
     write_label_map,
 )
 from glip.engine import last_checkpoint
@@ -323,15 +323,15 @@ def test_nothing_to_resume(pictures, tmp_path):
 def test_odvg(pictures, tmp_path, vocabulary):
     """It trains on detection and grounding lines in one file."""
     content = json.loads((pictures / "coco/annotations/instances_val2017.json").read_text())
-    with LineWriter(tmp_path / "train.jsonl") as writer:
+    with RecordWriter(tmp_path / "train.jsonl") as writer:
         for at, image in enumerate(content["images"]):
             common = dict(filename=image["file_name"], height=image["height"], width=image["width"])
             box = [10, 20, 90, 80]
             if at % 2:
                 region = Region([box, [0, 0, 50, 40]], "a red ball", [])
-                line = grounding_line(**common, caption="a red ball or so", regions=[region])
+                line = grounding_record(**common, caption="a red ball or so", regions=[region])
             else:
-                line = detection_line(**common, instances=[(box, 1, "car")])
+                line = detection_record(**common, instances=[(box, 1, "car")])
             writer.write(line)
     write_label_map(tmp_path / "labels.json", ["ball", "car", "tie"])
     cfg = training_config(pictures, tmp_path / "work", **NO_VALIDATION)

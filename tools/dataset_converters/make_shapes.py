@@ -33,7 +33,7 @@ from typing import Any
 from tqdm import trange
 
 from glip.cli.common import positive_int, run
-from glip.datasets.odvg.writing import to_bytes
+from glip.datasets.odvg.writing import to_json_line
 from glip.testing.shapes import (
     COLORS,
     HELD_OUT,
@@ -158,7 +158,7 @@ def make_shapes(
     for file_name, file in files.items():
         file.write(out / "annotations" / f"{file_name}.json")
     lines = [
-        to_bytes(dict(filename=image["file_name"], caption=image["caption"]))
+        to_json_line(dict(filename=image["file_name"], caption=image["caption"]))
         for image in grounding.images
     ]
     (out / "annotations" / "pairs.jsonl").write_bytes(b"".join(lines))

@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from glip.cli.common import positive_int, run
 from glip.converters.image_files import image_size
-from glip.datasets.odvg.index import BadLines
+from glip.datasets.odvg.index import InvalidRecords
 from glip.datasets.odvg.records import boxes_of
 from glip.datasets.odvg.sources import Record, expand_patterns, is_shard, iter_records
 from glip.datasets.odvg.validation import Problem, find_problems
@@ -140,7 +140,7 @@ class Checker:
             self.counts["phrases with scores"] += sum("score" in each for each in regions)
 
 
-def check_files(args: argparse.Namespace) -> tuple[Checker, BadLines, int]:
+def check_files(args: argparse.Namespace) -> tuple[Checker, InvalidRecords, int]:
     """Check all files and name the bad lines.
 
     Returns:
@@ -150,7 +150,7 @@ def check_files(args: argparse.Namespace) -> tuple[Checker, BadLines, int]:
         AnnotationFileError: a file is absent, or is a shard that cannot be read.
     """
     names = None if args.label_map is None else read_label_map(args.label_map)
-    checker, found, bad = Checker(names, args.images), BadLines(limit=100), 0
+    checker, found, bad = Checker(names, args.images), InvalidRecords(limit=100), 0
     paths = expand_patterns(args.files)
     total = sum(map(os.path.getsize, paths))
     with tqdm(total=total, unit="B", unit_scale=True, disable=None) as progress:

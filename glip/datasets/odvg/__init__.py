@@ -3,23 +3,23 @@
 from glip.datasets.odvg.dataset import ODVGDataset
 from glip.datasets.odvg.records import (
     Region,
-    check_line,
-    detection_line,
-    grounding_line,
-    problems_of,
+    check_record,
+    describe_problems,
+    detection_record,
+    grounding_record,
 )
-from glip.datasets.odvg.writing import LineWriter, read_label_map, write_label_map
+from glip.datasets.odvg.writing import RecordWriter, read_label_map, write_label_map
 from glip.utils.errors import OdvgRecordError
 
 __all__ = [
-    "LineWriter",
     "ODVGDataset",
     "OdvgRecordError",
+    "RecordWriter",
     "Region",
-    "check_line",
-    "detection_line",
-    "grounding_line",
-    "problems_of",
+    "check_record",
+    "describe_problems",
+    "detection_record",
+    "grounding_record",
     "read_label_map",
     "write_label_map",
 ]

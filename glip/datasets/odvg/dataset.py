@@ -13,7 +13,7 @@ from mmengine.logging import print_log
 
 from glip.datasets.base import BaseDetDataset
 from glip.datasets.odvg.index import FileIndex, open_index
-from glip.datasets.odvg.lazy_list import LineReader, LineTable
+from glip.datasets.odvg.lazy_list import LazyRecords, RecordReader
 from glip.datasets.odvg.sources import expand_patterns
 from glip.datasets.odvg.writing import read_label_map
 from glip.registry import DATASETS
@@ -34,7 +34,7 @@ class ODVGDataset(BaseDetDataset):
     first start and kept beside the data (:mod:`glip.datasets.odvg.index`).
 
     **Bad lines** are left out, and one warning counts them by reason with their numbers;
-    ``max_bad_lines`` sets a limit. ``tools/misc/check_odvg.py`` lists them all.
+    ``max_invalid_records`` sets a limit. ``tools/misc/check_odvg.py`` lists them all.
 
     Args:
         ann_file: files of lines (``.jsonl``, ``.json``) or shards (``.tar``), one or a list, also
@@ -44,8 +44,8 @@ class ODVGDataset(BaseDetDataset):
         score_thr: leave out boxes of grounding lines whose score is lower. Those without a score,
             which somebody drew, stay.
         need_text: give the prompt of detection lines; another word for ``return_classes``.
-        max_bad_lines: how many lines may be bad: a share of all (a float), or their number (an
-            int).
+        max_invalid_records: how many records may be invalid: a share of all (a float), or their
+            number (an int).
         filter_cfg: for training, ``filter_empty_gt`` (leave out detection lines without boxes) and
             ``min_size`` (leave out images whose shorter side has fewer pixels).
         metainfo: facts about the data.
@@ -69,7 +69,7 @@ class ODVGDataset(BaseDetDataset):
         label_map_file: str | None = None,
         score_thr: float = 0.0,
         need_text: bool = True,
-        max_bad_lines: float = 0.1,
+        max_invalid_records: float = 0.1,
         metainfo: dict | None = None,
         data_root: str = "",
         return_classes: bool = True,
@@ -92,7 +92,7 @@ class ODVGDataset(BaseDetDataset):
             metainfo["classes"] = names
         self._patterns = [ann_file] if isinstance(ann_file, str) else list(ann_file)
         self.score_thr = score_thr
-        self.max_bad_lines = max_bad_lines
+        self.max_invalid_records = max_invalid_records
         super().__init__(
             metainfo=metainfo,
             data_root=data_root,
@@ -110,15 +110,15 @@ class ODVGDataset(BaseDetDataset):
     def _check_ann_file(self) -> None:
         expand_patterns(self._patterns)
 
-    def load_data_list(self) -> LineTable:  # type: ignore[override]
+    def load_data_list(self) -> LazyRecords:  # type: ignore[override]
         """Open the indexes of all files; no line is read whose index is there."""
         files = [open_index(path) for path in expand_patterns(self._patterns)]
-        table = LineTable(files, LineReader(self.data_prefix["img"], self.score_thr))
+        table = LazyRecords(files, RecordReader(self.data_prefix["img"], self.score_thr))
         known = self._check_labels(table)
         self._check_bad_lines(files, known)
         return table.take(known)
 
-    def _check_labels(self, table: LineTable) -> np.ndarray:
+    def _check_labels(self, table: LazyRecords) -> np.ndarray:
         """Compare the labels with the label map; say for each line whether they are in it, bool."""
         names = self._metainfo.get("classes")
         labels = table.column("label")
@@ -160,18 +160,18 @@ class ODVGDataset(BaseDetDataset):
         lines = sum(file.lines for file in files)
         more = f"; and of {len(summaries) - 5} more files" if len(summaries) > 5 else ""
         found = f"{total} of {lines} lines are bad. {'. '.join(summaries[:5])}{more}"
-        allowed = self.max_bad_lines
+        allowed = self.max_invalid_records
         if total > (allowed if isinstance(allowed, int) else allowed * lines):
             raise AnnotationFileError(
-                f"{found}. Mend them (tools/misc/check_odvg.py lists all), or raise max_bad_lines "
-                f"({allowed})."
+                f"{found}. Mend them (tools/misc/check_odvg.py lists all), or raise "
+                f"max_invalid_records ({allowed})."
             )
         message = f"{type(self).__name__} leaves out bad lines: {found}."
         print_log(message, logger="current", level=logging.WARNING)
 
-    def filter_data(self) -> LineTable:  # type: ignore[override]
+    def filter_data(self) -> LazyRecords:  # type: ignore[override]
         """Leave out captions without a box, and when training what ``filter_cfg`` says."""
-        table: LineTable = self.data_list  # type: ignore[assignment]
+        table: LazyRecords = self.data_list  # type: ignore[assignment]
         has_boxes = table.column("best") >= max(self.score_thr, 0)
         kept = has_boxes | (table.column("grounding") == 0)
         if not self.test_mode and self.filter_cfg:
@@ -181,8 +181,8 @@ class ODVGDataset(BaseDetDataset):
             kept &= np.minimum(table.column("width"), table.column("height")) >= min_size
         return table.take(kept)
 
-    def _get_unserialized_subset(self, indices: int | Sequence[int]) -> LineTable:  # type: ignore[override]
-        table: LineTable = self.data_list  # type: ignore[assignment]
+    def _get_unserialized_subset(self, indices: int | Sequence[int]) -> LazyRecords:  # type: ignore[override]
+        table: LazyRecords = self.data_list  # type: ignore[assignment]
         if isinstance(indices, int):
             return table[:indices] if indices >= 0 else table[indices:]
         return table.take(np.asarray(indices, dtype=np.int64))

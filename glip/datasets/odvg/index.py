@@ -26,7 +26,7 @@ from typing import BinaryIO
 import numpy as np
 from tqdm import tqdm
 
-from glip.datasets.odvg.records import boxes_of, check_line, scores_of
+from glip.datasets.odvg.records import boxes_of, check_record, scores_of
 from glip.datasets.odvg.sources import Record, iter_records
 from glip.utils.atomic_write import fsync_rename
 from glip.utils.errors import OdvgRecordError
@@ -55,7 +55,7 @@ _MOST = 2**31 - 1
 
 
 @dataclass
-class BadLines:
+class InvalidRecords:
     """Bad lines by reason: how many, and the numbers of the first of them.
 
     Attributes:
@@ -105,7 +105,7 @@ class FileIndex:
     path: str
     rows: np.ndarray
     lines: int
-    bad: BadLines
+    bad: InvalidRecords
     categories: dict[int, str]
 
     def __reduce__(self) -> tuple:  # a spawned process maps the file instead of getting its rows
@@ -138,7 +138,7 @@ def open_index(path: str) -> FileIndex:
 
 def _write(path: str, now: dict, part: BinaryIO) -> dict:
     """Write the index of a file; return its footer."""
-    bad, rows, lines = BadLines(), 0, 0
+    bad, rows, lines = InvalidRecords(), 0, 0
     categories: dict[int, str] = {}
     name = f"index of {now['name']}"
     with tqdm(total=now["size"], desc=name, unit="B", unit_scale=True, delay=2) as progress:
@@ -177,7 +177,7 @@ def _row(record: Record) -> bytes:
     if record.error is not None:
         raise record.error
     line = record.line
-    check_line(line)
+    check_record(line)
     scored: list[tuple[list[float], float]] = []
     label = -1
     if line.get("detection") is not None:
@@ -224,7 +224,7 @@ def _kept(place: Path, path: str, now: dict) -> FileIndex | None:
 
 
 def _index(path: str, rows: np.ndarray, footer: dict) -> FileIndex:
-    bad = BadLines(footer["counts"], footer["examples"])
+    bad = InvalidRecords(footer["counts"], footer["examples"])
     return FileIndex(path, rows, footer["lines"], bad, dict(map(tuple, footer["categories"])))
 
 

@@ -10,7 +10,7 @@ from typing import Any, overload
 import numpy as np
 
 from glip.datasets.odvg.index import ROW, FileIndex, is_visible
-from glip.datasets.odvg.records import boxes_of, check_line, parse_line, scores_of, spans_of
+from glip.datasets.odvg.records import boxes_of, check_record, parse_record, scores_of, spans_of
 from glip.datasets.odvg.sources import is_shard
 from glip.datasets.tar_backend import member_url
 from glip.utils.errors import AnnotationFileError, OdvgRecordError
@@ -18,7 +18,7 @@ from glip.utils.file_ranges import read_range
 
 
 @dataclass(frozen=True)
-class LineReader:
+class RecordReader:
     """Makes the data info of a line, as other data sets give it.
 
     Attributes:
@@ -41,8 +41,8 @@ class LineReader:
             AnnotationFileError: the file was changed since its index was made.
         """
         try:
-            line = parse_line(read_range(path, int(row["offset"]), int(row["size"])))
-            check_line(line)
+            line = parse_record(read_range(path, int(row["offset"]), int(row["size"])))
+            check_record(line)
         except (OSError, OdvgRecordError) as error:
             raise AnnotationFileError(
                 f"line {row['number']} of '{path}' is not what it was when its index was made "
@@ -65,7 +65,7 @@ class LineReader:
         return {**known, "instances": _detection(line["detection"])}
 
 
-class LineTable(Sequence):
+class LazyRecords(Sequence):
     """The lines of all files, or some of them, as data infos.
 
     In memory are eight bytes a line at most; the rest is in the files and their mapped indexes.
@@ -78,7 +78,7 @@ class LineTable(Sequence):
     """
 
     def __init__(
-        self, files: Sequence[FileIndex], read: LineReader, positions: np.ndarray | None = None
+        self, files: Sequence[FileIndex], read: RecordReader, positions: np.ndarray | None = None
     ) -> None:
         self.files = tuple(files)
         self.read = read
@@ -93,18 +93,18 @@ class LineTable(Sequence):
     @overload
     def __getitem__(self, index: int) -> dict[str, Any]: ...
     @overload
-    def __getitem__(self, index: slice) -> LineTable: ...
-    def __getitem__(self, index: int | slice) -> dict[str, Any] | LineTable:
+    def __getitem__(self, index: slice) -> LazyRecords: ...
+    def __getitem__(self, index: int | slice) -> dict[str, Any] | LazyRecords:
         """Read a line, or give a table of some of them without reading."""
         if isinstance(index, slice):
             return self.take(np.arange(len(self))[index])
         file, row, position = self._find(index)
         return self.read(file.path, row, position)
 
-    def __deepcopy__(self, memo: dict) -> LineTable:
+    def __deepcopy__(self, memo: dict) -> LazyRecords:
         return self
 
-    def take(self, chosen: np.ndarray) -> LineTable:
+    def take(self, chosen: np.ndarray) -> LazyRecords:
         """Give a table of some lines, without reading any.
 
         Args:
@@ -114,7 +114,7 @@ class LineTable(Sequence):
         if chosen.dtype == bool and chosen.all():
             return self
         own = np.arange(len(self)) if self._positions is None else self._positions
-        return LineTable(self.files, self.read, own[chosen])
+        return LazyRecords(self.files, self.read, own[chosen])
 
     def column(self, name: str) -> np.ndarray:
         """A field of all lines, from the index."""

@@ -37,7 +37,7 @@ class Region:
     scores: Sequence[float] | None = None
 
 
-def detection_line(
+def detection_record(
     *,
     filename: str,
     height: int,
@@ -45,7 +45,7 @@ def detection_line(
     instances: Sequence[tuple[Sequence[float], int, str]],
     extra: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Build a detection line; :func:`check_line` says whether it is a good one.
+    """Build a detection line; :func:`check_record` says whether it is a good one.
 
     Args:
         filename: of the image, relative to the folder of the images.
@@ -64,7 +64,7 @@ def detection_line(
     return _line(filename, height, width, "detection", dict(instances=listed), extra)
 
 
-def grounding_line(
+def grounding_record(
     *,
     filename: str,
     height: int,
@@ -73,7 +73,7 @@ def grounding_line(
     regions: Sequence[Region],
     extra: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Build a grounding line; :func:`check_line` says whether it is a good one.
+    """Build a grounding line; :func:`check_record` says whether it is a good one.
 
     Args:
         filename: of the image, relative to the folder of the images.
@@ -90,7 +90,7 @@ def grounding_line(
     return _line(filename, height, width, "grounding", content, extra)
 
 
-def parse_line(content: bytes) -> dict[str, Any]:
+def parse_record(content: bytes) -> dict[str, Any]:
     """Read the JSON of a line, whose fields are not checked here.
 
     Raises:
@@ -105,7 +105,7 @@ def parse_line(content: bytes) -> dict[str, Any]:
     return line
 
 
-def check_line(line: object, *, num_labels: int | None = None) -> None:
+def check_record(line: object, *, num_labels: int | None = None) -> None:
     """See to it that a line is as the format says.
 
     Args:
@@ -119,8 +119,8 @@ def check_line(line: object, *, num_labels: int | None = None) -> None:
         raise OdvgRecordError(*problem)
 
 
-def problems_of(line: object, *, num_labels: int | None = None) -> list[str]:
-    """Say all that is wrong with a line, a sentence each; see :func:`check_line`."""
+def describe_problems(line: object, *, num_labels: int | None = None) -> list[str]:
+    """Say all that is wrong with a line, a sentence each; see :func:`check_record`."""
     return [_sentence(*problem) for problem in find_problems(line, num_labels=num_labels)]
 
 

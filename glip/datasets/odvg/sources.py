@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from glip.datasets.odvg.records import parse_line
+from glip.datasets.odvg.records import parse_record
 from glip.utils.errors import AnnotationFileError, AnnotationFileNotFoundError, OdvgRecordError
 from glip.utils.tar_files import iter_members
 
@@ -132,7 +132,7 @@ def _without_image(record: Record) -> Record:
 
 def _parse(content: bytes) -> tuple[dict | None, OdvgRecordError | None]:
     try:
-        return parse_line(content), None
+        return parse_record(content), None
     except OdvgRecordError as error:
         return None, error
 

@@ -19,7 +19,7 @@ class Problem(NamedTuple):
 
 
 def find_problems(line: object, *, num_labels: int | None = None) -> Iterator[Problem]:
-    """Go through all that is wrong with a line; for the arguments see ``check_line``."""
+    """Go through all that is wrong with a line; for the arguments see ``check_record``."""
     if not isinstance(line, dict):
         yield Problem("no JSON object", short(line))
         return

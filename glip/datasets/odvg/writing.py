@@ -9,20 +9,20 @@ from types import TracebackType
 from typing import Any
 
 from glip.datasets.annotation_file import check_exists
-from glip.datasets.odvg.records import check_line
+from glip.datasets.odvg.records import check_record
 from glip.utils.atomic_write import fsync_rename
 from glip.utils.errors import AnnotationFileError, DataError
 
 
-class LineWriter:
+class RecordWriter:
     """Write a file of lines; to be used with ``with``.
 
     The lines go to ``path + ".part"``, which gets its name when all are written. After an error it
     stays, with the lines until then, each of them whole.
 
     Example:
-        >>> with LineWriter("train.jsonl") as writer:  # doctest: +SKIP
-        ...     writer.write(detection_line(filename="a.jpg", height=9, width=9, instances=[]))
+        >>> with RecordWriter("train.jsonl") as writer:  # doctest: +SKIP
+        ...     writer.write(detection_record(filename="a.jpg", height=9, width=9, instances=[]))
 
     Args:
         path: of the file; its folder is made.
@@ -41,7 +41,7 @@ class LineWriter:
         self.overwrite = overwrite
         self.lines = 0
 
-    def __enter__(self) -> LineWriter:
+    def __enter__(self) -> RecordWriter:
         if self.path.exists() and not self.overwrite:
             raise DataError(
                 f"'{self.path}' exists already; name another file, or say that it may be "
@@ -59,7 +59,7 @@ class LineWriter:
             OdvgRecordError: it is not as the format says; nothing of it is written.
         """
         self.check(line)
-        content = to_bytes(line)
+        content = to_json_line(line)
         if self._file.write(content) != len(content):
             raise OSError(f"'{self.part}' could not take a whole line; the disk may be full.")
         self.lines += 1
@@ -70,7 +70,7 @@ class LineWriter:
         Raises:
             OdvgRecordError: it is not.
         """
-        check_line(line)
+        check_record(line)
 
     def __exit__(
         self,
@@ -83,7 +83,7 @@ class LineWriter:
             _finish(self.part, self.path)
 
 
-def to_bytes(line: Mapping[str, Any]) -> bytes:
+def to_json_line(line: Mapping[str, Any]) -> bytes:
     """A JSON object as a line; half of a surrogate pair, which UTF-8 cannot hold, as an escape."""
     text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "backslashreplace") + b"\n"

@@ -12,10 +12,10 @@ import numpy as np
 from PIL import Image
 
 from glip.datasets.odvg import (
-    LineWriter,
+    RecordWriter,
     Region,
-    detection_line,
-    grounding_line,
+    detection_record,
+    grounding_record,
     write_label_map,
 )
 
@@ -31,7 +31,7 @@ def make_lines(count: int) -> list[dict]:
         box = [1.0, 2.0, 11.0 + at % 7, 22.0]
         if at % 2 == 0:
             instances = [(box, at % 3, NAMES[at % 3]), ([0, 0, 0.5, 9], 0, "cat")]
-            lines.append(detection_line(**common, instances=instances))
+            lines.append(detection_record(**common, instances=instances))
         else:
             regions = [
                 Region([box, [3, 4, 30, 30]], "a dog", [[0, 5]], [0.9, 0.4]),
@@ -39,7 +39,7 @@ def make_lines(count: int) -> list[dict]:
                 Region([[6, 6, 25, 25]], "a dog", [[0, 5]], [0.2]),
             ]
             caption = "a dog on a red sofa"
-            lines.append(grounding_line(**common, caption=caption, regions=regions))
+            lines.append(grounding_record(**common, caption=caption, regions=regions))
     return lines
 
 
@@ -48,7 +48,7 @@ def write_lines(folder: Path, lines: Sequence[dict | str], name: str = "train.js
     folder.mkdir(parents=True, exist_ok=True)
     good = [each for each in lines if isinstance(each, dict)]
     if len(good) == len(lines):
-        with LineWriter(folder / name) as writer:
+        with RecordWriter(folder / name) as writer:
             for line in good:
                 writer.write(line)
     else:

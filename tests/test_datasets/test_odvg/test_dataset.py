@@ -52,11 +52,11 @@ def reads(monkeypatch):
     counted = dict(index=0, table=0)
     for module, name in ((sources, "index"), (lazy_list, "table")):
 
-        def parse(content, name=name, whole=module.parse_line):
+        def parse(content, name=name, whole=module.parse_record):
             counted[name] += 1
             return whole(content)
 
-        monkeypatch.setattr(module, "parse_line", parse)
+        monkeypatch.setattr(module, "parse_record", parse)
     return counted
 
 
@@ -147,7 +147,7 @@ def test_bad_lines_are_left_out_and_named(tmp_path, monkeypatch):
     lines[9] = '{"filename": "half'
     path = write_lines(tmp_path, lines)
     for _ in range(2):  # from the kept index too
-        dataset = build(path, max_bad_lines=3)
+        dataset = build(path, max_invalid_records=3)
         assert len(dataset) == 17
         assert said.pop() == (
             f"ODVGDataset leaves out bad lines: 3 of 20 lines are bad. '{path}': 1 x a box is "
@@ -155,9 +155,9 @@ def test_bad_lines_are_left_out_and_named(tmp_path, monkeypatch):
             "map (line 8)."
         )
     with pytest.raises(AnnotationFileError, match=r"3 of 20 lines are bad.*check_odvg.py"):
-        build(path, max_bad_lines=0.1)
-    with pytest.raises(AnnotationFileError, match="max_bad_lines"):
-        build(path, max_bad_lines=2)
+        build(path, max_invalid_records=0.1)
+    with pytest.raises(AnnotationFileError, match="max_invalid_records"):
+        build(path, max_invalid_records=2)
 
 
 def test_label_maps(tmp_path):

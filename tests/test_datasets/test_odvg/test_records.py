@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from glip.datasets.odvg.records import (
     Region,
     boxes_of,
-    check_line,
-    detection_line,
-    grounding_line,
-    parse_line,
-    problems_of,
+    check_record,
+    describe_problems,
+    detection_record,
+    grounding_record,
+    parse_record,
     scores_of,
     spans_of,
 )
@@ -43,7 +43,7 @@ def lines(draw):
     if draw(st.booleans()):
         labels = st.integers(0, 5)
         instances = draw(st.lists(st.tuples(boxes(), labels, WORDS), max_size=4))
-        return detection_line(**common, instances=instances)
+        return detection_record(**common, instances=instances)
     words = draw(st.lists(WORDS, min_size=1, max_size=6))
     regions, start = [], 0
     for word in words:
@@ -51,15 +51,15 @@ def lines(draw):
         scores = draw(st.none() | st.just([0.5] * len(found)))
         regions.append(Region(found, word, [[start, start + len(word)]], scores))
         start += len(word) + 1
-    return grounding_line(**common, caption=" ".join(words), regions=regions)
+    return grounding_record(**common, caption=" ".join(words), regions=regions)
 
 
 @given(line=lines())
 def test_what_is_built_is_good_and_survives_json(line):
-    check_line(line, num_labels=6)
-    again = parse_line(json.dumps(line).encode())
+    check_record(line, num_labels=6)
+    again = parse_record(json.dumps(line).encode())
     assert again == line
-    assert problems_of(again) == []
+    assert describe_problems(again) == []
 
 
 JSON = st.recursive(
@@ -82,10 +82,10 @@ def test_anything_in_any_place_is_judged_and_never_crashes(line, wrong, data):
             continue
         node[key] = wrong
         break
-    found = problems_of(line, num_labels=6)
+    found = describe_problems(line, num_labels=6)
     if found:
         with pytest.raises(OdvgRecordError) as raised:
-            check_line(line, num_labels=6)
+            check_record(line, num_labels=6)
         assert str(raised.value) == found[0]
         assert found[0].startswith(raised.value.reason)
     else:  # what is good can be read by those who rely on it
@@ -166,7 +166,7 @@ def test_reasons(line, reason):
 
 def test_all_problems_are_said():
     line = with_(instance_with(bbox=None, label="dog"), height=-1)
-    found = problems_of(line)
+    found = describe_problems(line)
     assert len(found) == 3
     assert found[0] == "'height' is no whole number above 0 (got -1)"
     assert "instances[0]: got 'dog'" in found[2]
@@ -177,28 +177,28 @@ def test_all_problems_are_said():
 )
 def test_no_json(content):
     with pytest.raises(OdvgRecordError, match=r"no (valid JSON|JSON object)"):
-        parse_line(content)
+        parse_record(content)
 
 
 def test_numbers_of_numpy_become_pythons():
     box = np.array([1, 2, 3, 4], dtype=np.float32)
-    line = detection_line(
+    line = detection_record(
         filename="a",
         height=np.int64(9),
         width=9,
         instances=[(box, np.int64(1), "dog")],
     )
-    check_line(line)
+    check_record(line)
     region = Region([box], "dog", [np.array([0, 3])], [np.float64(0.5)])
-    line = grounding_line(filename="a", height=9, width=9, caption="dog", regions=[region])
-    check_line(line)
+    line = grounding_record(filename="a", height=9, width=9, caption="dog", regions=[region])
+    check_record(line)
     assert json.loads(json.dumps(line))["grounding"]["regions"][0]["score"] == 0.5
 
 
 def test_several_boxes_stay_together():
     region = Region([[0, 0, 1, 1], [1, 1, 2, 2]], "dogs", [], [0.25, 0.75])
-    line = grounding_line(filename="a", height=9, width=9, caption="two dogs", regions=[region])
-    check_line(line)
+    line = grounding_record(filename="a", height=9, width=9, caption="two dogs", regions=[region])
+    check_record(line)
     (written,) = line["grounding"]["regions"]
     assert "tokens_positive" not in written
     assert boxes_of(written) == [[0, 0, 1, 1], [1, 1, 2, 2]]
@@ -207,10 +207,10 @@ def test_several_boxes_stay_together():
 
 
 def test_extra_is_carried_and_hides_nothing():
-    line = detection_line(filename="a", height=9, width=9, instances=[], extra=dict(img_id=7))
+    line = detection_record(filename="a", height=9, width=9, instances=[], extra=dict(img_id=7))
     assert line["img_id"] == 7
     with pytest.raises(OdvgRecordError, match="'extra' has keys of the line itself"):
-        detection_line(filename="a", height=9, width=9, instances=[], extra=dict(height=7))
+        detection_record(filename="a", height=9, width=9, instances=[], extra=dict(height=7))
 
 
 def test_the_error_survives_a_loading_process():

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from glip.datasets.odvg.records import detection_line
-from glip.datasets.odvg.writing import LineWriter, read_label_map, write_label_map
+from glip.datasets.odvg.records import detection_record
+from glip.datasets.odvg.writing import RecordWriter, read_label_map, write_label_map
 from glip.utils.errors import (
     USER_ERRORS,
     AnnotationFileError,
@@ -18,13 +18,13 @@ from glip.utils.errors import (
 
 
 def line(name="a.jpg", **others):
-    return detection_line(filename=name, height=9, width=9, instances=[], **others)
+    return detection_record(filename=name, height=9, width=9, instances=[], **others)
 
 
 def test_lines_are_written(tmp_path):
     path = tmp_path / "new" / "train.jsonl"
     lines = [line("köter.jpg"), line("b\u2028\n.jpg"), line(extra=dict(odd="\ud800"))]
-    with LineWriter(path) as writer:
+    with RecordWriter(path) as writer:
         for each in lines:
             writer.write(each)
         assert writer.lines == 3
@@ -39,7 +39,7 @@ def test_an_error_keeps_what_is_written_apart(tmp_path):
     path = tmp_path / "train.jsonl"
 
     def write():
-        with LineWriter(path) as writer:
+        with RecordWriter(path) as writer:
             writer.write(line())
             writer.write({**line(), "height": None})
 
@@ -52,10 +52,10 @@ def test_an_error_keeps_what_is_written_apart(tmp_path):
 def test_a_file_is_overwritten_only_when_asked(tmp_path):
     path = tmp_path / "train.jsonl"
     path.write_text("precious")
-    with pytest.raises(USER_ERRORS, match="exists already"), LineWriter(path):
+    with pytest.raises(USER_ERRORS, match="exists already"), RecordWriter(path):
         pass
     assert path.read_text() == "precious"
-    with LineWriter(path, overwrite=True) as writer:
+    with RecordWriter(path, overwrite=True) as writer:
         writer.write(line())
         assert path.read_text() == "precious"
     assert json.loads(path.read_text()) == line()
