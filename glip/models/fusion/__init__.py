@@ -1,16 +1,16 @@
 """Deep fusion of image and text: the DyHead tower with cross-attention and text layers."""
 
-from glip.models.fusion.attention import BiAttentionBlock
+from glip.models.fusion.attention import BiAttention, BiAttentionBlock
 from glip.models.fusion.dyconv import DyConv, DyReLU
 from glip.models.fusion.text_layer import TextLayer
-from glip.models.fusion.tower import FusionTower
-from glip.models.ops.deform_conv import modulated_deform_conv
+from glip.models.fusion.tower import FusionBlock, FusionTower
 
 __all__ = [
+    "BiAttention",
     "BiAttentionBlock",
     "DyConv",
     "DyReLU",
+    "FusionBlock",
     "FusionTower",
     "TextLayer",
-    "modulated_deform_conv",
 ]

@@ -1,4 +1,4 @@
-"""DyHead's block: convolutions that see their level, the finer and the coarser one.
+"""DyHead's block: deformable convolutions on each level and on its two neighbours.
 
 Dai et al., "Dynamic Head", CVPR 2021; the activation is DyReLU-B of Chen et al., ECCV 2020.
 Shapes: B images, level i of size H_i x W_i with C channels.
@@ -13,22 +13,23 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from glip.models.ops.deform_conv import modulated_deform_conv
+from glip.models.ops import modulated_deform_conv
 
-#: Maps with more values than this are made again for the backward pass: the finest level's for two
-#: pictures of 480 x 640 pixels. For smaller ones it takes longer than it is worth.
+#: The activations of feature maps with more values than this are recomputed in the backward pass:
+#: those of the finest level for two images of 480 x 640 pixels. For smaller ones the time outweighs
+#: the memory.
 _MIN_CHECKPOINT_NUMEL = 2**20
 
 
 class DyReLU(nn.Module):
-    """The larger of two lines per channel, whose slopes and intercepts follow the whole map.
+    """Dynamic ReLU: the maximum of two lines per channel, computed from the pooled feature map.
 
-    max(a1 x + b1, a2 x + b2), with theta in [0, 1] from the pooled map: a1 = 2 (theta - 0.5) + 1,
-    a2 = 2 (theta - 0.5), b1 and b2 = theta - 0.5 (official ranges).
+    max(a1 x + b1, a2 x + b2), where a small network computes theta in [0, 1] from the pooled map:
+    a1 = 2 (theta - 0.5) + 1, a2 = 2 (theta - 0.5), b1 and b2 = theta - 0.5 (official ranges).
 
     Args:
         channels: C.
-        reduction: C over the hidden width of the small network (official: 4).
+        reduction: C divided by the hidden width of the small network (official: 4).
     """
 
     def __init__(self, channels: int, reduction: int = 4):
@@ -41,7 +42,7 @@ class DyReLU(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, H, W)."""
+        """Activate: (B, C, H, W) -> (B, C, H, W)."""
         theta = self.fc(x.mean((2, 3)))[..., None, None] - 0.5
         slope1, offset1, slope2, offset2 = theta.chunk(4, dim=1)
         line1 = torch.addcmul(offset1, x, 2 * slope1 + 1)
@@ -61,21 +62,30 @@ class DeformConvNorm(nn.Module):
     def __init__(self, channels: int, *, stride: int, num_groups: int = 16):
         super().__init__()
         self.stride = stride
-        # Holds the weights; the offsets make it a deformable one.
+        # Holds the parameters only; forward computes a deformable convolution with them.
         self.conv = nn.Conv2d(channels, channels, 3)
         self.gn = nn.GroupNorm(num_groups, channels)
 
     def forward(self, x: Tensor, offset: Tensor, mask: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, ceil(H / stride), ceil(W / stride)), before the GroupNorm."""
+        """Convolve, without the GroupNorm.
+
+        Args:
+            x: (B, C, H, W).
+            offset, mask: see :func:`~glip.models.ops.modulated_deform_conv`.
+
+        Returns:
+            (B, C, ceil(H / stride), ceil(W / stride)).
+        """
         weight, bias = self.conv.weight, self.conv.bias
         return modulated_deform_conv(x, offset, mask, weight, bias, stride=self.stride)
 
 
 class DyConv(nn.Module):
-    """Scale-, space- and task-aware attention over the pyramid.
+    """Scale-, spatial- and task-aware attention over the feature pyramid.
 
-    Every level is the weighted mean of what three deformable convolutions find on it, on the finer
-    level and on the coarser one. All three follow the offsets computed on the level itself.
+    The output of a level is the weighted mean of three deformable convolutions: of the level
+    itself, of the finer and of the coarser level. All three use the offsets and masks computed on
+    the level itself.
 
     Args:
         channels: C.
@@ -92,50 +102,57 @@ class DyConv(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Normal weights of deviation 0.01 and zero biases, as the official code starts."""
+        """Initialise weights with std 0.01 and biases with zeros, as the official code does."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.normal_(module.weight, std=0.01)
                 nn.init.zeros_(module.bias)
 
     def forward(self, levels: Sequence[Tensor]) -> list[Tensor]:
-        """A map (B, C, H_i, W_i) per level, finest first -> the same."""
-        return [self._level(levels, index) for index in range(len(levels))]
+        """Compute the block on multi-level feature maps.
 
-    def _level(self, levels: Sequence[Tensor], index: int) -> Tensor:
-        here = levels[index]
-        taps = self.offset(here)
-        offset, mask = taps[:, :18], taps[:, 18:].sigmoid()
-        sources = [(self.same, here)]
+        Args:
+            levels: (B, C, H_i, W_i) each, finest first.
+
+        Returns:
+            feature maps of the same shapes.
+        """
+        return [self._forward_level(levels, index) for index in range(len(levels))]
+
+    def _forward_level(self, levels: Sequence[Tensor], index: int) -> Tensor:
+        level = levels[index]
+        offset_and_mask = self.offset(level)
+        offset, mask = offset_and_mask[:, :18], offset_and_mask[:, 18:].sigmoid()
+        sources = [(self.same, level)]
         if index > 0:
             sources.append((self.finer, levels[index - 1]))
         if index + 1 < len(levels):
             sources.append((self.coarser, levels[index + 1]))
         norms = [conv.gn for conv, _ in sources]
-        found = (conv(x, offset, mask) for conv, x in sources)
+        outputs = (conv(x, offset, mask) for conv, x in sources)
 
-        def combine(*found: Tensor) -> Tensor:
-            return self._combine(found, norms, here.shape[-2:])
+        def combine(*outputs: Tensor) -> Tensor:
+            return self._combine(outputs, norms, level.shape[-2:])
 
-        if torch.is_grad_enabled() and here.numel() > _MIN_CHECKPOINT_NUMEL:
-            # Six maps of a level would be kept for the backward pass, where three are enough.
-            return checkpoint(combine, *found, use_reentrant=False)
-        return self._combine(found, norms, here.shape[-2:])
+        if torch.is_grad_enabled() and level.numel() > _MIN_CHECKPOINT_NUMEL:
+            # Saves three feature maps of a level for the backward pass instead of six.
+            return checkpoint(combine, *outputs, use_reentrant=False)
+        return self._combine(outputs, norms, level.shape[-2:])
 
     def _combine(
-        self, found: Iterable[Tensor], norms: Sequence[nn.GroupNorm], size: tuple[int, int]
+        self, outputs: Iterable[Tensor], norms: Sequence[nn.GroupNorm], size: tuple[int, int]
     ) -> Tensor:
-        """What the convolutions found, (B, C, ., .) each -> the level's new map (B, C, *size)."""
+        """Normalise, resize and average the convolutions' outputs -> (B, C, *size)."""
         total: Tensor | None = None
-        for x, norm in zip(found, norms, strict=True):
+        for x, norm in zip(outputs, norms, strict=True):
             x = norm(x)
-            if x.shape[-2:] != size:  # of the coarser level
+            if x.shape[-2:] != size:  # the output of the coarser level
                 x = F.interpolate(x, size=size, mode="bilinear", align_corners=True)
             weight = self._weight(x) / len(norms)
             total = weight * x if total is None else torch.addcmul(total, weight, x)
         return self.relu(total)
 
     def _weight(self, x: Tensor) -> Tensor:
-        """How much a result counts, (B, 1, 1, 1): hardsigmoid(relu(1x1 conv(mean)))."""
+        """Compute the weight of an output, hardsigmoid(relu(conv(mean))), (B, 1, 1, 1)."""
         pooled = x.mean((2, 3), keepdim=True)
         return F.hardsigmoid(self.scale_attention(pooled).relu())

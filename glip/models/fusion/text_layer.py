@@ -1,4 +1,4 @@
-"""A BERT layer on the fused text (GLIP, section 3.2, equation 6).
+"""A BERT layer on the fused text features (GLIP, section 3.2, equation 6).
 
 Shapes: B captions, T tokens, D channels, h heads.
 """
@@ -9,20 +9,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from glip.models.ops.bi_attention import CLAMP
+from glip.models.ops.blockwise_attention import CLAMP
 
 
 class TextLayer(nn.Module):
     """Self-attention and a feed-forward network, post-norm, as in BERT.
 
-    Ours rather than transformers', whose internals change between versions, because of the
-    official clamps on the attention logits and on both feed-forward activations.
+    It is not transformers' layer because the official code clamps the attention logits and both
+    feed-forward activations, and the internals of transformers change between versions.
 
     Args:
         dim: D.
         num_heads: h.
         intermediate_dim: hidden width of the feed-forward network.
-        dropout: of attention weights and both outputs in training (official: 0.1).
+        dropout: dropout probability of the attention weights and of both outputs (official: 0.1).
         eps: of the LayerNorms (BERT: 1e-12).
     """
 
@@ -49,16 +49,24 @@ class TextLayer(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """BERT's own start: normal weights of deviation 0.02, zero biases."""
+        """Initialise weights with std 0.02 and biases with zeros, as BERT does."""
         for layer in self.children():
             if isinstance(layer, nn.Linear):
                 nn.init.normal_(layer.weight, std=0.02)
                 nn.init.zeros_(layer.bias)
 
     def forward(self, text: Tensor, mask: Tensor) -> Tensor:
-        """(B, T, D) -> (B, T, D); ``mask`` (B, T) bool is true on real tokens."""
-        read = self.dropout(self.attention_output(self._attend(text, mask)))
-        text = self.attention_norm(read + text)
+        """Compute the layer.
+
+        Args:
+            text: (B, T, D).
+            mask: (B, T) bool, true on real tokens.
+
+        Returns:
+            (B, T, D).
+        """
+        attended = self.dropout(self.attention_output(self._attend(text, mask)))
+        text = self.attention_norm(attended + text)
         hidden = F.gelu(self.intermediate(text).clamp(-CLAMP, CLAMP))
         hidden = self.output(hidden.clamp(-CLAMP, CLAMP)).clamp(-CLAMP, CLAMP)
         return self.output_norm(self.dropout(hidden) + text)

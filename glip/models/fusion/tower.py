@@ -1,4 +1,4 @@
-"""The tower of the head: blocks of (cross-attention, text layer, DyConv), or DyConv alone.
+"""The fusion tower of the head: blocks of (cross-attention, text layer, DyConv), or DyConv alone.
 
 Shapes: B images, T text tokens, C visual and D text channels.
 """
@@ -16,18 +16,19 @@ from glip.models.fusion.text_layer import TextLayer
 
 
 class FusionBlock(nn.Module):
-    """One block of the tower: first image and text read each other, then each thinks for itself.
+    """One block of the tower: cross-attention, then a layer for each modality.
 
     Args:
         channels: C.
         text_dim: D.
-        early_fuse: whether image and text meet at all (GLIP-T (A) has DyConv only).
-        num_text_heads, text_intermediate_dim: of the text layer, as the language encoder's.
-        fusion_dim, num_fusion_heads: embedding and heads of the cross-attention.
-        dropout: of cross-attention and text layer in training.
-        init_values: start of the residual scales of the cross-attention.
-        use_checkpoint: recompute the cross-attention's activations in the backward pass, which
-            saves most of the memory of training (the official code does it for this part only).
+        early_fuse: whether image and text are fused (GLIP-T (A) has DyConv only).
+        num_text_heads, text_intermediate_dim: sizes of the text layer, those of the language
+            encoder.
+        fusion_dim, num_fusion_heads: embedding width and heads of the cross-attention.
+        dropout: dropout probability in cross-attention and text layer.
+        init_values: initial value of the residual scales of the cross-attention.
+        use_checkpoint: activation checkpointing of the cross-attention, which saves most of the
+            memory of training (the official code checkpoints this part only).
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class FusionBlock(nn.Module):
     def forward(
         self, levels: Sequence[Tensor], text: Tensor, mask: Tensor
     ) -> tuple[list[Tensor], Tensor]:
-        """Levels (B, C, H_i, W_i), text (B, T, D), mask (B, T) -> levels and text."""
+        """Compute the block; see :meth:`FusionTower.forward`."""
         levels = list(levels)
         if self.fusion is not None and self.text_layer is not None:
             if self.use_checkpoint and self.training:
@@ -80,7 +81,7 @@ class FusionBlock(nn.Module):
 
 
 class FusionTower(nn.Module):
-    """``num_blocks`` of :class:`FusionBlock`, whose arguments it takes.
+    """``num_blocks`` fusion blocks; the other arguments are those of :class:`FusionBlock`.
 
     Args:
         num_blocks: 6 in GLIP-T, 8 in GLIP-L.
@@ -121,15 +122,16 @@ class FusionTower(nn.Module):
     def forward(
         self, levels: Sequence[Tensor], text: Tensor, mask: Tensor
     ) -> tuple[list[Tensor], Tensor]:
-        """Fuse.
+        """Fuse image and text.
 
         Args:
-            levels: a map (B, C, H_i, W_i) per level, finest first.
+            levels: multi-level feature maps (B, C, H_i, W_i), finest first.
             text: (B, T, D) hidden state of the language encoder.
             mask: (B, T) bool, true on real tokens.
 
         Returns:
-            levels and text of the same shapes; without early fusion the text is untouched.
+            fused feature maps and text features of the same shapes; without early fusion the text
+            is returned unchanged.
         """
         levels = list(levels)
         for block in self.blocks:
@@ -137,9 +139,13 @@ class FusionTower(nn.Module):
         return levels, text
 
     def forward_visual(self, levels: Sequence[Tensor]) -> list[Tensor]:
-        """Run the DyConvs alone: a map (B, C, H_i, W_i) per level -> the same.
+        """Compute the DyConvs alone, which is the entire tower without early fusion.
 
-        Without early fusion this is the whole tower.
+        Args:
+            levels: multi-level feature maps (B, C, H_i, W_i), finest first.
+
+        Returns:
+            feature maps of the same shapes.
         """
         levels = list(levels)
         for block in self.blocks:

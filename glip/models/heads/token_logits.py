@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glip.models.ops.bi_attention import CLAMP
+from glip.models.ops.blockwise_attention import CLAMP
 
 #: Probability that an untrained position is given to a token (focal loss, Lin et al., section 4.1).
 PRIOR = 0.01

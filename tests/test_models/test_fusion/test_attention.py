@@ -1,17 +1,14 @@
-"""Cross-attention: the re-associated products against the textbook's."""
+"""Cross-attention in all its forms against the official computation."""
 
 from __future__ import annotations
 
-from unittest import mock
-
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glip.models.fusion import BiAttentionBlock, attention
-from glip.models.fusion.attention import BiAttention
-from glip.models.ops import bi_attention as blockwise
-from glip.models.ops.bi_attention import make_logits
+from glip.models.fusion import BiAttention, BiAttentionBlock
+from glip.models.ops import bi_attention, blockwise_attention, set_fused_ops
 
 B, N, T, C, D, E, HEADS = 2, 21, 7, 6, 10, 24, 3
 
@@ -30,16 +27,15 @@ def textbook(attn: BiAttention, visual: Tensor, text: Tensor, mask: Tensor) -> t
     from_text = from_text - from_text.max(dim=-1, keepdim=True).values
     from_text = from_text.clamp(-50000, 50000).softmax(dim=-1)
     from_image = logits.masked_fill(~mask[:, None, None, :], -9e15).softmax(dim=-1)
-    read = attn.dropout(from_image) @ values_l, attn.dropout(from_text) @ values_v
-    merged = [one.transpose(1, 2).reshape(B, -1, E) for one in read]
+    from_image, from_text = (F.dropout(one, attn.dropout) for one in (from_image, from_text))
+    updates = from_image @ values_l, from_text @ values_v
+    merged = [one.transpose(1, 2).reshape(B, -1, E) for one in updates]
     return attn.out_v_proj(merged[0]), attn.out_l_proj(merged[1])
 
 
-class FixedDropout(nn.Module):
-    """Always drops the same weights, wherever they stand: their own digits decide."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * ((x.detach() * 1e6).floor() % 3 > 0) * 1.5
+def fixed_dropout(x: Tensor, _: float) -> Tensor:
+    """Drop the same weights wherever they stand: their own digits decide."""
+    return x * ((x.detach() * 1e6).floor() % 3 > 0) * 1.5
 
 
 @pytest.fixture
@@ -69,45 +65,51 @@ def assert_all_close(ours: tuple, theirs: tuple) -> None:
         torch.testing.assert_close(one, other)
 
 
-@pytest.fixture(params=["blocks", "at once"])
-def way(request, monkeypatch):
-    """A block of positions at a time, as on a CPU, or all at once, as elsewhere."""
+@pytest.fixture(params=["plain", "blockwise", "at once"])
+def form(request, monkeypatch):
+    """The plain form, the fused one of a CPU and the fused one of other devices."""
+    at_once = bi_attention.attend_at_once
+    calls = []
+    monkeypatch.setattr(bi_attention, "attend_at_once", lambda *x: calls.append(1) or at_once(*x))
     if request.param == "at once":
-        monkeypatch.setattr(attention, "autocasts", lambda _: True)
+        monkeypatch.setattr(bi_attention, "autocasts", lambda _: True)
     else:
-        monkeypatch.setattr(blockwise, "BLOCK", 5 * B * HEADS * T)
-    return request.param
+        monkeypatch.setattr(blockwise_attention, "BLOCK_NUMEL", 5 * B * HEADS * T)
+    set_fused_ops(request.param != "plain")
+    yield request.param
+    set_fused_ops(True)
+    assert bool(calls) == (request.param == "at once")
 
 
-def test_textbook(inputs, way):
+def test_official_computation(inputs, form):
     attn, visual, text, mask = inputs
-    with mock.patch.object(attn, "_at_once", wraps=attn._at_once) as at_once:
-        ours = attn(visual, text, mask)
-    assert at_once.called == (way == "at once")
-    theirs = textbook(attn, visual, text, mask)
+    ours, theirs = attn(visual, text, mask), textbook(attn, visual, text, mask)
     assert_all_close(ours, theirs)
     sources = (visual, text, *attn.parameters())
     assert_all_close(gradients(ours, *sources), gradients(theirs, *sources))
 
 
-def test_textbook_with_dropout(inputs, monkeypatch):
-    """Weights that no longer sum to one: the values' biases must be weighed with them."""
+@pytest.mark.parametrize("form", ["plain", "at once"], indirect=True)
+def test_official_computation_with_dropout(inputs, form, monkeypatch):
+    """The weights no longer sum to 1, so the values' biases must be multiplied by their sums."""
     attn, visual, text, mask = inputs
-    monkeypatch.setattr(attention, "autocasts", lambda _: True)
-    attn.dropout = FixedDropout()
+    monkeypatch.setattr(F, "dropout", fixed_dropout)
     ours, theirs = (f(visual, text, mask) for f in (attn, lambda *x: textbook(attn, *x)))
     assert_all_close(ours, theirs)
     sources = (visual, text, *attn.parameters())
     assert_all_close(gradients(ours, *sources), gradients(theirs, *sources))
 
 
-def test_large_logits(inputs, way):
-    """Beyond the clamp all logits are alike, in both implementations, and give no gradient."""
+def test_large_logits(inputs, form):
+    """Beyond the clamp all logits are equal and give no gradient."""
     attn, visual, text, mask = inputs
     with torch.no_grad():
         attn.v_proj.weight *= 1e4
-        keys, offset, _ = attn._fold(text)
-        logits = make_logits(visual, keys, offset)
+        query, key = (
+            x.unflatten(-1, (HEADS, -1)).transpose(1, 2)
+            for x in (attn.v_proj(visual), attn.l_proj(text))
+        )
+        logits = query @ key.mT * (E // HEADS) ** -0.5
     assert (logits.abs() > 50000).any()
     assert (logits.abs() < 50000).any()
     ours, theirs = attn(visual, text, mask), textbook(attn, visual, text, mask)
@@ -120,15 +122,15 @@ def test_padding_changes_nothing(inputs):
     mask = torch.ones(B, T, dtype=torch.bool)
     longer = torch.cat([text, torch.randn(B, 5, D, dtype=torch.double)], dim=1)
     padded = torch.cat([mask, torch.zeros(B, 5, dtype=torch.bool)], dim=1)
-    visual_read, text_read = attn(visual, longer, padded)
-    assert_all_close((visual_read, text_read[:, :T]), attn(visual, text, mask))
+    visual_update, text_update = attn(visual, longer, padded)
+    assert_all_close((visual_update, text_update[:, :T]), attn(visual, text, mask))
     with pytest.raises(AssertionError):  # and the mask is what does it
         torch.testing.assert_close(
             attn(visual, longer, torch.ones_like(padded))[0], attn(visual, text, mask)[0]
         )
 
 
-def test_block_adds_to_what_is_normalised(inputs):
+def test_residual_is_added_to_the_normalised_input(inputs):
     _, _, text, mask = inputs
     torch.manual_seed(2)
     block = BiAttentionBlock(C, D, embed_dim=E, num_heads=HEADS, dropout=0.0).double()
@@ -139,19 +141,19 @@ def test_block_adds_to_what_is_normalised(inputs):
 
     visual = torch.cat([level.flatten(2).mT for level in levels], dim=1)
     visual, words = block.layer_norm_v(visual), block.layer_norm_l(text)
-    visual_read, text_read = textbook(block.attn, visual, words, mask)
-    torch.testing.assert_close(fused_text, words + block.gamma_l * text_read)
-    expected = visual + block.gamma_v * visual_read
+    visual_update, text_update = textbook(block.attn, visual, words, mask)
+    torch.testing.assert_close(fused_text, words + block.gamma_l * text_update)
+    expected = visual + block.gamma_v * visual_update
     assert [level.shape for level in fused] == [level.shape for level in levels]
     torch.testing.assert_close(torch.cat([level.flatten(2).mT for level in fused], 1), expected)
 
 
-def test_start():
+def test_initialisation():
     block = BiAttentionBlock(C, D, embed_dim=E, num_heads=HEADS, init_values=0.25)
     assert (block.gamma_v == 0.25).all()
     assert (block.gamma_l == 0.25).all()
     assert block.attn.v_proj.bias.eq(0).all()
     limit = (6 / (C + E)) ** 0.5  # Xavier's
     assert 0.8 * limit < block.attn.v_proj.weight.abs().max() <= limit
-    with pytest.raises(ValueError, match="divide by the 5 heads"):
+    with pytest.raises(ValueError, match="divisible by num_heads=5, got 24"):
         BiAttention(C, D, embed_dim=E, num_heads=5, dropout=0.0)

@@ -1,4 +1,4 @@
-"""Deformable convolution: by definition, against torchvision, and its reading of the offsets."""
+"""Deformable convolution in both forms: its definition, torchvision's, the reading of offsets."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torchvision.ops import deform_conv2d
 
-from glip.models.fusion import modulated_deform_conv
-from glip.models.ops.deform_conv import reread
+from glip.models.ops import modulated_deform_conv, set_fused_ops
+from glip.models.ops.deform_conv import reinterpret_size
 
 
 def inputs(height: int, width: int, stride: int = 1, spread: float = 2.0) -> tuple:
@@ -26,6 +26,13 @@ def inputs(height: int, width: int, stride: int = 1, spread: float = 2.0) -> tup
     return draw(2, 3, height, width), offset, draw(out[0], 9, *out[1:]), draw(4, 3, 3, 3), draw(4)
 
 
+@pytest.fixture(params=[True, False], ids=["fused", "plain"])
+def form(request):
+    set_fused_ops(request.param)
+    yield request.param
+    set_fused_ops(True)
+
+
 def sample(image: np.ndarray, y: float, x: float) -> np.ndarray:
     """(C,) at a point between pixels of (C, H, W); beyond the border everything is 0."""
     value = np.zeros(len(image))
@@ -38,7 +45,7 @@ def sample(image: np.ndarray, y: float, x: float) -> np.ndarray:
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("size", [(4, 5), (1, 1), (3, 7)])
-def test_by_definition(size, stride):
+def test_by_definition(size, stride, form):
     x, offset, mask, weight, bias = inputs(*size, stride)
     found = modulated_deform_conv(x, offset, mask, weight, bias, stride=stride)
     image, moves, shares, kernel = (t.double().numpy() for t in (x, offset, mask, weight))
@@ -56,8 +63,8 @@ def test_by_definition(size, stride):
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize(("size", "spread"), [((41, 53), 2.0), ((6, 5), 20.0), ((9, 9), 0.0)])
-def test_as_torchvision_does(size, spread, stride):
-    """Also with more positions than are sampled at a time, and in the gradients."""
+def test_as_torchvision_does(size, spread, stride, form):
+    """Also with more positions than a block has, and in the gradients."""
     tensors = [t.requires_grad_() for t in inputs(*size, stride, spread)]
     x, offset, mask, weight, bias = tensors
     found = modulated_deform_conv(x, offset, mask, weight, bias, stride=stride)
@@ -71,21 +78,21 @@ def test_as_torchvision_does(size, spread, stride):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-3)
 
 
-def test_gradients_below_a_frozen_backbone():
-    """The offsets learn although the image needs no gradient."""
+def test_gradients_above_a_frozen_backbone(form):
+    """The offsets get gradients although the feature map needs none."""
     x, *others = inputs(5, 6)
-    learning = [t.requires_grad_() for t in others]
-    found = modulated_deform_conv(x, *learning)
-    offset, mask, weight, bias = learning
+    trainable = [t.requires_grad_() for t in others]
+    found = modulated_deform_conv(x, *trainable)
+    offset, mask, weight, bias = trainable
     expected = deform_conv2d(x, offset, weight, bias, padding=1, mask=mask)
-    ours, theirs = (torch.autograd.grad(y.square().sum(), learning) for y in (found, expected))
+    ours, theirs = (torch.autograd.grad(y.square().sum(), trainable) for y in (found, expected))
     for one, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-3)
     assert not x.requires_grad
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-def test_without_offsets_it_is_a_convolution(stride):
+def test_without_offsets_it_is_a_convolution(stride, form):
     x, offset, mask, weight, bias = inputs(7, 6, stride)
     found = modulated_deform_conv(
         x, torch.zeros_like(offset), torch.ones_like(mask), weight, bias, stride=stride
@@ -93,7 +100,7 @@ def test_without_offsets_it_is_a_convolution(stride):
     torch.testing.assert_close(found, F.conv2d(x, weight, bias, stride=stride, padding=1))
 
 
-def test_half_precision_is_computed_in_float32():
+def test_half_precision_is_computed_in_float32(form):
     x, offset, mask, weight, bias = inputs(5, 6)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = modulated_deform_conv(x, offset, mask, weight, bias)
@@ -107,7 +114,7 @@ def test_half_precision_is_computed_in_float32():
 def test_offsets_of_another_size_are_read_as_memory(size, smaller):
     """Each image's values in a row, from its own start: the kernels' walk with other strides."""
     values = torch.randn(3, 18, *size)
-    found = reread(values, *smaller)
+    found = reinterpret_size(values, *smaller)
     assert found.shape == (3, 18, *smaller)
     for image in range(3):
         memory = np.frombuffer(values[image].numpy().tobytes(), dtype=np.float32)
@@ -123,21 +130,23 @@ def test_memory_of_a_view():
     taps = torch.randn(2, 27, 4, 6)
     mask = taps[:, 18:]
     assert not mask.is_contiguous()
-    for image, found in enumerate(reread(mask, 2, 3)):
+    for image, found in enumerate(reinterpret_size(mask, 2, 3)):
         assert torch.equal(found.flatten(), mask[image].flatten()[: 9 * 6])
 
 
-def test_same_size_is_not_touched():
+def test_same_size_is_returned_as_it_is():
     values = torch.randn(2, 18, 4, 5)
-    assert reread(values, 4, 5) is values
+    assert reinterpret_size(values, 4, 5) is values
 
 
 def test_too_few_values():
-    with pytest.raises(ValueError, match=r"for a 4 x 6 output need at least 432 values"):
-        reread(torch.randn(1, 18, 4, 5), 4, 6)
+    with pytest.raises(
+        ValueError, match=r"at least 432 values per image in the offsets or masks of a 4 x 6"
+    ):
+        reinterpret_size(torch.randn(1, 18, 4, 5), 4, 6)
 
 
-def test_convolution_with_the_finer_level_s_offsets():
+def test_convolution_with_the_finer_level_s_offsets(form):
     x, _, _, weight, bias = inputs(3, 4)
     _, offset, mask, _, _ = inputs(5, 7)
     found = modulated_deform_conv(x, offset, mask, weight, bias)
@@ -147,8 +156,8 @@ def test_convolution_with_the_finer_level_s_offsets():
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_offsets_that_are_no_numbers(value):
-    """A training that diverges must be able to say so; what is infinitely far away counts 0."""
+def test_non_finite_offsets(value):
+    """NaN shows in the output, so that a diverging training is noticed; infinity counts 0."""
     x, offset, mask, weight, bias = inputs(4, 5)
     offset[0, 8:10, 1, 2] = torch.tensor([value, 0.0])  # y and x of the middle tap
     found = modulated_deform_conv(x, offset, mask, weight, bias)
@@ -158,8 +167,8 @@ def test_offsets_that_are_no_numbers(value):
     assert torch.equal(bad, expected)
 
 
-def test_the_gathered_taps_are_not_kept():
-    """Nine times the map: they are gathered again for the backward pass."""
+def test_the_taps_are_not_saved():
+    """Nine times the size of the feature map: the backward pass recomputes them."""
     tensors = [torch.randn(2, 16, 20, 30), *inputs(20, 30)[1:3], torch.randn(4, 16, 3, 3)]
     tensors = [t.requires_grad_() for t in (*tensors, torch.randn(4))]
     saved: list[int] = []

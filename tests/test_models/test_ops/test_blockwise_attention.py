@@ -1,4 +1,4 @@
-"""Blocks of positions against all positions at once, forward and backward, with dropout."""
+"""Blockwise attention against all positions at once, forward and backward, with dropout."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from glip.models.ops import bi_attention as blockwise
-from glip.models.ops.bi_attention import BlockwiseAttention, keep, make_logits, over_tokens
+from glip.models.ops import blockwise_attention
+from glip.models.ops.blockwise_attention import (
+    CLAMP,
+    BlockwiseAttention,
+    compute_logits,
+    dropout_factors,
+    softmax_over_tokens,
+)
 
 B, N, C, T, HEADS = 2, 13, 4, 3, 2
 
@@ -25,15 +31,15 @@ MASK = torch.tensor([[True, True, True], [True, True, False]])
 def at_once(
     visual: Tensor, keys: Tensor, offset: Tensor, values: Tensor, kept: tuple[Tensor, Tensor]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    logits = make_logits(visual, keys, offset).clamp(-blockwise.CLAMP, blockwise.CLAMP)
-    to_text = over_tokens(logits, MASK, HEADS) * kept[0]
+    logits = compute_logits(visual, keys, offset).clamp(-CLAMP, CLAMP)
+    to_text = softmax_over_tokens(logits, MASK, HEADS) * kept[0]
     to_image = logits.softmax(dim=1) * kept[1]
     return to_text @ values, to_image.mT @ visual, to_image.sum(1)
 
 
 @pytest.mark.parametrize("positions", [1, 4, 13, 100])
 def test_gradients(positions, monkeypatch):
-    monkeypatch.setattr(blockwise, "BLOCK", positions * B * HEADS * T)
+    monkeypatch.setattr(blockwise_attention, "BLOCK_NUMEL", positions * B * HEADS * T)
     tensors = draw()
     ours = BlockwiseAttention.apply(*tensors, MASK, HEADS, 0.0)
     ones = torch.ones(B, N, HEADS * T, dtype=torch.double)
@@ -45,8 +51,8 @@ def test_gradients(positions, monkeypatch):
 
 
 def test_dropout(monkeypatch):
-    """The backward pass drops what the forward pass dropped."""
-    monkeypatch.setattr(blockwise, "BLOCK", 5 * B * HEADS * T)
+    """The backward pass drops the weights that the forward pass dropped."""
+    monkeypatch.setattr(blockwise_attention, "BLOCK_NUMEL", 5 * B * HEADS * T)
     tensors = draw()
     torch.manual_seed(3)
     ours = BlockwiseAttention.apply(*tensors, MASK, HEADS, 0.4)
@@ -54,7 +60,10 @@ def test_dropout(monkeypatch):
     seed = int(torch.randint(2**31, ()))
     like = [torch.empty(B, n, HEADS * T, dtype=torch.double) for n in (5, 5, 3)]
     kept = [
-        torch.cat([keep(each, 0.4, seed, 2 * at + which) for at, each in enumerate(like)], dim=1)
+        torch.cat(
+            [dropout_factors(each, 0.4, seed, 2 * at + which) for at, each in enumerate(like)],
+            dim=1,
+        )
         for which in (0, 1)
     ]
     assert {0.0, 1 / 0.6} == set(kept[0].unique().tolist()) == set(kept[1].unique().tolist())
@@ -72,8 +81,8 @@ def test_dropout(monkeypatch):
 
 
 @pytest.mark.parametrize("dropout", [0.1, 0.5, 0.99])
-def test_as_many_are_dropped_as_should_be(dropout):
-    kept = keep(torch.empty(1, 1000, 1001), dropout, 5, 0)
+def test_dropout_rate(dropout):
+    kept = dropout_factors(torch.empty(1, 1000, 1001), dropout, 5, 0)
     share = (kept == 0).float().mean().item()
     assert abs(share - dropout) < 5 * (dropout * (1 - dropout) / kept.numel()) ** 0.5 + 2**-16
     assert abs(kept.mean().item() - 1) < 0.02
@@ -104,7 +113,7 @@ def test_float32_is_exact_enough():
         torch.testing.assert_close(one.double(), other, rtol=1e-5, atol=1e-5)
 
 
-def test_nothing_as_large_as_the_logits_is_kept():
+def test_no_saved_tensor_is_as_large_as_the_logits():
     visual = torch.randn(1, 4000, 8, requires_grad=True)
     keys = torch.randn(1, 64, 8)
     saved: list[int] = []
