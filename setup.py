@@ -52,7 +52,7 @@ setup(
         # All a user needs; a full mmcv may be installed in place of mmcv-lite, never both.
         "all": requirements("optional"),
         "tests": requirements("tests"),
-        "docs": requirements("docs"),
+        "dev": [*requirements("tests"), *requirements("dev")],
     },
     cmdclass={"build_py": BuildWithConfigs},
     classifiers=[

@@ -11,9 +11,10 @@ from mmengine.fileio import join_path
 
 from glip.apis.build import config_name
 from glip.datasets.annotation_file import check_exists
-from glip.evaluation.tables import format_table, table_of_data_sets
+from glip.evaluation.tables import dataset_table
 from glip.registry import EVALUATOR
 from glip.utils.errors import AnnotationFileNotFoundError, ConfigError
+from glip.utils.tables import format_table
 
 
 def check_test_data(cfg: Config) -> None:
@@ -87,7 +88,7 @@ def format_metrics(metrics: Mapping[str, float], datasets: Sequence[str] = ()) -
     rest = [
         [key, metrics[key]] for key in metrics if key.split("/")[0] not in (*datasets, "average")
     ]
-    table = format_table(*table_of_data_sets(metrics, datasets, set(datasets) - measured))
+    table = format_table(*dataset_table(metrics, datasets, set(datasets) - measured))
     return f"{table}\n\n{format_table(['metric', 'value'], rest)}" if rest else table
 
 

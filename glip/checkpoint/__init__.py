@@ -1,6 +1,6 @@
-"""Reading, recognising, converting and writing checkpoints."""
+"""Read, convert, load and write checkpoints."""
 
-from glip.checkpoint.formats import Conversion, convert, find_state_dict, recognise
+from glip.checkpoint.formats import Conversion, convert, detect_naming, find_state_dict
 from glip.checkpoint.loading import load_checkpoint, load_into, open_checkpoint
 from glip.checkpoint.no_init import NoInit
 from glip.checkpoint.reading import read_checkpoint
@@ -15,12 +15,12 @@ __all__ = [
     "NoInit",
     "compare",
     "convert",
+    "detect_naming",
     "find_state_dict",
     "fitting_configs",
     "load_checkpoint",
     "load_into",
     "open_checkpoint",
     "read_checkpoint",
-    "recognise",
     "write_checkpoint",
 ]

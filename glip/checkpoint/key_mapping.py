@@ -1,6 +1,6 @@
-"""The three names of every parameter: ours, microsoft/GLIP's and MMDetection's.
+"""The names of every parameter in the three namings: ours, microsoft/GLIP's and MMDetection's.
 
-The rows pair name beginnings; ``{i}`` and ``{j}`` stand for numbers that carry over.
+Each row maps a key prefix; ``{i}`` and ``{j}`` stand for indices that stay the same.
 """
 
 from __future__ import annotations
@@ -8,12 +8,15 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
-#: Whose names: ours, microsoft/GLIP's, MMDetection 3's.
+#: A naming of the parameters: ours, microsoft/GLIP's, MMDetection 3's.
 Naming = Literal["glip", "official", "mmdet"]
+#: Keys in our naming: the tokenizer's vocabulary and the learned prompt of prompt tuning.
+VOCABULARY_KEY = "language_model._extra_state"
+LEARNED_PROMPT_KEY = "language_model.prompt.weight"
 
 
 class Row(NamedTuple):
-    """One part of the model under its three names."""
+    """The key prefix of one part of the model in the three namings."""
 
     glip: str
     official: str
@@ -49,7 +52,7 @@ _BACKBONE = [
     ),
     *(Row(f"backbone.norm{i}", f"backbone.body.norm{i}", f"backbone.norm{i}") for i in range(4)),
 ]
-# The official pyramid counts its inputs from stage 2 (stride 8), 1-based.
+# The official FPN numbers its inputs by backbone stage, 1-based; the first is stage 2 (stride 8).
 _NECK = [
     *(
         Row(
@@ -102,12 +105,16 @@ _TEXT_LAYER = (
     ("output", "output.dense"),
     ("output_norm", "output.LayerNorm"),
 )
-# DyConv's three convolutions by the level they read: the official index 0 is the coarser one.
+# The three convolutions of DyConv by the level of their input, with their official index.
 _CONVS = (("coarser", 0), ("same", 1), ("finer", 2))
 
 
 def _tower(num_blocks: int, fused: bool) -> list[Row]:
-    """Rows of the tower: with fusion a block is three modules in a row, else one."""
+    """Return the rows of the fusion tower.
+
+    In the other namings a block with fusion is three consecutive modules (fusion, text layer,
+    DyConv), a block without fusion is one.
+    """
     rows = []
     for block in range(num_blocks):
         ours = f"bbox_head.tower.blocks.{block}"
@@ -138,14 +145,14 @@ def _tower(num_blocks: int, fused: bool) -> list[Row]:
     return rows
 
 
-class NameMap:
-    """Renames parameters from one naming to another.
+class KeyMapping:
+    """Map parameter names from one naming to another.
 
     Args:
-        source: the naming of what comes in.
-        target: the naming of what goes out.
-        num_blocks: at least the number of blocks of the tower.
-        fused: whether the tower's blocks have fusion.
+        source: the naming of the given keys.
+        target: the naming of the returned keys.
+        num_blocks: number of blocks of the fusion tower, or more.
+        fused: whether the blocks have early fusion.
     """
 
     def __init__(self, source: Naming, target: Naming, *, num_blocks: int, fused: bool):
@@ -162,7 +169,7 @@ class NameMap:
                 self._exact[before] = after
 
     def __call__(self, key: str) -> str | None:
-        """The name of ``key`` in the target naming, or ``None`` if it is no part of the model."""
+        """Return ``key`` in the target naming, ``None`` if it is not a key of the model."""
         parts = key.split(".")
         for length in range(len(parts), 0, -1):
             after = self._exact.get(".".join(parts[:length]))

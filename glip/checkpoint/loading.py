@@ -1,4 +1,4 @@
-"""Loading a checkpoint into a model, whoever wrote it."""
+"""Load a checkpoint of any of the three namings into a model."""
 
 from __future__ import annotations
 
@@ -9,33 +9,32 @@ import torch
 from torch import Tensor, nn
 
 from glip.checkpoint.formats import CONTAINERS, convert, find_state_dict
+from glip.checkpoint.key_mapping import LEARNED_PROMPT_KEY, VOCABULARY_KEY
 from glip.checkpoint.no_init import assign_parameters
 from glip.checkpoint.reading import read_checkpoint
-from glip.checkpoint.report import OPTIONAL, KeyReport, compare
+from glip.checkpoint.report import OPTIONAL_KEYS, KeyReport, compare
 from glip.utils.errors import CheckpointError
 
-_EXTRA_STATE, _PROMPT = OPTIONAL
-
-#: A file larger than the model by this factor holds more than its parameters, an optimizer's state
-#: for example, and stays on disk while the parameters are read.
-_MORE_THAN_WEIGHTS = 1.5
+#: A file larger than the model's parameters by this factor also holds other tensors, for example
+#: an optimizer's state. It is memory-mapped, so that only the parameters are read.
+_MMAP_SIZE_RATIO = 1.5
 
 
-def open_checkpoint(source: str | Path, *, mapped: bool = True) -> dict[str, Any]:
-    """Read a checkpoint and bring its parameters to our names.
+def open_checkpoint(source: str | Path, *, mmap: bool = True) -> dict[str, Any]:
+    """Read a checkpoint and convert its state dict to our naming.
 
     Args:
-        source: a ``.pth`` or ``.safetensors`` file, or an http(s) address.
-        mapped: see :func:`~glip.checkpoint.reading.read_checkpoint`.
+        source: path of a ``.pth`` or ``.safetensors`` file, or an http(s) URL.
+        mmap: see :func:`~glip.checkpoint.reading.read_checkpoint`.
 
     Returns:
-        the checkpoint, with ``state_dict`` in our names, ``conversion`` (what became of the keys)
-        and ``meta``. The vocabulary, if the file carries one, is in the state dict.
+        The checkpoint with ``state_dict`` in our naming, ``conversion`` (what happened to each key)
+        and ``meta``. The state dict includes the vocabulary, if the file has one.
 
     Raises:
-        CheckpointError: the file is no checkpoint of GLIP, or cannot be read safely.
+        CheckpointError: the file is not a checkpoint of GLIP, or cannot be read safely.
     """
-    checkpoint = read_checkpoint(source, mapped=mapped)
+    checkpoint = read_checkpoint(source, mmap=mmap)
     try:
         conversion = convert(find_state_dict(checkpoint))
     except CheckpointError as error:
@@ -43,36 +42,36 @@ def open_checkpoint(source: str | Path, *, mapped: bool = True) -> dict[str, Any
     meta = checkpoint.get("meta")
     meta = dict(meta) if isinstance(meta, dict) else {}
     if isinstance(meta.get("tokenizer"), str):
-        carried = torch.tensor(list(meta["tokenizer"].encode()), dtype=torch.uint8)
-        conversion.state_dict.setdefault(_EXTRA_STATE, carried)
+        vocabulary = torch.tensor(list(meta["tokenizer"].encode()), dtype=torch.uint8)
+        conversion.state_dict.setdefault(VOCABULARY_KEY, vocabulary)
     rest = {key: value for key, value in checkpoint.items() if key not in CONTAINERS}
     if len(rest) == len(checkpoint):
-        rest = {}  # the file was a bare state dict
+        rest = {}  # the file is a bare state dict
     return rest | {"state_dict": conversion.state_dict, "conversion": conversion, "meta": meta}
 
 
 def load_into(
-    model: nn.Module, checkpoint: dict[str, Any], source: str | Path, *, adopting: bool = False
+    model: nn.Module, checkpoint: dict[str, Any], source: str | Path, *, assign: bool = False
 ) -> KeyReport:
-    """Copy an opened checkpoint into a model, all of it or nothing.
+    """Load an opened checkpoint into a model; a model that it does not fit stays unchanged.
 
     Args:
         model: the detector.
-        checkpoint: of :func:`open_checkpoint`.
-        source: where it came from, for the message.
-        adopting: give the model the checkpoint's tensors where that saves the copy.
+        checkpoint: as :func:`open_checkpoint` returns it.
+        source: where it comes from, for error messages.
+        assign: use the checkpoint's tensors as the parameters, without a copy, where possible.
 
     Raises:
-        CheckpointError: it does not fit the model; the message lists the keys and the configs that
-            it fits.
+        CheckpointError: it does not fit the model; the message lists the keys and the shipped
+            configs that it fits.
     """
     own = model.state_dict()
     report = compare(checkpoint["conversion"], own)
     state_dict = checkpoint["state_dict"]
     if not report.ok:
-        raise CheckpointError(_mismatch(report, state_dict, source))
-    kept = {key: own[key] for key in OPTIONAL if key in own and key not in state_dict}
-    if adopting:
+        raise CheckpointError(_mismatch_message(report, state_dict, source))
+    kept = {key: own[key] for key in OPTIONAL_KEYS if key in own and key not in state_dict}
+    if assign:
         assign_parameters(model, state_dict)
     try:
         model.load_state_dict(state_dict | kept)
@@ -82,37 +81,37 @@ def load_into(
 
 
 def load_checkpoint(model: nn.Module, source: str | Path) -> dict[str, Any]:
-    """Load a checkpoint in any of the three formats into a detector.
+    """Load a checkpoint of any of the three namings into a detector.
 
-    A detector on the CPU takes the tensors that were read as its parameters, without a copy.
+    A detector on the CPU uses the tensors that were read as its parameters, without a copy.
 
     Args:
         model: a detector, built from its config.
-        source: a ``.pth`` or ``.safetensors`` file, or an http(s) address.
+        source: path of a ``.pth`` or ``.safetensors`` file, or an http(s) URL.
 
     Returns:
-        the checkpoint, see :func:`open_checkpoint`; its tensors may be the model's own.
+        The checkpoint, see :func:`open_checkpoint`; the model may own its tensors.
 
     Raises:
-        CheckpointError: the file cannot be read safely, is no checkpoint of GLIP, or is another
-            model's.
+        CheckpointError: the file cannot be read safely, is not a checkpoint of GLIP, or does not
+            fit the model.
     """
-    needed = sum(p.numel() * p.element_size() for p in model.parameters())
+    num_bytes = sum(p.numel() * p.element_size() for p in model.parameters())
     path = Path(str(source)).expanduser()
-    mapped = path.is_file() and path.stat().st_size > _MORE_THAN_WEIGHTS * needed
-    checkpoint = open_checkpoint(source, mapped=mapped)
-    load_into(model, checkpoint, source, adopting=not mapped)
+    mmap = path.is_file() and path.stat().st_size > _MMAP_SIZE_RATIO * num_bytes
+    checkpoint = open_checkpoint(source, mmap=mmap)
+    load_into(model, checkpoint, source, assign=not mmap)
     return checkpoint
 
 
-def _mismatch(report: KeyReport, state_dict: dict[str, Tensor], source: str | Path) -> str:
-    if _PROMPT in report.unexpected:
+def _mismatch_message(report: KeyReport, state_dict: dict[str, Tensor], source: str | Path) -> str:
+    if LEARNED_PROMPT_KEY in report.unexpected:
         advice = (
-            "The checkpoint carries a learned prompt: set "
-            f"model.language_model.learned_prompt={len(state_dict[_PROMPT])} in the config."
+            "The checkpoint carries a learned prompt: set model.language_model.learned_prompt="
+            f"{len(state_dict[LEARNED_PROMPT_KEY])} in the config."
         )
     elif report.fits:
-        advice = "By its shape it fits: " + ", ".join(f"{name}.py" for name in report.fits)
+        advice = "Its parameter shapes fit: " + ", ".join(f"{name}.py" for name in report.fits)
     else:
         advice = "It fits none of the shipped configs: use the config it was trained with."
     return f"the checkpoint {source} does not fit this config.\n{report}\n{advice}"

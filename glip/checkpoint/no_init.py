@@ -1,4 +1,4 @@
-"""Building a model whose weights a checkpoint is about to bring."""
+"""Build a model without initialising the weights that a checkpoint will replace."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from typing import Any
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-#: What draws starting values, of torch.nn.init and of tensors; each gets the tensor first and
-#: returns it. By name, because transformers puts functions of its own in the place of torch's.
-#: erfinv_ is the second half of a truncated normal, of what was not drawn.
-_DRAWING = frozenset(("erfinv_", "kaiming_normal_", "kaiming_uniform_", "normal_", "uniform_"))
+#: The random initialisers, of ``torch.nn.init`` and of tensors. Each takes the tensor first and
+#: returns it. They are matched by name, because transformers replaces torch's functions with its
+#: own. ``erfinv_`` is the second half of a truncated normal.
+_RANDOM_INITIALIZERS = frozenset(
+    ("erfinv_", "kaiming_normal_", "kaiming_uniform_", "normal_", "uniform_")
+)
 
 
 class NoInit(TorchFunctionMode):
-    """A context in which random starting values of parameters are not drawn.
+    """A context in which random initialisation of parameters is skipped.
 
-    Memory that nothing was written to takes no room, so a model that is built here and then given a
-    checkpoint's tensors never takes the room of two. What is not random (zeros, ones, tables of
-    indices) is there as always.
+    The operating system gives memory to a tensor only when it is written to, so a model that is
+    built in this context and then takes over a checkpoint's tensors never occupies memory twice.
+    Deterministic initialisation (zeros, ones, index tables) is not skipped.
 
     Example:
         >>> with NoInit():
@@ -33,31 +35,32 @@ class NoInit(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Leave out what draws, do everything else."""
+        """Skip random initialisers and call every other function."""
         kwargs = kwargs or {}
-        if getattr(func, "__name__", "") in _DRAWING:
+        if getattr(func, "__name__", "") in _RANDOM_INITIALIZERS:
             return args[0] if args else kwargs["tensor"]
         return func(*args, **kwargs)
 
 
 def assign_parameters(model: nn.Module, state_dict: Mapping[str, Tensor]) -> None:
-    """Let parameters use a checkpoint's memory instead of copying it.
+    """Let a model's parameters use the memory of a checkpoint's tensors, without a copy.
 
-    Done for those on the CPU that have the same shape and number type and their memory to
-    themselves; the others are left to ``load_state_dict``. Afterwards the tensors of ``state_dict``
-    are the model's own.
+    A tensor is assigned if it has the parameter's shape, dtype and device, is contiguous and shares
+    its storage with no other tensor. ``load_state_dict`` copies the others. Unlike
+    ``load_state_dict(assign=True)``, the parameters stay the same objects with the same
+    ``requires_grad``.
 
     Args:
-        model: the model.
-        state_dict: by the model's names.
+        model: the model. Afterwards it owns the assigned tensors.
+        state_dict: the tensors by parameter name.
     """
-    taken: set[int] = set()
+    assigned: set[int] = set()
     for name, parameter in model.named_parameters():
         tensor = state_dict.get(name)
         if tensor is None or (tensor.shape, tensor.dtype) != (parameter.shape, parameter.dtype):
             continue
         storage = tensor.untyped_storage()
-        alone = storage.nbytes() == tensor.nbytes and storage.data_ptr() not in taken
-        if parameter.device == tensor.device and alone and tensor.is_contiguous():
-            taken.add(storage.data_ptr())
+        unshared = storage.nbytes() == tensor.nbytes and storage.data_ptr() not in assigned
+        if parameter.device == tensor.device and unshared and tensor.is_contiguous():
+            assigned.add(storage.data_ptr())
             parameter.data = tensor.detach()

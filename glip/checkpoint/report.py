@@ -1,23 +1,25 @@
-"""Whether a checkpoint fits a model, key by key."""
+"""Compare a checkpoint with a model, key by key."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from glip.checkpoint.formats import Conversion
+from glip.checkpoint.key_mapping import LEARNED_PROMPT_KEY, VOCABULARY_KEY
 
 
 class HasShape(Protocol):
-    """A tensor, or anything else that has a shape."""
+    """A tensor, or any object with a shape."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The lengths of its sides."""
+        """The shape."""
 
 
-#: Config names by what tells the five models apart: width of Swin, fusion, blocks of the tower.
+#: The shipped configs by Swin's width, early fusion and the number of tower blocks.
 _CONFIGS = {
     (96, False, 6): ("glip_atss_swin-t_a_fpn_dyhead_pretrain_obj365",),
     (96, True, 6): (
@@ -27,24 +29,25 @@ _CONFIGS = {
     ),
     (192, True, 8): ("glip_atss_swin-l_fpn_dyhead_pretrain_mixeddata",),
 }
-_VOCABULARY = "language_model._extra_state"
-#: What may be absent: the vocabulary, which can come from ``lang_model_name``, and a learned
-#: prompt, which starts at zero.
-OPTIONAL = (_VOCABULARY, "language_model.prompt.weight")
+#: Keys that a checkpoint may lack: the vocabulary can come from ``lang_model_name``, and a learned
+#: prompt is initialised to zero.
+OPTIONAL_KEYS = (VOCABULARY_KEY, LEARNED_PROMPT_KEY)
+#: How many keys of each kind a report prints.
+_MAX_KEYS = 8
 
 
 @dataclass
 class KeyReport:
-    """What became of a checkpoint's keys.
+    """How a checkpoint's keys compare with a model's.
 
     Attributes:
-        source: whose names the checkpoint has.
-        converted: number of tensors that were taken over.
-        ignored: keys left out, with the reason.
-        missing: parameters of the model that the checkpoint does not give.
-        unexpected: keys that nobody knows.
-        mismatched: parameters of another shape: expected and given.
-        fits: names of the shipped configs that the checkpoint fits by its shape.
+        source: the naming of the checkpoint.
+        converted: number of keys that the checkpoint and the model share.
+        ignored: keys that were dropped, with the reason.
+        missing: parameters of the model that the checkpoint lacks.
+        unexpected: keys of the checkpoint that the model lacks.
+        mismatched: for parameters of different shapes, the expected and the given shape.
+        fits: names of the shipped configs that the checkpoint fits by its shapes.
     """
 
     source: str
@@ -57,23 +60,22 @@ class KeyReport:
 
     @property
     def ok(self) -> bool:
-        """Whether the checkpoint gives the model exactly what it needs."""
+        """Whether no key is missing, unexpected or of another shape."""
         return not (self.missing or self.unexpected or self.mismatched)
 
     def __str__(self) -> str:
-        reasons: dict[str, int] = {}
-        for reason in self.ignored.values():
-            reasons[reason] = reasons.get(reason, 0) + 1
-        lines = [f"names of: {self.source}", f"converted: {self.converted}"]
+        reasons = Counter(self.ignored.values())
+        lines = [f"naming: {self.source}", f"converted: {self.converted}"]
         lines.append(f"ignored: {len(self.ignored)}")
         lines += [f"  {count} x {reason}" for reason, count in sorted(reasons.items())]
         for title, keys in (("missing", self.missing), ("unexpected", self.unexpected)):
             lines.append(f"{title}: {len(keys)}")
-            lines += [f"  {key}" for key in keys[:8]]
-            lines += [f"  ... and {len(keys) - 8} more"] if len(keys) > 8 else []
+            lines += [f"  {key}" for key in keys[:_MAX_KEYS]]
+            if len(keys) > _MAX_KEYS:
+                lines.append(f"  ... and {len(keys) - _MAX_KEYS} more")
         if self.mismatched:
-            lines.append(f"of another shape: {len(self.mismatched)}")
-            for key, (expected, given) in list(self.mismatched.items())[:8]:
+            lines.append(f"shape mismatch: {len(self.mismatched)}")
+            for key, (expected, given) in list(self.mismatched.items())[:_MAX_KEYS]:
                 lines.append(f"  {key}: expected {expected}, got {given}")
         return "\n".join(lines)
 
@@ -82,7 +84,7 @@ def compare(conversion: Conversion, expected: Mapping[str, HasShape]) -> KeyRepo
     """Compare a converted checkpoint with the state dict of a model.
 
     Args:
-        conversion: a checkpoint under our names.
+        conversion: a checkpoint in our naming.
         expected: the model's state dict; only its shapes are used.
     """
     given = conversion.state_dict
@@ -90,16 +92,16 @@ def compare(conversion: Conversion, expected: Mapping[str, HasShape]) -> KeyRepo
         source=conversion.source,
         converted=len(given.keys() & expected.keys()),
         ignored=conversion.ignored,
-        missing=[key for key in expected if key not in given and key not in OPTIONAL],
+        missing=[key for key in expected if key not in given and key not in OPTIONAL_KEYS],
         unexpected=[
             *conversion.unexpected,
-            *(key for key in given if key not in expected and key != _VOCABULARY),
+            *(key for key in given if key not in expected and key != VOCABULARY_KEY),
         ],
         mismatched={
             key: (tuple(expected[key].shape), tuple(value.shape))
             for key, value in given.items()
             if key in expected
-            and key != _VOCABULARY
+            and key != VOCABULARY_KEY
             and tuple(expected[key].shape) != tuple(value.shape)
         },
         fits=fitting_configs(given),
@@ -107,7 +109,7 @@ def compare(conversion: Conversion, expected: Mapping[str, HasShape]) -> KeyRepo
 
 
 def fitting_configs(state_dict: Mapping[str, HasShape]) -> tuple[str, ...]:
-    """Name the shipped configs that a state dict (our names) fits; none if it is another model."""
+    """Return the names of the shipped configs that a state dict in our naming fits, if any."""
     patches = state_dict.get("backbone.patch_embed.proj.weight")
     if patches is None:
         return ()

@@ -1,8 +1,7 @@
-"""Writing checkpoints that carry their vocabulary and the name of their config."""
+"""Write checkpoints that include their vocabulary and the name of their config."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,12 +9,12 @@ import torch
 from torch import Tensor
 
 from glip.checkpoint.formats import convert
-from glip.checkpoint.key_mapping import Naming
+from glip.checkpoint.key_mapping import VOCABULARY_KEY, Naming
+from glip.utils.atomic_write import fsync_rename
 from glip.utils.errors import CheckpointError
 from glip.version import __version__
 
-_EXTRA_STATE = "language_model._extra_state"
-#: Number types that a checkpoint may be stored in.
+#: The dtypes that a checkpoint can be stored in.
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
@@ -28,19 +27,20 @@ def write_checkpoint(
     config: str = "",
     tokenizer: bytes = b"",
 ) -> None:
-    """Write a checkpoint, whole or not at all.
+    """Write a checkpoint atomically.
 
     Args:
-        path: ends in ``.pth`` or ``.safetensors``.
-        state_dict: parameters in our names.
-        naming: the names to write: ours, or MMDetection's for use with MMDetection.
-        dtype: ``'fp32'``, ``'fp16'``, ``'bf16'``, or ``None`` for as it is; half precision halves
-            the file, and is turned back when it is loaded.
-        config: name of the config the parameters belong to.
-        tokenizer: of :func:`glip.text.tokenizer.tokenizer_to_bytes`.
+        path: a file with the extension ``.pth`` or ``.safetensors``.
+        state_dict: parameters in our naming.
+        naming: the naming to write: ours, or MMDetection's for use with MMDetection.
+        dtype: ``'fp32'``, ``'fp16'``, ``'bf16'``, or ``None`` to keep the dtypes. Half precision
+            halves the file; loading converts it back to the model's dtype.
+        config: name of the config that the parameters belong to.
+        tokenizer: as :func:`glip.text.tokenizer.tokenizer_to_bytes` returns it.
 
     Raises:
-        CheckpointError: another ending, an unknown number type, or nothing can be written there.
+        CheckpointError: the file extension or the dtype is another one, or the file cannot be
+            written.
     """
     path = Path(path)
     if path.suffix not in (".pth", ".safetensors"):
@@ -52,13 +52,13 @@ def write_checkpoint(
     tensors = {
         key: (value.to(DTYPES[dtype]) if dtype and value.is_floating_point() else value)
         for key, value in state_dict.items()
-        if key != _EXTRA_STATE
+        if key != VOCABULARY_KEY
     }
     meta = {"format": naming, "glip_version": __version__, "config": config}
     if tokenizer and naming == "glip":
-        tensors[_EXTRA_STATE] = torch.tensor(list(tokenizer), dtype=torch.uint8)
+        tensors[VOCABULARY_KEY] = torch.tensor(list(tokenizer), dtype=torch.uint8)
     elif tokenizer:
-        meta["tokenizer"] = tokenizer.decode()  # another library would not know the key
+        meta["tokenizer"] = tokenizer.decode()  # MMDetection's model has no such key
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +66,7 @@ def write_checkpoint(
             _save_safetensors(tensors, meta, partial)
         else:
             torch.save({"state_dict": tensors, "meta": meta}, partial)
-        os.replace(partial, path)
+        fsync_rename(partial, path)
     except (OSError, RuntimeError) as error:
         raise CheckpointError(f"{path} cannot be written: {error}") from error
     finally:
@@ -79,7 +79,7 @@ def _save_safetensors(tensors: Mapping[str, Tensor], meta: dict[str, str], path:
     from safetensors.torch import save_file
 
     path.touch()
-    mode = path.stat().st_mode  # what the user's umask says; safetensors lets nobody else read
+    mode = path.stat().st_mode  # by the user's umask; safetensors makes files readable by the owner
     try:
         save_file({key: value.contiguous() for key, value in tensors.items()}, path, meta)
     except SafetensorError as error:

@@ -15,9 +15,9 @@ from mmengine.logging import print_log
 from glip.evaluation.annotated_metric import AnnotatedMetric
 from glip.evaluation.ground_truth import GroundTruth, results_of
 from glip.evaluation.image_metric import Predictions
-from glip.evaluation.tables import log_table
 from glip.registry import METRICS
 from glip.utils.errors import DataError
+from glip.utils.tables import log_table
 
 #: Areas of pycocotools, in its order: all, below 32² pixels, up to 96², above.
 _AREAS = ("", "_s", "_m", "_l")

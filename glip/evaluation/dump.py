@@ -13,7 +13,7 @@ import torch
 from mmengine import fileio
 from mmengine.logging import print_log
 
-from glip.checkpoint.reading import restricted_loads
+from glip.checkpoint.restricted_pickle import restricted_loads
 from glip.evaluation.image_metric import ImageMetric, Predictions
 from glip.registry import METRICS
 from glip.utils.errors import AnnotationFileNotFoundError, DataError

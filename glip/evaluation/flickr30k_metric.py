@@ -11,9 +11,9 @@ import numpy as np
 
 from glip.evaluation.image_metric import ImageMetric, Predictions
 from glip.evaluation.overlaps import box_iou
-from glip.evaluation.tables import log_table
 from glip.registry import METRICS
 from glip.utils.errors import DataError
+from glip.utils.tables import log_table
 
 
 @dataclass(frozen=True)

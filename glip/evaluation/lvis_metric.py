@@ -19,9 +19,9 @@ from glip.evaluation.federated import (
 )
 from glip.evaluation.ground_truth import GroundTruth, check_labels
 from glip.evaluation.image_metric import Predictions
-from glip.evaluation.tables import log_table
 from glip.registry import METRICS
 from glip.utils.errors import AnnotationFileError, DataError
+from glip.utils.tables import log_table
 
 _FREQUENCIES = ("r", "c", "f")
 #: The numbers of LVIS, in the order of the lvis package.

@@ -14,9 +14,10 @@ from mmengine.structures import BaseDataElement
 
 from glip.evaluation.coco_metric import CocoMetric
 from glip.evaluation.dump import write_odinw_submission
-from glip.evaluation.tables import log_table, table_of_data_sets
+from glip.evaluation.tables import dataset_table
 from glip.registry import EVALUATOR, METRICS
 from glip.utils.errors import AnnotationFileNotFoundError, DataError
+from glip.utils.tables import log_table
 
 
 @EVALUATOR.register_module()
@@ -177,7 +178,7 @@ class MultiDatasetsEvaluator(Evaluator):
 
     def _log_table(self, numbers: dict[str, float], absent: set[str]) -> None:
         """Log the data sets, one a line, and which of them are absent."""
-        log_table(*table_of_data_sets(numbers, self.dataset_prefixes, absent))
+        log_table(*dataset_table(numbers, self.dataset_prefixes, absent))
         if absent:
             message = f"{len(absent)} of {len(self._own)} data sets are absent and not averaged: "
             message += ", ".join(name for name in self.dataset_prefixes if name in absent)

@@ -12,9 +12,9 @@ from glip.datasets.annotation_file import box_problem, check_exists, read_annota
 from glip.evaluation.coco_metric import check_metric
 from glip.evaluation.image_metric import ImageMetric, Predictions
 from glip.evaluation.overlaps import box_iou
-from glip.evaluation.tables import log_table
 from glip.registry import METRICS
 from glip.utils.errors import DataError
+from glip.utils.tables import log_table
 
 
 @METRICS.register_module()

@@ -1,88 +1,48 @@
-"""Tables in plain text, for logs and terminals."""
+"""Arrange the metrics of several data sets as a table."""
 
 from __future__ import annotations
 
-import logging
-import math
 from collections.abc import Collection, Mapping, Sequence
 
-from mmengine.logging import print_log
-
-#: Numbers in a line of the table of several data sets.
-_COLUMNS = 6
+#: Number of metrics in the table.
+_MAX_COLUMNS = 6
 
 
-def format_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Draw a table: texts to the left, numbers to the right with three digits.
-
-    Numbers that mean "nothing to measure" (NaN, and the -1 of COCO's tools) are drawn as a dash.
-
-    Example:
-        >>> print(format_table(["class", "AP"], [["cat", 0.5], ["dog", -1]]))
-        class     AP
-        ------------
-        cat    0.500
-        dog        -
-    """
-    cells = [[_cell(value) for value in row] for row in rows]
-    numeric = [all(isinstance(row[at], (int, float)) for row in rows) for at in range(len(header))]
-    columns = zip(header, *cells, strict=True)
-    widths = [max(len(cell) for cell in column) for column in columns]
-    lines = [_line(header, widths, numeric), *(_line(row, widths, numeric) for row in cells)]
-    lines.insert(1, "-" * max(len(line) for line in lines))
-    return "\n".join(lines)
-
-
-def log_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Log a table, see :func:`format_table`."""
-    print_log("\n" + format_table(header, rows), logger="current", level=logging.INFO)
-
-
-def table_of_data_sets(
-    numbers: Mapping[str, float], names: Sequence[str], absent: Collection[str]
+def dataset_table(
+    metrics: Mapping[str, float], names: Sequence[str], absent: Collection[str]
 ) -> tuple[list[str], list[list[object]]]:
-    """Arrange the numbers of several data sets, one a line.
+    """Arrange the metrics of several data sets, one data set a row.
 
-    The first few numbers get a column each: of all phrases before those of a kind of them, none of
-    a single class (metrics log tables of their own about those). Columns have short names:
-    ``mAP``, and ``precision@1`` for what is ``refcoco_precision@1`` of ``refcoco_val``.
+    The first few metrics get a column each. Metrics of all phrases (``..._all``) come before those
+    of one phrase type; metrics of a single class have no column (each metric logs its own table of
+    them). The columns have short names: ``mAP`` for ``bbox_mAP``, and ``precision@1`` for
+    ``refcoco_precision@1`` of ``refcoco_val``.
 
     Args:
-        numbers: by name, ``<data set>/<metric>/<name>``; others are left out.
-        names: of the data sets, in the order of their lines; ``average`` comes last, if there are
-            numbers of it.
-        absent: the data sets that are not there.
+        metrics: values by name, ``<data set>/<metric>/<name>``; other names are skipped.
+        names: the data sets in the order of the rows; ``average`` is the last row, if there are
+            averages.
+        absent: the data sets that are absent.
 
     Returns:
-        The header and the rows, for :func:`format_table`.
+        The header and the rows, for :func:`glip.utils.tables.format_table`.
     """
     found: dict[str, dict[str, float]] = {name: {} for name in (*names, "average")}
-    for key, value in numbers.items():
-        name, number = key.split("/")[0], key.split("/")[-1]
-        of_class = number.endswith("_precision") and number != "mean_precision"
-        if name in found and not of_class:
-            short = number.removeprefix("bbox_").removeprefix(name.split("_")[0] + "_")
-            found[name][short] = value
+    for key, value in metrics.items():
+        dataset, name = key.split("/")[0], key.split("/")[-1]
+        of_class = name.endswith("_precision") and name != "mean_precision"
+        if dataset in found and not of_class:
+            short = name.removeprefix("bbox_").removeprefix(dataset.split("_")[0] + "_")
+            found[dataset][short] = value
     if not found["average"]:
         del found["average"]
-    columns = list(dict.fromkeys(key for each in found.values() for key in each))
-    columns = sorted(columns, key=lambda column: not column.endswith("_all"))[:_COLUMNS]
+    columns = list(dict.fromkeys(key for values in found.values() for key in values))
+    columns = sorted(columns, key=lambda column: not column.endswith("_all"))[:_MAX_COLUMNS]
     rows: list[list[object]] = [
-        [f"{name} (absent)" if name in absent else name, *(each.get(key, -1.0) for key in columns)]
-        for name, each in found.items()
+        [
+            f"{name} (absent)" if name in absent else name,
+            *(values.get(key, -1.0) for key in columns),
+        ]
+        for name, values in found.items()
     ]
     return ["data set", *columns], rows
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return "-" if math.isnan(value) or value == -1 else f"{value:.3f}"
-    return "-" if value == -1 else str(value)
-
-
-def _line(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:
-    padded = [
-        cell.rjust(width) if right else cell.ljust(width)
-        for cell, width, right in zip(cells, widths, numeric, strict=True)
-    ]
-    return "  ".join(padded).rstrip()

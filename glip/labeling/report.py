@@ -14,13 +14,13 @@ from PIL import Image
 
 from glip.datasets.images import array_to_bgr, read_image
 from glip.datasets.odvg.records import boxes_of, scores_of
-from glip.evaluation.tables import format_table
 from glip.labeling.output import Output
 from glip.labeling.pairs import Pairs
 from glip.labeling.statistics import NUM_BINS, Tally
 from glip.text import Prompt
 from glip.utils.atomic_write import atomic_write
 from glip.utils.errors import ImageReadError
+from glip.utils.tables import format_table
 from glip.visualization import draw_detections, label_color
 from glip.visualization.captions import draw_caption, join
 

@@ -1,4 +1,4 @@
-"""Small real checkpoints under all three names, and the shapes of the full-size models."""
+"""Small checkpoints in the three namings, and the shapes of the full-size models."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def build(cfg: Config, device: str = "cpu") -> nn.Module:
 
 @pytest.fixture(scope="session")
 def golden_keys() -> Callable[[str], State]:
-    """The official and MMDetection's names and shapes, as tensors without contents."""
+    """The keys and shapes of the official and MMDetection's files, as meta tensors."""
 
     def read(name: str) -> State:
         path = GOLDEN / f"keys_{name}.json"
@@ -53,7 +53,7 @@ def golden_keys() -> Callable[[str], State]:
 
 @pytest.fixture(scope="session")
 def shipped() -> dict[str, State]:
-    """The state dict of every pre-trained model's config, without contents."""
+    """The state dict of every pre-trained model's config, as meta tensors."""
     return {
         name: build(get_config(name), "meta").state_dict()
         for name, entry in list_models().items()
@@ -63,19 +63,19 @@ def shipped() -> dict[str, State]:
 
 @pytest.fixture(scope="session")
 def official(tiny_checkpoint: Path) -> State:
-    """The small model's weights under the official names; not to be changed."""
+    """The small model's weights in the official naming; do not change them."""
     return find_state_dict(torch.load(tiny_checkpoint, weights_only=True))
 
 
 @pytest.fixture(scope="session")
 def ours(official: State) -> State:
-    """The same under our names."""
+    """The same in our naming."""
     return convert(official).state_dict
 
 
 @pytest.fixture(scope="session")
 def mmdet(official: State) -> State:
-    """The same under MMDetection's names."""
+    """The same in MMDetection's naming."""
     return convert(official, "mmdet").state_dict
 
 
@@ -93,7 +93,7 @@ def detect(photo: Path) -> Callable[[nn.Module], tuple[Tensor, Tensor, Tensor]]:
 
 
 def same_tensors(left: State, right: State) -> None:
-    """Check that two state dicts agree to the last bit."""
+    """Check that two state dicts are equal bit for bit."""
     assert left.keys() == right.keys()
     for key, value in left.items():
         assert value.shape == right[key].shape, key

@@ -77,7 +77,7 @@ def test_conversion(tiny_checkpoint, tiny_config_file, ours, tmp_path, detect, t
     lines = result.stdout.splitlines()
     assert lines[:5] == [
         f"{src} as {tiny_config_file}",
-        "names of: official",
+        "naming: official",
         f"converted: {len(ours)}",
         "ignored: 1",
         "  1 x 80 fixed classes, never trained",

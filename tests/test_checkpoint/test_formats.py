@@ -1,11 +1,11 @@
-"""Recognising whose names a state dict has, and giving it others."""
+"""Detect the naming of a state dict and convert it."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from glip.checkpoint import compare, convert, find_state_dict, recognise
+from glip.checkpoint import compare, convert, detect_naming, find_state_dict
 from glip.models.backbones.swin import PatchMerging
 from glip.testing import draw_state_dict, tiny_config
 from glip.utils.errors import CheckpointError
@@ -48,17 +48,17 @@ def test_a_long_list_of_keys_is_cut():
         find_state_dict({f"k{index}": index for index in range(9)})
 
 
-# --- recognising ----------------------------------------------------------------------------------
+# --- detecting the naming -------------------------------------------------------------------------
 
 
-def test_recognise(official, mmdet, ours):
-    assert recognise(official) == "official"
-    assert recognise(mmdet) == "mmdet"
-    assert recognise(ours) == "glip"
-    assert recognise({"bbox_head.cls.weight": 0, "backbone.norm3.weight": 0}) is None
+def test_detect_naming(official, mmdet, ours):
+    assert detect_naming(official) == "official"
+    assert detect_naming(mmdet) == "mmdet"
+    assert detect_naming(ours) == "glip"
+    assert detect_naming({"bbox_head.cls.weight": 0, "backbone.norm3.weight": 0}) is None
 
 
-def test_a_strange_checkpoint():
+def test_another_models_checkpoint():
     with pytest.raises(CheckpointError, match=r"not a GLIP checkpoint: .* got a\.weight, b\.bias$"):
         convert(TENSORS)
 
@@ -126,7 +126,7 @@ def unfold_merging():
 
 
 def merging_keys(state_dict):
-    """A state dict that is recognised as MMDetection's."""
+    """A state dict with MMDetection's naming."""
     keys = {f"backbone.stages.1.downsample.{key}": value for key, value in state_dict.items()}
     return keys | {"bbox_head.head.bias0": torch.ones(1)}
 
@@ -157,11 +157,11 @@ def test_the_official_order_is_ours(unfold_merging):
     ]
 
 
-# --- what is not taken over -----------------------------------------------------------------------
+# --- ignored keys ---------------------------------------------------------------------------------
 
 EXTRAS = {
     "language_backbone.body.model.embeddings.position_ids": "counts",
-    "language_backbone.body.model.pooler.dense.weight": "pooled",
+    "language_backbone.body.model.pooler.dense.weight": "pooler",
     "language_backbone.resizer.fc.weight": "unused",
     "rpn.head.cls_logits.weight": "never trained",
     "rpn.head.cls_logits.bias": "never trained",
@@ -193,9 +193,9 @@ def test_ignorable_extras_of_mmdet(mmdet, ours):
     same_tensors(conversion.state_dict, ours)
 
 
-def test_a_prompt_that_was_never_learned(official, ours):
+def test_an_untrained_learned_prompt(official, ours):
     conversion = convert(official | {"rpn.head.tunable_linear.weight": torch.zeros(10, 48)})
-    assert "never learned" in conversion.ignored["rpn.head.tunable_linear.weight"]
+    assert "untrained" in conversion.ignored["rpn.head.tunable_linear.weight"]
     same_tensors(conversion.state_dict, ours)
 
 
@@ -208,7 +208,7 @@ def test_a_learned_prompt(official):
 
 @pytest.mark.parametrize(
     "key",
-    ["rpn.head.new_thing.weight", "roi_heads.box.weight", "backbone.body.norm7.bias", "weight"],
+    ["rpn.head.new_module.weight", "roi_heads.box.weight", "backbone.body.norm7.bias", "weight"],
 )
 def test_unknown_keys(key, official, ours):
     conversion = convert(official | {key: torch.ones(2)})
@@ -255,7 +255,7 @@ def test_containers_are_opened(container, naming, request, tiny_cfg, ours):
     same_tensors(dict(loaded), ours)
 
 
-def test_the_given_state_dict_stays_as_it_is(official, tiny_cfg):
+def test_the_given_state_dict_is_not_changed(official, tiny_cfg):
     before = list(official)
     build(tiny_cfg).load_state_dict(official)
     assert list(official) == before
@@ -265,15 +265,15 @@ def test_the_given_state_dict_stays_as_it_is(official, tiny_cfg):
 def test_loading_reports_unknown_and_missing_keys(naming, request, tiny_cfg):
     state_dict = dict(request.getfixturevalue(naming))
     state_dict.pop(next(key for key in state_dict if key.endswith("bbox_pred.bias")))
-    state_dict["new_thing.weight"] = torch.ones(1)
+    state_dict["new_module.weight"] = torch.ones(1)
     result = build(tiny_cfg).load_state_dict(state_dict, strict=False)
     assert result.missing_keys == ["bbox_head.bbox_pred.bias"]
-    assert result.unexpected_keys == ["new_thing.weight"]
-    with pytest.raises(RuntimeError, match=r"new_thing\.weight"):
+    assert result.unexpected_keys == ["new_module.weight"]
+    with pytest.raises(RuntimeError, match=r"new_module\.weight"):
         build(tiny_cfg).load_state_dict(state_dict)
 
 
-def test_a_strange_state_dict_is_all_unexpected(tiny_cfg):
+def test_the_keys_of_another_model_are_unexpected(tiny_cfg):
     result = build(tiny_cfg).load_state_dict({"a.weight": torch.ones(1)}, strict=False)
     assert result.unexpected_keys == ["a.weight"]
     assert len(result.missing_keys) > 100

@@ -1,9 +1,9 @@
-"""Every parameter under its three names."""
+"""The names of every parameter in the three namings."""
 
 import pytest
 
 from glip.checkpoint import compare, convert, find_state_dict
-from glip.checkpoint.key_mapping import NameMap
+from glip.checkpoint.key_mapping import KeyMapping
 from tests.test_checkpoint.conftest import LETTERS
 
 #: Official keys that hold no parameter of the released models.
@@ -82,15 +82,15 @@ BUFFERS = (".relative_position_index", ".attn_mask", ".position_ids")
         ),
     ],
 )
-def test_three_names(glip, official, mmdet):
+def test_three_namings(glip, official, mmdet):
     names = {"glip": glip, "official": official, "mmdet": mmdet}
     for source, before in names.items():
         for target, after in names.items():
-            assert NameMap(source, target, num_blocks=8, fused=True)(before) == after
+            assert KeyMapping(source, target, num_blocks=8, fused=True)(before) == after
 
 
 def test_without_fusion_a_block_is_one_module():
-    rename = NameMap("glip", "official", num_blocks=6, fused=False)
+    rename = KeyMapping("glip", "official", num_blocks=6, fused=False)
     assert (
         rename("bbox_head.tower.blocks.5.dyconv.offset.weight")
         == "rpn.head.dyhead_tower.5.offset.weight"
@@ -113,18 +113,18 @@ def test_without_fusion_a_block_is_one_module():
         "xbackbone.body.norm3.weight",
     ],
 )
-def test_names_of_nobody(key):
-    assert NameMap("official", "glip", num_blocks=8, fused=True)(key) is None
+def test_unknown_keys(key):
+    assert KeyMapping("official", "glip", num_blocks=8, fused=True)(key) is None
 
 
 @pytest.mark.parametrize("naming", ["official", "mmdet"])
-def test_names_go_there_and_back(naming, shipped):
+def test_round_trip(naming, shipped):
     for name, state_dict in shipped.items():
         keys = [key for key in state_dict if not key.endswith("_extra_state")]
         options = dict(num_blocks=8, fused="_a_" not in name)
-        there = list(map(NameMap("glip", naming, **options), keys))
+        there = list(map(KeyMapping("glip", naming, **options), keys))
         assert len(set(there)) == len(keys)
-        assert list(map(NameMap(naming, "glip", **options), there)) == keys
+        assert list(map(KeyMapping(naming, "glip", **options), there)) == keys
 
 
 # --- the full-size models -------------------------------------------------------------------------

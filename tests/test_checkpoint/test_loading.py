@@ -1,4 +1,4 @@
-"""From a file to a detector that finds things, whoever wrote the file."""
+"""Load checkpoints of every naming into a detector and run it."""
 
 import mmengine.runner
 import pytest
@@ -16,7 +16,7 @@ from tests.test_checkpoint.conftest import build, same_tensors
 
 @pytest.fixture
 def offline(monkeypatch):
-    """The hub is not asked."""
+    """Keep Hugging Face Hub offline."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     for module in ("huggingface_hub.constants", "transformers.utils.hub"):
         monkeypatch.setattr(f"{module}.HF_HUB_OFFLINE", True, raising=False)
@@ -35,7 +35,7 @@ def save(tmp_path):
 
 
 def refusal(model, path):
-    """What a checkpoint is refused with."""
+    """Return the error message for a checkpoint; the model stays unchanged."""
     before = {key: value.clone() for key, value in model.state_dict().items()}
     with pytest.raises(CheckpointError) as caught:
         load_checkpoint(model, path)
@@ -46,7 +46,7 @@ def refusal(model, path):
 # --- every format ---------------------------------------------------------------------------------
 
 
-def test_every_naming_detects_the_same(official, mmdet, ours, save, tiny_cfg, detect):
+def test_every_naming_gives_the_same_detections(official, mmdet, ours, save, tiny_cfg, detect):
     model = build(tiny_cfg)
     results = []
     for index, checkpoint in enumerate(
@@ -68,7 +68,7 @@ def test_every_naming_detects_the_same(official, mmdet, ours, save, tiny_cfg, de
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_what_stands_beside_the_model(zipped, official, ours, save, tiny_cfg):
+def test_other_content_is_returned(zipped, official, ours, save, tiny_cfg):
     path = save(
         {
             "model": {f"module.{key}": value for key, value in official.items()},
@@ -88,13 +88,13 @@ def test_what_stands_beside_the_model(zipped, official, ours, save, tiny_cfg):
     assert "model" not in checkpoint
 
 
-def test_a_bare_state_dict_has_nothing_beside_it(official, save):
+def test_a_bare_state_dict_has_no_other_content(official, save):
     checkpoint = open_checkpoint(save(official))
     assert checkpoint.keys() == {"state_dict", "conversion", "meta"}
     assert checkpoint["meta"] == {}
 
 
-def test_half_precision_is_turned_back(ours, save, tiny_cfg):
+def test_half_precision_is_converted_back(ours, save, tiny_cfg):
     half = {key: value.half() for key, value in ours.items()}
     model = build(tiny_cfg)
     load_checkpoint(model, save(half))
@@ -103,7 +103,7 @@ def test_half_precision_is_turned_back(ours, save, tiny_cfg):
     same_tensors(dict(loaded), {key: value.float() for key, value in half.items()})
 
 
-# --- mmengine's own way ---------------------------------------------------------------------------
+# --- mmengine's loader ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("naming", ["official", "mmdet", "ours"])
@@ -118,16 +118,14 @@ def test_mmengine_loads_every_naming(naming, container, request, ours, save, tin
     same_tensors(dict(loaded), ours)
 
 
-# --- what does not fit ----------------------------------------------------------------------------
+# --- checkpoints that do not fit ------------------------------------------------------------------
 
 
 def test_another_model(official, save, tiny_cfg):
     model = build(tiny_config(early_fuse=False, lang_model_name="nowhere"))
     path = save(official)
     message = refusal(model, path)
-    assert message.startswith(
-        f"the checkpoint {path} does not fit this config.\nnames of: official"
-    )
+    assert message.startswith(f"the checkpoint {path} does not fit this config.\nnaming: official")
     assert "unexpected:" in message
     assert message.endswith(
         "It fits none of the shipped configs: use the config it was trained with."
@@ -139,8 +137,8 @@ def test_another_size_names_the_configs_that_fit(shipped, save, tiny_cfg):
     large = {key: torch.zeros(1).expand(value.shape) for key, value in shipped[name].items()}
     large.pop("language_model._extra_state")
     message = refusal(build(tiny_cfg), save(large))
-    assert "of another shape" in message
-    assert message.endswith(f"By its shape it fits: {name}.py")
+    assert "shape mismatch" in message
+    assert message.endswith(f"Its parameter shapes fit: {name}.py")
 
 
 def test_a_missing_and_an_unknown_key(official, save, tiny_cfg):
@@ -157,7 +155,7 @@ def test_a_missing_and_an_unknown_key(official, save, tiny_cfg):
         ({"epoch": 3}, "holds no parameters"),
     ],
 )
-def test_files_of_others(checkpoint, message, save, tiny_cfg):
+def test_other_files(checkpoint, message, save, tiny_cfg):
     path = save(checkpoint)
     assert f"{path}: " in refusal(build(tiny_cfg), path)
     assert message in refusal(build(tiny_cfg), path)
@@ -180,12 +178,12 @@ def learned(official):
     return official | {"rpn.head.tunable_linear.weight": torch.randn(40, 48)}
 
 
-def test_a_learned_prompt_is_asked_for(learned, save, tiny_cfg):
+def test_a_learned_prompt_needs_the_option(learned, save, tiny_cfg):
     message = refusal(build(tiny_cfg), save(learned))
     assert message.endswith("set model.language_model.learned_prompt=40 in the config.")
 
 
-def test_a_learned_prompt_changes_what_is_found(learned, official, save, prompted_cfg, detect):
+def test_a_learned_prompt_changes_the_detections(learned, official, save, prompted_cfg, detect):
     model = build(prompted_cfg)
     load_checkpoint(model, save(learned))
     assert torch.equal(
@@ -201,7 +199,7 @@ def test_a_learned_prompt_changes_what_is_found(learned, official, save, prompte
 
 
 @pytest.mark.parametrize("extra", [{}, {"rpn.head.tunable_linear.weight": torch.zeros(40, 48)}])
-def test_prompt_tuning_starts_at_zero(extra, official, save, prompted_cfg):
+def test_a_learned_prompt_is_initialised_to_zero(extra, official, save, prompted_cfg):
     model = build(prompted_cfg)
     load_checkpoint(model, save(official | extra))
     assert not model.language_model.prompt.weight.any()
@@ -219,46 +217,46 @@ WORDS = Prompt.from_class_names(["bench", "hair drier"])
 
 
 @pytest.fixture
-def homeless_cfg():
+def foreign_cfg():
     """A config that names a folder of another machine."""
     return tiny_config(lang_model_name="/home/somebody/bert-base-uncased")
 
 
 @pytest.mark.parametrize("name", ["x.safetensors", "x.pth"])
 def test_the_checkpoint_carries_its_vocabulary(
-    name, ours, vocabulary, homeless_cfg, offline, tmp_path, tiny_model, detect
+    name, ours, vocabulary, foreign_cfg, offline, tmp_path, tiny_model, detect
 ):
     tokenizer = tokenizer_to_bytes(load_tokenizer(vocabulary))
     write_checkpoint(tmp_path / name, ours, tokenizer=tokenizer)
-    model = build(homeless_cfg)
+    model = build(foreign_cfg)
     load_checkpoint(model, tmp_path / name)
     assert model.chunk_prompt(WORDS)[0].tokens.input_ids == (
         *(101, 6847, 1012, 2606, 2852, 3771, 102),
     )
     assert all(torch.equal(a, b) for a, b in zip(detect(model), detect(tiny_model), strict=True))
-    # And hands it on.
-    other = build(homeless_cfg)
+    # Its state dict includes it, too.
+    other = build(foreign_cfg)
     other.load_state_dict(model.state_dict())
     assert other.language_model.tokenizer.get_vocab() == model.language_model.tokenizer.get_vocab()
 
 
 @pytest.mark.parametrize("name", ["x.safetensors", "x.pth"])
-def test_others_may_read_it_as_any_file(name, ours, tmp_path):
+def test_file_permissions_follow_the_umask(name, ours, tmp_path):
     (tmp_path / "any").touch()
     write_checkpoint(tmp_path / name, ours)
     assert (tmp_path / name).stat().st_mode == (tmp_path / "any").stat().st_mode
 
 
-def test_the_vocabulary_of_an_mmdet_file(ours, vocabulary, homeless_cfg, offline, tmp_path):
+def test_the_vocabulary_of_an_mmdet_file(ours, vocabulary, foreign_cfg, offline, tmp_path):
     tokenizer = tokenizer_to_bytes(load_tokenizer(vocabulary))
     write_checkpoint(tmp_path / "x.pth", ours, naming="mmdet", tokenizer=tokenizer)
-    model = build(homeless_cfg)
+    model = build(foreign_cfg)
     load_checkpoint(model, tmp_path / "x.pth")
     assert len(model.language_model.tokenizer) == 30522
 
 
-def test_neither_vocabulary_nor_folder(tiny_checkpoint, homeless_cfg, offline):
-    model = build(homeless_cfg)
+def test_neither_vocabulary_nor_folder(tiny_checkpoint, foreign_cfg, offline):
+    model = build(foreign_cfg)
     load_checkpoint(model, tiny_checkpoint)
     with pytest.raises(TokenizerNotFoundError) as caught:
         model.chunk_prompt(WORDS)
@@ -269,8 +267,8 @@ def test_neither_vocabulary_nor_folder(tiny_checkpoint, homeless_cfg, offline):
     assert "AutoTokenizer.from_pretrained('/home/somebody/bert-base-uncased')" in message
 
 
-def test_a_vocabulary_is_not_lost_to_a_file_without(tiny_checkpoint, vocabulary, homeless_cfg):
-    model = build(homeless_cfg)
+def test_a_file_without_vocabulary_keeps_the_models(tiny_checkpoint, vocabulary, foreign_cfg):
+    model = build(foreign_cfg)
     tokenizer = load_tokenizer(vocabulary)
     model.language_model.set_extra_state(torch.tensor(list(tokenizer_to_bytes(tokenizer))))
     load_checkpoint(model, tiny_checkpoint)
@@ -287,7 +285,7 @@ def test_a_damaged_vocabulary(ours, save, tiny_cfg):
 @pytest.mark.parametrize(
     "name", ["/home/somebody/bert", "nobody/no-such-model", "google-bert/bert-base-uncased"]
 )
-def test_a_config_of_another_machine_builds(name, offline):
+def test_a_config_with_a_foreign_path_builds(name, offline):
     with torch.device("meta"):
         model = BertModel(name)
     assert model.head_arguments() == {

@@ -1,4 +1,4 @@
-"""Models that are built for a checkpoint: nothing is drawn, and nothing is copied twice."""
+"""Models built for a checkpoint: no random initialisation and no second copy of the weights."""
 
 from __future__ import annotations
 
@@ -17,52 +17,52 @@ def build(cfg) -> nn.Module:
         return MODELS.build(cfg.model)
 
 
-def drawn(make) -> bool:
+def uses_rng(make) -> bool:
     before = torch.random.get_rng_state()
     make()
     return not torch.equal(before, torch.random.get_rng_state())
 
 
-def test_nothing_is_drawn(tiny_cfg):
-    assert drawn(lambda: build(tiny_cfg))
+def test_no_random_initialisation(tiny_cfg):
+    assert uses_rng(lambda: build(tiny_cfg))
     with NoInit():
-        assert not drawn(lambda: build(tiny_cfg))
+        assert not uses_rng(lambda: build(tiny_cfg))
 
 
-def test_what_is_not_random_is_there(tiny_cfg, tiny_checkpoint):
-    """Buffers that no checkpoint holds, too."""
-    usual = build(tiny_cfg)
+def test_deterministic_initialisation_is_kept(tiny_cfg, tiny_checkpoint):
+    """This includes buffers that no checkpoint holds."""
+    initialised = build(tiny_cfg)
     with NoInit():
         model = build(tiny_cfg)
-    for each in (usual, model):
+    for each in (initialised, model):
         load_checkpoint(each, tiny_checkpoint)
     for kind in ("named_parameters", "named_buffers"):
-        ours, theirs = dict(getattr(model, kind)()), dict(getattr(usual, kind)())
+        ours, theirs = dict(getattr(model, kind)()), dict(getattr(initialised, kind)())
         assert ours.keys() == theirs.keys()
         assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-def test_parameters_are_what_was_read(tiny_cfg, tiny_checkpoint):
+def test_parameters_use_the_memory_of_the_checkpoint(tiny_cfg, tiny_checkpoint):
     model = build(tiny_cfg)
     read = load_checkpoint(model, tiny_checkpoint)["state_dict"]
     for name, parameter in model.named_parameters():
         assert parameter.data_ptr() == read[name].data_ptr(), name
 
 
-def test_a_file_with_more_stays_on_disk(tiny_cfg, tiny_checkpoint, tmp_path):
-    """With an optimizer's state beside the weights, say: only the weights are read."""
+def test_a_training_checkpoint_is_memory_mapped(tiny_cfg, tiny_checkpoint, tmp_path):
+    """Of a file with an optimizer's state, only the weights are read."""
     content = torch.load(tiny_checkpoint, weights_only=True)
     path = tmp_path / "training.pth"
     torch.save(content | {"optimizer": dict(state=torch.zeros(4_000_000))}, path)
-    model, usual = build(tiny_cfg), build(tiny_cfg)
+    model, initialised = build(tiny_cfg), build(tiny_cfg)
     read = load_checkpoint(model, path)["state_dict"]
-    load_checkpoint(usual, tiny_checkpoint)
+    load_checkpoint(initialised, tiny_checkpoint)
     for name, parameter in model.named_parameters():
         assert parameter.data_ptr() != read[name].data_ptr(), name
-        assert torch.equal(parameter, usual.get_parameter(name))
+        assert torch.equal(parameter, initialised.get_parameter(name))
 
 
-def test_settings_of_parameters_stay():
+def test_parameters_stay_the_same_objects():
     model = nn.Linear(2, 3)
     model.weight.requires_grad_(False)
     weight, bias = model.weight, model.bias
@@ -83,15 +83,15 @@ def test_settings_of_parameters_stay():
         torch.ones(6, 2)[:3],  # a part of something larger
     ],
 )
-def test_what_does_not_fit_is_left(tensor):
+def test_unsuitable_tensors_are_not_assigned(tensor):
     model = nn.Linear(2, 3)
     before = model.weight.data_ptr()
     assign_parameters(model, dict(weight=tensor))
     assert model.weight.data_ptr() == before
 
 
-def test_two_do_not_share():
-    """Parameters that are equal in the file are trained apart."""
+def test_parameters_do_not_share_memory():
+    """A tensor that the file has twice becomes two parameters."""
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     shared = torch.ones(2, 2)
     assign_parameters(model, {"0.weight": shared, "1.weight": shared})

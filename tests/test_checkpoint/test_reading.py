@@ -1,4 +1,4 @@
-"""Every kind of file, whole, damaged or hostile."""
+"""Read files of every kind: valid, damaged and malicious."""
 
 import builtins
 import functools
@@ -21,7 +21,7 @@ from mmengine.logging.history_buffer import HistoryBuffer
 from safetensors.torch import save_file
 
 from glip.checkpoint import read_checkpoint
-from glip.checkpoint.reading import _RestrictedUnpickler, _statistic
+from glip.checkpoint.restricted_pickle import RestrictedUnpickler, history_buffer_getattr
 from glip.utils.errors import CheckpointError
 from tests.test_checkpoint.conftest import same_tensors
 
@@ -36,7 +36,7 @@ TENSORS = {
 
 
 def refusal(path):
-    """The one sentence that a file is refused with."""
+    """Return the error message for a file; it is one line."""
     with pytest.raises(CheckpointError) as caught:
         read_checkpoint(path)
     message = str(caught.value)
@@ -46,7 +46,7 @@ def refusal(path):
     return message
 
 
-# --- what can be read -----------------------------------------------------------------------------
+# --- readable files -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("zipped", [True, False])
@@ -70,7 +70,7 @@ def test_torch_files(zipped, tmp_path):
     ]
 
 
-def test_tensors_stay_on_disk(tmp_path):
+def test_tensors_are_memory_mapped(tmp_path):
     path = tmp_path / "x.pth"
     torch.save({"model": {"a": torch.arange(1000.0)}}, path)
     tensor = read_checkpoint(path)["model"]["a"]
@@ -125,11 +125,11 @@ def test_training_checkpoints_of_mmengine(zipped, tmp_path):
     assert restored.get_info("iter") == 5
 
 
-# --- what is not there, or damaged ----------------------------------------------------------------
+# --- missing and damaged files -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["missing.pth", "no/such/folder.safetensors", "x" * 300 + ".pth"])
-def test_nothing_there(name, tmp_path):
+def test_missing_file(name, tmp_path):
     message = refusal(tmp_path / name)
     assert "does not exist: expected the path of a .pth or .safetensors file" in message
 
@@ -151,13 +151,13 @@ def files(tmp_path_factory):
 
 @pytest.mark.parametrize("end", [1, 5, 100_000, 300_000, -5, -1])
 @pytest.mark.parametrize("kind", ["zip", "legacy", "safetensors"])
-def test_broken_off(kind, end, files, tmp_path):
+def test_truncated_files(kind, end, files, tmp_path):
     path = tmp_path / ("x.safetensors" if kind == "safetensors" else "x.pth")
     assert len(files[kind]) > 320_000
     path.write_bytes(files[kind][:end])
     message = refusal(path)
     assert "cannot be read as" in message
-    assert "download that broke off looks like this" in message
+    assert "download may be incomplete" in message
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".pt", "", ".safetensors"])
@@ -190,7 +190,7 @@ def test_damaged_bytes(files, tmp_path):
             data[position] = random.integers(256)
         path.write_bytes(data)
         try:
-            read_checkpoint(path)  # some damage cannot be seen
+            read_checkpoint(path)  # some damage cannot be detected
         except CheckpointError:
             refused += 1
     assert refused > 20
@@ -204,7 +204,7 @@ def test_other_contents(content, kind, tmp_path):
     assert f"holds a {kind}: expected a dict of parameters" in refusal(tmp_path / "x.pth")
 
 
-# --- what could run code --------------------------------------------------------------------------
+# --- files that could run code --------------------------------------------------------------------
 
 
 class Call:
@@ -264,7 +264,7 @@ def test_hostile_pickles(way, zipped, tmp_path):
     assert "weights_only" not in message  # torch's advice to trust the file
 
 
-def test_the_message_names_the_culprit(tmp_path):
+def test_the_message_names_the_refused_object(tmp_path):
     torch.save({"model": Call(os.system, "true")}, tmp_path / "x.pth")
     assert f"it names {os.system.__module__}.system. Expected" in refusal(tmp_path / "x.pth")
     torch.save({"model": torch.nn.Linear(2, 2)}, tmp_path / "x.pth")
@@ -279,9 +279,9 @@ def test_plain_pickles(way, protocol, tmp_path):
     path = tmp_path / "x.pth"
     path.write_bytes(pickle.dumps(hostile(marker)[way], protocol))
     refusal(path)
-    # What stands in for torch's restricted unpickler before torch 2.6, on any torch.
-    with pytest.raises(pickle.UnpicklingError, match=r"it (names|asks for)"):
-        _RestrictedUnpickler(io.BytesIO(path.read_bytes())).load()
+    # The unpickler that replaces torch's own before torch 2.6, tested with any torch.
+    with pytest.raises(pickle.UnpicklingError, match=r"it (names|requests)"):
+        RestrictedUnpickler(io.BytesIO(path.read_bytes())).load()
     assert not marker.exists()
 
 
@@ -298,9 +298,9 @@ def test_plain_pickles(way, protocol, tmp_path):
         ("numpy", "ndarray.tofile"),
     ],
 )
-def test_names_that_lead_elsewhere(module, name):
+def test_names_outside_the_list_are_refused(module, name):
     with pytest.raises(pickle.UnpicklingError, match="it names"):
-        _RestrictedUnpickler(io.BytesIO()).find_class(module, name)
+        RestrictedUnpickler(io.BytesIO()).find_class(module, name)
 
 
 @pytest.mark.filterwarnings("ignore:.*TorchScript", "ignore:.*torch.jit.script")
@@ -326,9 +326,9 @@ def test_old_archives_are_not_unpacked(tmp_path):
 
 
 def test_modules_of_old_files_are_not_compared(tmp_path, monkeypatch):
-    # Before 2.6 torch writes NAME.patch if the source of NAME is not what the file says, and a file
-    # may set the attributes of what it is given, here of the stand-in for getattr.
-    monkeypatch.setattr(_statistic, "dump_patches", False, raising=False)
+    # Before 2.6 torch writes NAME.patch if the source of NAME differs from the one in the file. A
+    # file can set attributes of an object that it gets, here of the replacement for getattr.
+    monkeypatch.setattr(history_buffer_getattr, "dump_patches", False, raising=False)
     monkeypatch.chdir(tmp_path)
     function = b"cbuiltins\ngetattr\n"
     text = b"X\x06\x00\x00\x00"
@@ -346,23 +346,23 @@ def test_modules_of_old_files_are_not_compared(tmp_path, monkeypatch):
     assert [entry.name for entry in tmp_path.iterdir()] == ["x.pth"]
 
 
-# --- addresses ------------------------------------------------------------------------------------
+# --- URLs -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def server(tmp_path):
-    """A folder on a local web server: its address, the folder, and what was asked for."""
-    asked = []
+    """A folder on a local web server: its URL, the folder, and the requested paths."""
+    requests = []
 
     class Handler(SimpleHTTPRequestHandler):
         def log_message(self, *args):
-            asked.append(self.path)
+            requests.append(self.path)
 
     folder = tmp_path / "served"
     folder.mkdir()
     http = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
     threading.Thread(target=http.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{http.server_port}", folder, asked
+    yield f"http://127.0.0.1:{http.server_port}", folder, requests
     http.shutdown()
     http.server_close()
 
@@ -374,18 +374,18 @@ def hub_folder(tmp_path, monkeypatch):
     return tmp_path / "hub" / "checkpoints"
 
 
-def test_addresses_are_downloaded_once(server, hub_folder):
-    address, folder, asked = server
+def test_urls_are_downloaded_once(server, hub_folder):
+    url, folder, requests = server
     torch.save(TENSORS, folder / "x.pth")
     for _ in range(2):
-        same_tensors(read_checkpoint(f"{address}/x.pth?download=true"), TENSORS)
-    assert len(asked) == 1
+        same_tensors(read_checkpoint(f"{url}/x.pth?download=true"), TENSORS)
+    assert len(requests) == 1
     assert (hub_folder / "x.pth").is_file()
 
 
-def test_an_address_without_a_file(server, hub_folder):
-    address = f"{server[0]}/x.pth"
-    message = refusal(address)
+def test_a_url_without_a_file(server, hub_folder):
+    url = f"{server[0]}/x.pth"
+    message = refusal(url)
     assert "cannot be downloaded (HTTPError: HTTP Error 404: File not found)" in message
     assert f"or put it at {hub_folder / 'x.pth'}" in message
     assert list(hub_folder.iterdir()) == []

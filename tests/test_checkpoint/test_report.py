@@ -1,4 +1,4 @@
-"""Whether a checkpoint fits a model, key by key, and what is said of it."""
+"""Compare checkpoints with a model, key by key."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ def test_a_checkpoint_that_fits(official, ours):
     assert report.ok
 
 
-def test_the_vocabulary_may_come_or_not(ours):
+def test_the_vocabulary_is_optional(ours):
     vocabulary = {"language_model._extra_state": torch.zeros(3, dtype=torch.uint8)}
     assert compare(convert(ours), ours | vocabulary).ok
     assert compare(convert(ours | vocabulary), ours).ok
@@ -44,7 +44,7 @@ def test_what_does_not_fit(official, ours):
     assert report.mismatched == {"bbox_head.centerness.weight": ((1, 32, 1, 1), (2, 2))}
     assert list(report.ignored) == ["rpn.head.cls_logits.bias"]
     assert str(report).splitlines() == [
-        "names of: official",
+        "naming: official",
         f"converted: {len(ours) - 1}",
         "ignored: 1",
         "  1 x 80 fixed classes, never trained",
@@ -53,12 +53,12 @@ def test_what_does_not_fit(official, ours):
         "unexpected: 2",
         "  rpn.head.strange",
         "  bbox_head.bbox_pred.strange",
-        "of another shape: 1",
+        "shape mismatch: 1",
         "  bbox_head.centerness.weight: expected (1, 32, 1, 1), got (2, 2)",
     ]
 
 
-def test_long_lists_are_cut():
+def test_long_lists_are_truncated():
     report = KeyReport(source="glip", converted=0, missing=[f"key{index}" for index in range(20)])
     lines = str(report).splitlines()
     assert "  key7" in lines
@@ -69,12 +69,12 @@ def test_long_lists_are_cut():
 @pytest.mark.parametrize(
     "change", [{"missing": ["a"]}, {"unexpected": ["a"]}, {"mismatched": {"a": ((1,), (2,))}}]
 )
-def test_any_difference_counts(change):
+def test_any_difference_is_not_ok(change):
     assert KeyReport(source="glip", converted=1, ignored={"a": "b"}).ok
     assert not KeyReport(source="glip", converted=1, **change).ok
 
 
-def test_every_published_model_is_known_by_its_shape(shipped):
+def test_published_models_fit_by_their_shapes(shipped):
     for name, state_dict in shipped.items():
         assert name in fitting_configs(state_dict)
     assert len({fitting_configs(state_dict) for state_dict in shipped.values()}) == 3

@@ -1,4 +1,4 @@
-"""Checkpoints that others can read, written whole or not at all."""
+"""Write checkpoints atomically, readable by others."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from tests.test_checkpoint.conftest import same_tensors
 
 
 @pytest.mark.parametrize("name", ["x.pth", "x.safetensors", "new/folder/x.pth"])
-def test_what_is_written_is_read_again(name, ours, tmp_path):
+def test_round_trip(name, ours, tmp_path):
     path = tmp_path / name
     write_checkpoint(path, ours, config="some_config", tokenizer=b'{"vocab": []}')
     checkpoint = open_checkpoint(path)
@@ -44,19 +44,19 @@ def test_mmdet_names(name, ours, mmdet, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "number"),
+    ("name", "dtype"),
     [("fp16", torch.float16), ("bf16", torch.bfloat16), ("fp32", torch.float32)],
 )
-def test_number_types(dtype, number, ours, tmp_path):
+def test_dtypes(name, dtype, ours, tmp_path):
     counted = ours | {"count": torch.tensor(3)}
-    write_checkpoint(tmp_path / "x.safetensors", counted, dtype=dtype, tokenizer=b"words")
+    write_checkpoint(tmp_path / "x.safetensors", counted, dtype=name, tokenizer=b"words")
     written = read_checkpoint(tmp_path / "x.safetensors")["state_dict"]
     assert written.pop("language_model._extra_state").dtype == torch.uint8
     assert written.pop("count").dtype == torch.int64
-    same_tensors(written, {key: value.to(number) for key, value in ours.items()})
+    same_tensors(written, {key: value.to(dtype) for key, value in ours.items()})
 
 
-def test_by_default_the_number_type_stays(ours, tmp_path):
+def test_dtypes_are_kept_by_default(ours, tmp_path):
     mixed = {
         key: value.half() if index % 2 else value for index, (key, value) in enumerate(ours.items())
     }
@@ -72,13 +72,13 @@ def test_tensors_that_are_views(ours, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["x", "x.bin", "x.pth.tar", ".pth"])
-def test_other_endings(name, ours, tmp_path):
+def test_other_file_extensions(name, ours, tmp_path):
     with pytest.raises(CheckpointError, match=r"expected DST to end in \.pth or \.safetensors"):
         write_checkpoint(tmp_path / name, ours)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_other_number_types(ours, tmp_path):
+def test_other_dtypes(ours, tmp_path):
     with pytest.raises(CheckpointError, match=r"one of \['bf16', 'fp16', 'fp32'\], got 'int8'"):
         write_checkpoint(tmp_path / "x.pth", ours, dtype="int8")
 
@@ -100,7 +100,7 @@ def test_an_interrupted_write_leaves_the_old_file(name, error, ours, tmp_path, m
     assert [entry.name for entry in tmp_path.iterdir()] == [name]
 
 
-def test_a_file_can_be_written_over_itself(ours, tmp_path):
+def test_a_file_can_overwrite_itself(ours, tmp_path):
     path = tmp_path / "x.pth"
     write_checkpoint(path, ours)
     opened = open_checkpoint(path)  # its tensors are still on disk
@@ -110,7 +110,7 @@ def test_a_file_can_be_written_over_itself(ours, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["file/x.pth", "file/x.safetensors", "folder.pth"])
-def test_where_nothing_can_be_written(name, ours, tmp_path):
+def test_unwritable_paths(name, ours, tmp_path):
     (tmp_path / "file").write_bytes(b"")
     (tmp_path / "folder.pth").mkdir()
     with pytest.raises(CheckpointError, match=f"{name} cannot be written"):

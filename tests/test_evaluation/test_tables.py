@@ -1,26 +1,9 @@
-"""Tables in plain text."""
+"""The table of several data sets."""
 
-from glip.evaluation.tables import format_table, table_of_data_sets
-
-
-def test_table():
-    table = format_table(
-        ["class", "AP", "n"], [["cat", 0.5, 7], ["dog", -1.0, 12], ["", float("nan"), 1]]
-    )
-    assert table.splitlines() == [
-        "class     AP   n",
-        "----------------",
-        "cat    0.500   7",
-        "dog        -  12",
-        "           -   1",
-    ]
+from glip.evaluation.tables import dataset_table
 
 
-def test_no_rows():
-    assert format_table(["a", "b"], []).splitlines()[0] == "a  b"
-
-
-def test_data_sets_in_lines():
+def test_one_row_per_data_set():
     numbers = {
         "refcoco+_val/refexp/mean_precision": 0.4,
         "refcoco+_val/refexp/refcoco+_precision@1": 0.3,
@@ -31,7 +14,7 @@ def test_data_sets_in_lines():
         "dump/seconds": 3.0,
     }
     names = ["refcoco_val", "refcoco+_val", "refcocog_val", "empty"]
-    header, rows = table_of_data_sets(numbers, names, ["refcocog_val"])
+    header, rows = dataset_table(numbers, names, ["refcocog_val"])
     assert header == ["data set", "mean_precision", "precision@1", "precision@5"]
     assert rows == [
         ["refcoco_val", 0.6, 0.5, 0.7],
@@ -42,6 +25,6 @@ def test_data_sets_in_lines():
     ]
 
 
-def test_classes_of_data_sets_have_no_columns():
+def test_metrics_of_single_classes_have_no_column():
     numbers = {"a/coco/cat_precision": 0.1, "a/coco/bbox_mAP": 0.2, "b/coco/dog_precision": 0.3}
-    assert table_of_data_sets(numbers, ["a", "b"], [])[0] == ["data set", "mAP"]
+    assert dataset_table(numbers, ["a", "b"], [])[0] == ["data set", "mAP"]

@@ -8,7 +8,7 @@ import torch
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from glip.checkpoint.key_mapping import NameMap
+from glip.checkpoint.key_mapping import KeyMapping
 from glip.models import AnchorGenerator, ATSSAssigner, InclusiveBoxCoder
 from glip.models.heads import HeadOutputs
 from glip.models.heads.losses import HeadLosses
@@ -130,7 +130,9 @@ def test_gradients(reference_model: tuple[str, nn.Module]) -> None:
     sum(losses.values()).backward()
 
     blocks = len(model.bbox_head.tower.blocks)
-    rename = NameMap("glip", "official", num_blocks=blocks, fused=model.bbox_head.tower.early_fuse)
+    rename = KeyMapping(
+        "glip", "official", num_blocks=blocks, fused=model.bbox_head.tower.early_fuse
+    )
     gradients = {
         f"module.{rename(name)}": parameter.grad.numpy()
         for name, parameter in model.named_parameters()

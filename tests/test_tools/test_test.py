@@ -74,7 +74,7 @@ def test_numbers(runs, task):
     assert f"{numbers[MAIN[task]]:.3f}" in row
 
 
-def test_table_of_data_sets(runs):
+def test_dataset_table(runs):
     _, printed, _ = runs("odinw")
     header, *rows = last_table(printed)
     assert header[:4] == ["data", "set", "mAP", "mAP_50"]

@@ -42,7 +42,6 @@ from glip.apis.build import build_detector, default_device
 from glip.apis.inference import find_test_pipeline, make_pipeline, prepare
 from glip.cli.common import CfgOptions, add_speed_options, positive_int, run
 from glip.engine.optimizers.amp_optim_wrapper import check_dtype
-from glip.evaluation.tables import format_table
 from glip.models import GLIP
 from glip.models.compile import compile_model
 from glip.structures import DetDataSample
@@ -52,6 +51,7 @@ from glip.testing.stopwatch import Stopwatch
 from glip.text import Prompt, load_vocabulary, parse_prompt
 from glip.utils.errors import ConfigError
 from glip.utils.precision import AMP_DTYPES
+from glip.utils.tables import format_table
 
 #: What is varied by --sweep, and its values: names for tokens (each has two) and for classes.
 SWEEPS = {

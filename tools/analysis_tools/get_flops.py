@@ -27,10 +27,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from glip.apis import load_config
 from glip.apis.build import build_detector
 from glip.cli.common import CfgOptions, positive_int, run
-from glip.evaluation.tables import format_table
 from glip.models import GLIP
 from glip.text import parse_prompt
 from glip.utils.errors import PromptError
+from glip.utils.tables import format_table
 
 
 def parts_of(model: GLIP) -> dict[str, list[nn.Module]]:
