@@ -16,8 +16,8 @@ import pytest
 import torch
 from PIL import Image
 
-from demo import image_demo
-from glip.cli.common import run
+from glip.cli import detect
+from glip.cli.common import run_main
 from glip.text import load_vocabulary
 
 ROOT = Path(__file__).parents[1]
@@ -36,7 +36,7 @@ def demo(tiny_config_file, tiny_checkpoint, photo, tmp_path) -> Callable[..., li
     ) -> list[dict]:
         out = tmp_path / "out"
         argv = [str(inputs), str(config), str(checkpoint), *texts, *options]
-        run(lambda: image_demo.main([*argv, "--device", "cpu", "--out-dir", str(out)]))
+        run_main(lambda: detect.main([*argv, "--device", "cpu", "--out-dir", str(out)]))
         return [json.loads(file.read_text()) for file in sorted((out / "preds").glob("*.json"))]
 
     return call
@@ -108,7 +108,7 @@ def test_texts(demo, texts, names):
     ("options", "names"),
     [
         ([], {"red bench", "car"}),
-        (["--np_extractor", "rules"], {"red bench", "car"}),
+        (["--np-extractor", "rules"], {"red bench", "car"}),
         (["--tokens-positive", "[[[6, 11]], [[29, 32]]]"], {"bench", "car"}),
         (["--tokens-positive", "[[[2, 5], [6, 11]]]"], {"red bench"}),
         (["--tokens-positive", "-1"], {"A red bench stands next to a car."}),
@@ -142,7 +142,7 @@ def test_other_options(demo, tmp_path, capsys):
 def test_faster(demo, monkeypatch):
     """In mixed precision it finds the same to its few digits; compiling is asked for once."""
     compiled = mock.Mock()
-    monkeypatch.setattr(image_demo, "compile_model", compiled)
+    monkeypatch.setattr("glip.models.compile.compile_model", compiled)
     (exact,), (found,) = demo(), demo("--amp", "bf16", "--compile")
     assert compiled.call_count == 1
     assert found["scores"] != exact["scores"]
@@ -162,7 +162,7 @@ def test_folder(demo, photo, tmp_path, capsys):
     assert len(lines) == 2
     for name in ("a.jpg", "c.png"):
         (folder / name).write_bytes(b"nothing")
-    assert "none of the 3 pictures" in fails(demo, inputs=folder)
+    assert "none of the 3 images" in fails(demo, inputs=folder)
 
 
 # Pictures of every kind
@@ -328,7 +328,7 @@ def test_no_such_device(demo):
     argv = ["x.jpg", "glip_atss_swin-t_a_fpn_dyhead_pretrain_obj365", "x.pth", "--texts", "a"]
     for device in (missing, "gpu"):
         with pytest.raises(SystemExit, match=f"error: device '{device}' cannot be used here"):
-            run(lambda device=device: image_demo.main([*argv, "--device", device]))
+            run_main(lambda device=device: detect.main([*argv, "--device", device]))
 
 
 @pytest.mark.parametrize(
@@ -376,6 +376,6 @@ def test_no_place_to_save(demo, tmp_path):
 )
 def test_usage(argv, capsys):
     with pytest.raises(SystemExit) as caught:
-        run(lambda: image_demo.main(argv))
+        run_main(lambda: detect.main(argv))
     assert caught.value.code == 2
     assert "usage: " in capsys.readouterr().err

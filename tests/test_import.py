@@ -11,7 +11,7 @@ def run(code: str) -> subprocess.CompletedProcess:
 
 
 def test_without_mmcv_it_says_what_to_install() -> None:
-    result = run("import sys; sys.modules['mmcv'] = None; import glip")
+    result = run("import sys; sys.modules['mmcv'] = None; import glip.registry")
     assert result.returncode != 0
     assert "pip install mmcv-lite" in result.stderr.splitlines()[-1]
 

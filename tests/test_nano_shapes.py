@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from demo import image_demo
 from glip.apis import DetInferencer
 from glip.checkpoint import read_checkpoint
+from glip.cli import detect
 from tests.test_tools.commands import command, numbers_of, tool
 
 ROOT = Path(__file__).parents[1]
@@ -59,7 +59,7 @@ def test_the_file():
 
 
 def test_the_demo_takes_it_by_default(tmp_path, capsys):
-    image_demo.main(
+    detect.main(
         [
             *(str(PICTURE), "--texts", "red star . green triangle . purple square . blue star ."),
             *("--out-dir", str(tmp_path), "--device", "cpu", "--pred-score-thr", "0.6"),
@@ -75,7 +75,7 @@ def test_the_demo_takes_it_by_default(tmp_path, capsys):
 
 def test_a_config_needs_its_checkpoint(capsys):
     with pytest.raises(SystemExit):
-        image_demo.main([str(PICTURE), "glip_nano_shapes", "--texts", "red ring ."])
+        detect.main([str(PICTURE), "glip_nano_shapes", "--texts", "red ring ."])
     assert "expected a checkpoint" in capsys.readouterr().err
 
 

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
-from rich.progress import track
 from torch import nn
+from tqdm import tqdm
 
 from glip.apis.build import build_detector, default_device, load_config
 from glip.apis.inference import Image, check_prompts, detect_batch, make_pipeline, prepare
@@ -169,7 +169,7 @@ class DetInferencer:
         """Yield the index of a batch's first picture and its samples or reading errors."""
         starts: Iterable[int] = range(0, len(pictures), batch_size)
         if self.show_progress and len(pictures) > batch_size:
-            starts = track(starts, description="Detecting")
+            starts = tqdm(starts, desc="Detecting")
         for start in starts:
             items: list[dict | ImageReadError] = []
             batch = zip(pictures[start : start + batch_size], prompts[start:], strict=False)

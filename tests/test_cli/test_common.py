@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from glip.cli.common import CfgOptions, positive_int, run
+from glip.cli.common import CfgOptions, positive_int, run_main
 from glip.utils.errors import (
     CheckpointError,
     ConfigError,
@@ -35,19 +35,19 @@ def raiser(error):
 )
 def test_what_a_user_can_mend(kind):
     with pytest.raises(SystemExit) as caught:
-        run(raiser(kind("what to do")))
+        run_main(raiser(kind("what to do")))
     assert caught.value.code == "error: what to do"  # Python prints it and exits with 1
 
 
 @pytest.mark.parametrize("kind", [ValueError, RuntimeError, KeyError])
 def test_our_mistakes_show_where_they_are(kind):
     with pytest.raises(kind):
-        run(raiser(kind("a bug")))
+        run_main(raiser(kind("a bug")))
 
 
 def test_good_end():
     calls = []
-    run(lambda: calls.append(1))
+    run_main(lambda: calls.append(1))
     assert calls == [1]
 
 

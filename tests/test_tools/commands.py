@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import os
 import subprocess
@@ -101,12 +101,8 @@ def command(*args: str | Path, fails: bool = False, cwd: Path = ROOT, **variable
 
 
 def tool(path: str) -> ModuleType:
-    """Import a file of tools/, to call it without a new interpreter."""
-    name = f"tools_{Path(path).stem}"
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / path)
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """Import the command of a script in tools/, to call it without a new interpreter."""
+    return importlib.import_module("glip.cli." + path.removesuffix(".py").replace("/", "."))
 
 
 def numbers_of(work_dir: Path) -> dict[str, float]:

@@ -10,6 +10,7 @@ import pytest
 from mmengine.registry import DefaultScope
 from PIL import Image
 
+from glip.analysis import image_scores
 from glip.apis import load_config
 from glip.apis.evaluation import build_evaluator
 from glip.evaluation import load_predictions
@@ -61,7 +62,7 @@ def test_numbers_are_those_of_a_data_set_of_one_image(
     cfg = load_config(small_configs[task], {"data_root": examples[task]})
     compared = 0
     for image in images:
-        dataset, _ = tool(TOOL).build(cfg)
+        dataset, _ = image_scores.build(cfg)
         with DefaultScope.overwrite_default_scope("glip"):
             evaluator = build_evaluator(cfg)
         evaluator.dataset_meta = dataset.metainfo
@@ -73,15 +74,16 @@ def test_numbers_are_those_of_a_data_set_of_one_image(
 
 
 def test_ranks():
-    module = tool(TOOL)
 
     def image(number, score, boxes):
         instances = [dict(ignore_flag=0)] * boxes + [dict(ignore_flag=1)]
-        return module.ScoredImage(dict(img_id=number, instances=instances), None, dict(AP=score))
+        return image_scores.ScoredImage(
+            dict(img_id=number, instances=instances), None, dict(AP=score)
+        )
 
     images = [image(1, 0.0, 1), image(2, -1, 0), image(3, 0.7, 1), image(4, 0.0, 4)]
     images += [image(5, 0.7, 2), image(6, 0.3, 9)]
-    best, worst = module.rank(images, 4)
+    best, worst = image_scores.rank(images, 4)
     assert [each.info["img_id"] for each in best] == [5, 3, 6, 4]
     assert [each.info["img_id"] for each in worst] == [4, 1, 6, 5]
 
@@ -89,15 +91,14 @@ def test_ranks():
 def test_picture_that_cannot_be_read(runs, small_configs, examples, tmp_path):
     _, _, predictions = runs("coco")
     images = load_predictions(predictions)
-    module = tool(TOOL)
-    dataset, metric = module.build(
+    dataset, metric = image_scores.build(
         load_config(small_configs["coco"], {"data_root": examples["coco"]})
     )
-    scored = module.score_images(dataset, metric, images)
+    scored = image_scores.score_images(dataset, metric, images)
     classes = dataset.metainfo["classes"]
-    whole = module.draw_sheet(scored, classes, 0.0)
+    whole = image_scores.draw_sheet(scored, classes, 0.0)
     scored[0].info["img_path"] = str(tmp_path / "none.jpg")
-    without = module.draw_sheet(scored, classes, 0.0)
+    without = image_scores.draw_sheet(scored, classes, 0.0)
     assert whole.shape == without.shape
     assert (whole != without).any()
 

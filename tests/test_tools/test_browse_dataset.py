@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.structures import InstanceData
 from PIL import Image
 
+from glip.analysis import browse
 from glip.structures import DetDataSample
 from glip.utils.errors import USER_ERRORS
 from glip.visualization import DetLocalVisualizer, label_color
@@ -78,11 +79,10 @@ def data(tmp_path):
 
 def draw(config, split="train"):
     """Draw the first sample; return the packed image, RGB, and the picture."""
-    module = tool(TOOL)
-    dataset = module.build_dataset(config, None, split)
-    module.move_boxes_with_images(dataset)
+    dataset = browse.build_dataset(config, None, split)
+    browse.move_boxes_with_images(dataset)
     packed = dataset[0]
-    return packed["inputs"].permute(1, 2, 0).flip(-1).numpy(), module.draw_sample(packed)
+    return packed["inputs"].permute(1, 2, 0).flip(-1).numpy(), browse.draw_sample(packed)
 
 
 def extent(mask):
@@ -163,7 +163,7 @@ def test_show(data, tmp_path, monkeypatch):
 
 
 def test_facts(data):
-    facts = tool(TOOL)._facts
+    facts = browse._facts
     sample = DetDataSample(metainfo=dict(img_path="a/b.jpg", ori_shape=(60, 100)))
     image = np.zeros((240, 400, 3))
     assert facts(sample, image) == "b.jpg, 400 x 240 pixels of 100 x 60"
@@ -180,16 +180,16 @@ def test_picture_that_cannot_be_read(data, tmp_path):
 
 
 def test_label_without_phrase(monkeypatch):
-    module, named = tool(TOOL), []
+    named = []
 
     def draw_detections(image, boxes, names, **others):
         named.extend(names)
         return image
 
-    monkeypatch.setattr(module, "draw_detections", draw_detections)
+    monkeypatch.setattr(browse, "draw_detections", draw_detections)
     sample = DetDataSample(metainfo=dict(text=("cat", "dog"), custom_entities=True))
     sample.gt_instances = InstanceData(bboxes=torch.zeros(2, 4), labels=torch.tensor([1, 2]))
-    module.draw_sample(dict(inputs=torch.zeros(3, 40, 50), data_samples=sample))
+    browse.draw_sample(dict(inputs=torch.zeros(3, 40, 50), data_samples=sample))
     assert named == ["dog", "label 2 has no phrase"]
 
 

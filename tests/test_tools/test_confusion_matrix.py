@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 
+from glip.analysis.confusion_matrix import count_image
 from glip.utils.errors import USER_ERRORS
 from tests.test_tools.commands import tool
 
@@ -26,7 +27,7 @@ def test_counts():
         ]
     )
     matrix = np.zeros((3, 3), dtype=int)
-    tool(TOOL).count_image(
+    count_image(
         matrix,
         boxes,
         np.array([0, 1, 1, 0]),
@@ -41,7 +42,7 @@ def test_counts():
 def test_empty_image():
     matrix = np.zeros((2, 2), dtype=int)
     none, no_labels = np.zeros((0, 4)), np.zeros(0, dtype=int)
-    count = tool(TOOL).count_image
+    count = count_image
     count(matrix, none, no_labels, none, no_labels, no_labels.astype(bool), 0.5)
     assert not matrix.any()
     count(matrix, none, no_labels, np.ones((1, 4)), np.array([0]), no_labels.astype(bool), 0.5)

@@ -45,7 +45,7 @@ def test_held_out_pairs_are_left_out(tmp_path):
 
 def test_words_sizes_and_numbers_can_be_chosen(tmp_path):
     words = ["red", "pink", "star", "moon"]
-    options = ["--words", *words, "--side", "128", "--max-things", "2", "--num-images", "30"]
+    options = ["--words", *words, "--side", "128", "--max-objects", "2", "--num-images", "30"]
     tool(TOOL).main([str(tmp_path), *options])
     names = {}
     for file in ("detection", "colors", "shapes"):
@@ -86,7 +86,7 @@ def test_words_that_make_no_pair(tmp_path, options, message):
         tool(TOOL).main([str(tmp_path / "out"), *options])
 
 
-@pytest.mark.parametrize("option", [("--side", "127"), ("--max-things", "11")])
+@pytest.mark.parametrize("option", [("--side", "127"), ("--max-objects", "11")])
 def test_numbers_out_of_range(tmp_path, option, capsys):
     with pytest.raises(SystemExit):
         tool(TOOL).main([str(tmp_path / "out"), *option])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -36,7 +37,9 @@ def experiment(monkeypatch) -> ModuleType:
 
     ``started`` are their names.
     """
-    module = tool(TOOL)
+    spec = importlib.util.spec_from_file_location("pretraining_experiment", ROOT / "tools" / TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
     module.started = []
 
     def run(command: list[str], check: bool) -> subprocess.CompletedProcess:
@@ -101,7 +104,9 @@ def test_table(experiment, tmp_path, seeds):
             folder.mkdir(parents=True)
             numbers = dict.fromkeys(keys, 0.1 * number + 0.02 * seed)
             (folder / "now.json").write_text(json.dumps(numbers))
-    args = experiment.parse_args(["--work-dir", str(tmp_path), "--seeds", *map(str, seeds)])
+    args = experiment.build_parser().parse_args(
+        ["--work-dir", str(tmp_path), "--seeds", *map(str, seeds)]
+    )
     rows = experiment.Experiment(args).table().splitlines()
     last = "**0.200** (0.200)" if seeds == [0] else "**0.210** (0.200, 0.220)"
     cells = ["pseudo-labels", *[last] * len(experiment.COLUMNS)]

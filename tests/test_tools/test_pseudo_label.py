@@ -32,8 +32,7 @@ def kill(self, *args):
     grown(self, *args)
 
 Output._grown = kill
-sys.path.insert(0, "tools")
-import pseudo_label
+from glip.cli import pseudo_label
 pseudo_label.main(sys.argv[1:])
 """
 
@@ -208,5 +207,5 @@ def test_wrong_options(tmp_path, label, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "spacy", None)
     _load_spacy.cache_clear()
     with pytest.raises(ConfigError, match="pip install spacy"):
-        label(tmp_path / "out.jsonl", "--np_extractor", "spacy")
+        label(tmp_path / "out.jsonl", "--np-extractor", "spacy")
     assert not list(tmp_path.iterdir())

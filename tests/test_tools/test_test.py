@@ -183,7 +183,9 @@ def test_data_that_are_not_there(small_configs, tiny_checkpoint):
 def test_wishes_that_cannot_be_met(small_configs, task, args, message):
     test = tool("test.py")
     with pytest.raises(USER_ERRORS, match=re.escape(message)) as caught:
-        test.prepare_config(test.parse_args([str(small_configs[task]), "none.pth", *args]))
+        test.prepare_config(
+            test.build_parser().parse_args([str(small_configs[task]), "none.pth", *args])
+        )
     assert "\n" not in str(caught.value)
 
 

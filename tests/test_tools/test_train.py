@@ -292,7 +292,7 @@ def test_wishes_that_cannot_be_met(pictures, tmp_path, options, args, message):
     cfg = training_config(pictures, tmp_path / "work", **options)
     main = tool("train.py")
     with pytest.raises(USER_ERRORS, match=message) as caught:
-        main.prepare_config(main.parse_args([str(write(cfg, tmp_path)), *args]))
+        main.prepare_config(main.build_parser().parse_args([str(write(cfg, tmp_path)), *args]))
     assert "\n" not in str(caught.value)
 
 
@@ -302,7 +302,7 @@ def test_tensorboard_that_is_not_there(pictures, tmp_path, monkeypatch):
     cfg.visualizer.vis_backends = [dict(type="TensorboardVisBackend")]
     main = tool("train.py")
     with pytest.raises(USER_ERRORS, match=r"logs to TensorBoard, .* pip install tensorboard"):
-        main.prepare_config(main.parse_args([str(write(cfg, tmp_path))]))
+        main.prepare_config(main.build_parser().parse_args([str(write(cfg, tmp_path))]))
 
 
 def test_nothing_to_resume(pictures, tmp_path):
@@ -311,12 +311,16 @@ def test_nothing_to_resume(pictures, tmp_path):
     (tmp_path / "start.pth").write_bytes(b"")
     cfg.load_from = str(tmp_path / "start.pth")
     main = tool("train.py")
-    found = main.prepare_config(main.parse_args([str(write(cfg, tmp_path)), "--resume"]))
+    found = main.prepare_config(
+        main.build_parser().parse_args([str(write(cfg, tmp_path)), "--resume"])
+    )
     assert (found.resume, found.load_from) == (False, cfg.load_from)
     # Once it was saved, the checkpoint counts and not what it started from.
     (tmp_path / "work").mkdir()
     (tmp_path / "work/last_checkpoint").write_text(str(tmp_path / "start.pth"))
-    found = main.prepare_config(main.parse_args([str(write(cfg, tmp_path)), "--resume"]))
+    found = main.prepare_config(
+        main.build_parser().parse_args([str(write(cfg, tmp_path)), "--resume"])
+    )
     assert (found.resume, found.load_from) == (True, str(tmp_path / "start.pth"))
 
 

@@ -1,16 +1,16 @@
-r"""Show the paper's two claims on generated pictures, with a model that a CPU core trains.
+r"""Reproduce the paper's two main claims on generated images, with a model that trains on one core.
 
-For each seed three models are trained, each from nothing and for as many steps:
+For each seed three models are trained from scratch with the same number of steps:
 
-- detection: on boxes and names of four shapes in four colours;
-- captions: half of its pictures are others, whose captions have boxes and also say what no box of
-  the detection data is named: hearts, moons, and what is pink;
-- pseudo-labels: half of its pictures are again others, whose captions have no boxes: the model of
-  "captions" draws them, and these are all that it sees of the new words.
+- detection: boxes and class names of four shapes in four colours;
+- captions: half of its images are others whose captions have boxes, and also name what the
+  detection data never name: hearts, moons, and pink;
+- pseudo-labels: half of its images are again others, whose captions have no boxes. The boxes come
+  from the model "captions"; they are all that this model is trained with for the new words.
 
-All are tested on the same new pictures. What is finished is not done again: a run that was killed
-goes on with the same command. Each command is printed before it runs. Several seeds can be trained
-side by side by starting the tool once for each, when the data are there (--seeds without a number).
+All are tested on the same new images. Finished steps are skipped: an interrupted run resumes with
+the same command. Each command is printed before it runs. To train several seeds in parallel, start
+the tool once per seed after the data are generated (--seeds without a number).
 
 Examples:
     python tools/misc/pretraining_experiment.py
@@ -20,24 +20,21 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import importlib
 import json
 import shlex
 import statistics
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from glip.apis import load_config
-from glip.cli.common import CfgOptions, positive_int, run
-from glip.engine import last_checkpoint
-from glip.utils.atomic_write import atomic_write
+from glip.cli.common import add_cfg_options, new_parser, parse_and_run, positive_int, run_main
 from glip.utils.errors import ConfigError
 
 TOOLS = Path(__file__).parents[1]
 MODELS = ("detection", "captions", "pseudo-labels")
-#: Of the folders that are drawn: the seed of the pictures, and whether they have the new words.
+#: For each folder of images: their seed, and whether they show the new words.
 FOLDERS = {
     "detection": (10, False),
     "captions": (11, True),
@@ -45,9 +42,9 @@ FOLDERS = {
     "test": (13, True),
     "test_known": (14, False),
 }
-#: Longer side in pixels, and most shapes of a picture.
-SIDE, MAX_THINGS = 128, 7
-#: Of the table: heading and names of the numbers that it is the mean of.
+#: Longer side of the images in pixels, and maximum number of shapes per image.
+SIDE, MAX_OBJECTS = 128, 7
+#: Columns of the table: heading, and the metrics whose mean is shown.
 COLUMNS = {
     "known names": ["pairs/coco/bbox_mAP_50_known"],
     "new names": ["pairs/coco/bbox_mAP_50_new"],
@@ -61,44 +58,64 @@ COLUMNS = {
 }
 
 
-def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data-root", type=Path, default=Path("data/experiment"))
-    parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/experiment"))
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the tool."""
     parser.add_argument(
-        "--seeds", type=int, nargs="*", default=[0, 1, 2], help="of the trainings; default: 0 1 2"
+        "--data-root",
+        type=Path,
+        default=Path("data/experiment"),
+        help="folder of the data; default: %(default)s",
     )
     parser.add_argument(
-        "--num-images", type=positive_int, default=4000, help="pictures of each training folder"
+        "--work-dir",
+        type=Path,
+        default=Path("work_dirs/experiment"),
+        help="folder of the results; default: %(default)s",
     )
     parser.add_argument(
-        "--num-test", type=positive_int, default=500, help="pictures of each test folder"
+        "--seeds",
+        type=int,
+        nargs="*",
+        default=[0, 1, 2],
+        help="seeds of the trainings; default: 0 1 2",
     )
     parser.add_argument(
-        "--score-thr", type=float, default=0.5, help="keep the teacher's boxes above this score"
+        "--num-images",
+        type=positive_int,
+        default=4000,
+        help="images per training folder; default: %(default)s",
     )
     parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action=CfgOptions,
-        default={},
-        help="override all configs: key=value ...",
+        "--num-test",
+        type=positive_int,
+        default=500,
+        help="images per test folder; default: %(default)s",
     )
-    return parser.parse_args(argv)
+    parser.add_argument(
+        "--score-thr",
+        type=float,
+        default=0.5,
+        help="minimum score of the teacher's boxes; default: %(default)s",
+    )
+    add_cfg_options(parser)
 
 
 class Experiment:
-    """What was asked for, and where it lies."""
+    """The steps of the experiment.
+
+    Args:
+        args: result of the parser.
+    """
 
     def __init__(self, args: argparse.Namespace):
         self.args = args
+        self.cfg_options: dict[str, object] = args.cfg_options or {}
         self.data: Path = args.data_root
 
-    def draw(self) -> None:
-        """Draw the pictures and turn their annotations into lines."""
+    def make_data(self) -> None:
+        """Generate the images and convert their annotations to ODVG."""
+        from glip.apis.build import load_config
+
         cfg = load_config(_config("detection"))
         known = [*cfg.known_colors, *cfg.known_shapes]
         for folder, (seed, with_new) in FOLDERS.items():
@@ -108,7 +125,7 @@ class Experiment:
                 self.data / folder / "vocabulary/tokenizer_config.json",
                 "dataset_converters/make_shapes.py",
                 *(self.data / folder, "--seed", seed, "--num-images", number),
-                *("--side", SIDE, "--max-things", MAX_THINGS, "--words", *words),
+                *("--side", SIDE, "--max-objects", MAX_OBJECTS, "--words", *words),
             )
         for name in ("detection", "colors", "shapes"):
             self._convert("coco2odvg", f"detection/annotations/{name}.json", f"detection/{name}")
@@ -120,8 +137,11 @@ class Experiment:
 
     def train(self, model: str, seed: int) -> Path:
         """Train a model, test it, and return its checkpoint."""
+        from glip.apis.build import load_config
+        from glip.engine import last_checkpoint
+
         work_dir = self.folder(model, seed)
-        options = {"data_root": f"{self.data}/", **self.args.cfg_options}
+        options = {"data_root": f"{self.data}/", **self.cfg_options}
         labels = {"train_dataloader.dataset.datasets.3.ann_file": self.labels(seed).resolve()}
         steps = load_config(_config(model), options).train_cfg.max_iters
         checkpoint = work_dir / f"iter_{steps}.pth"
@@ -142,7 +162,7 @@ class Experiment:
         return checkpoint
 
     def label(self, teacher: Path, seed: int) -> None:
-        """Let a teacher draw boxes for the captions that have none."""
+        """Generate the boxes of the captions that have none, with a teacher."""
         pairs = self.data / "pairs"
         vocabulary = {"lang_model_name": f"{self.data}/detection/vocabulary"}
         _run(
@@ -150,19 +170,19 @@ class Experiment:
             "pseudo_label.py",
             *(_config("captions"), teacher, pairs / "annotations/pairs.jsonl", self.labels(seed)),
             *("--images", pairs / "images", "--score-thr", self.args.score_thr),
-            *_options({**vocabulary, **self.args.cfg_options}),
+            *_options({**vocabulary, **self.cfg_options}),
         )
 
     def labels(self, seed: int) -> Path:
-        """The lines that a seed's teacher writes."""
+        """Return the file of a teacher's labels."""
         return self.args.work_dir / f"labels_{seed}.jsonl"
 
     def folder(self, model: str, seed: int) -> Path:
-        """The working folder of a training."""
+        """Return the working folder of a training."""
         return self.args.work_dir / f"{model}_{seed}"
 
     def table(self) -> str:
-        """The numbers in Markdown: a row a model, the mean of the seeds and each seed's."""
+        """Return the metrics in Markdown: a row per model, the mean of the seeds and each seed."""
         rows = [["data", *COLUMNS], ["---"] * (1 + len(COLUMNS))]
         for model in MODELS:
             found = [_numbers(self.folder(model, seed)) for seed in self.args.seeds]
@@ -184,7 +204,7 @@ def _options(options: Mapping[str, object]) -> list[str]:
 
 
 def _command(product: Path | None, tool: str, *args: object) -> list[str]:
-    """Say what runs next: the tool and its arguments; nothing if what it makes is there."""
+    """Print and return the command of a tool; return nothing if its product exists."""
     if product is not None and product.exists():
         return []
     command = [str(TOOLS / tool), *map(str, args)]
@@ -193,37 +213,40 @@ def _command(product: Path | None, tool: str, *args: object) -> list[str]:
 
 
 def _call(product: Path, tool: str, *args: object) -> None:
-    """Run a small tool, here."""
+    """Run a small tool in this process."""
     if command := _command(product, tool, *args):
-        spec = importlib.util.spec_from_file_location(Path(tool).stem, command[0])
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        module.main(command[1:])
+        module = "glip.cli." + tool.removesuffix(".py").replace("/", ".")
+        importlib.import_module(module).main(command[1:])
 
 
 def _run(product: Path | None, tool: str, *args: object) -> None:
-    """Run a tool in a process of its own.
+    """Run a tool in a new process.
 
     Raises:
-        ConfigError: it failed; what it said stands above.
+        ConfigError: the tool failed.
     """
     if command := _command(product, tool, *args):
         code = subprocess.run([sys.executable, *command], check=False).returncode
         if code:
-            raise ConfigError(f"{tool} ended with {code}: mend what it says above, and start again")
+            raise ConfigError(f"{tool} ended with {code}: fix the error above and start again")
 
 
 def _numbers(work_dir: Path) -> dict[str, float]:
-    """What the test of a model came to; empty if it was not tested yet."""
+    """Return the test metrics of a model; empty if it is not tested yet."""
     stored = sorted(work_dir.glob("test/*/*.json"))
     return json.loads(stored[-1].read_text()) if stored else {}
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Draw, train, test and print the table; see the module's docstring."""
-    args = parse_args(argv)
+def run(args: argparse.Namespace) -> None:
+    """Generate the data, train, test and print the table.
+
+    Raises:
+        ConfigError: a tool failed.
+    """
+    from glip.utils.atomic_write import atomic_write
+
     experiment = Experiment(args)
-    experiment.draw()
+    experiment.make_data()
     for seed in args.seeds:
         experiment.train("detection", seed)
         teacher = experiment.train("captions", seed)
@@ -235,5 +258,15 @@ def main(argv: list[str] | None = None) -> None:
         print(table)
 
 
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the tool."""
+    return new_parser(__doc__, add_arguments)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the command line and run the experiment; see :func:`run`."""
+    parse_and_run(build_parser(), run, argv)
+
+
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

@@ -1,31 +1,31 @@
-"""Generated pictures of coloured shapes, which a small model learns to detect and to ground."""
+"""Generated images of coloured shapes, to train and test a small model."""
 
 from glip.testing.shapes.captions import Phrase, all_words, class_name, write_caption
 from glip.testing.shapes.painting import load_backgrounds, paint
 from glip.testing.shapes.scenes import (
     COLORS,
     HELD_OUT,
-    MAX_THINGS,
+    MAX_OBJECTS,
     MIN_SIDE,
     PAIRS,
     SHAPES,
     SIDE,
     Scene,
-    Thing,
+    SceneObject,
     draw_scene,
 )
 
 __all__ = [
     "COLORS",
     "HELD_OUT",
-    "MAX_THINGS",
+    "MAX_OBJECTS",
     "MIN_SIDE",
     "PAIRS",
     "SHAPES",
     "SIDE",
     "Phrase",
     "Scene",
-    "Thing",
+    "SceneObject",
     "all_words",
     "class_name",
     "draw_scene",

@@ -1,7 +1,7 @@
-"""Captions of a scene, whose phrases are true of exactly the things they name.
+"""Captions of a scene; each phrase is true of exactly the objects that it names.
 
-"a small red circle left of two blue squares": a phrase has a number, maybe a size and a texture, a
-colour and a shape, or only one of these two.
+"a small red circle left of two blue squares": a phrase has a number, optionally a size and a
+texture, and a colour, a shape or both.
 """
 
 from __future__ import annotations
@@ -10,46 +10,46 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from glip.testing.shapes.scenes import COLORS, SHAPES, SIZES, TEXTURES, Scene, Thing
+from glip.testing.shapes.scenes import COLORS, SHAPES, SIZES, TEXTURES, Scene, SceneObject
 
 _NUMBERS = {1: ("a", "the"), 2: ("two",), 3: ("three",), 4: ("four",)}
 _MANY = ("several",)
 _OPENINGS = ("", "", "", "there is ", "a picture of ", "i see ")
-#: What joins two phrases where no relation holds or is wanted.
+#: Texts between two phrases without a relation.
 _JOINS = (" and ", ", ", " with ", " next to ")
-#: A relation holds if the centres of all things of the first phrase are this far from all of the
-#: second's, in pixels.
-_FAR = 8
-_RELATIONS: dict[str, Callable[[Thing, Thing], bool]] = {
-    " left of ": lambda one, other: one.center[0] + _FAR < other.center[0],
-    " right of ": lambda one, other: one.center[0] > other.center[0] + _FAR,
-    " above ": lambda one, other: one.center[1] + _FAR < other.center[1],
-    " below ": lambda one, other: one.center[1] > other.center[1] + _FAR,
+#: A relation holds if each centre of the first phrase is at least this far from each centre of the
+#: second one, in pixels.
+_MIN_DISTANCE = 8
+_RELATIONS: dict[str, Callable[[SceneObject, SceneObject], bool]] = {
+    " left of ": lambda one, other: one.center[0] + _MIN_DISTANCE < other.center[0],
+    " right of ": lambda one, other: one.center[0] > other.center[0] + _MIN_DISTANCE,
+    " above ": lambda one, other: one.center[1] + _MIN_DISTANCE < other.center[1],
+    " below ": lambda one, other: one.center[1] > other.center[1] + _MIN_DISTANCE,
 }
 
 
 @dataclass(frozen=True)
 class Phrase:
-    """Words of a caption.
+    """A phrase of a caption.
 
     Attributes:
-        start, end: its characters.
-        things: positions of the things it names.
+        start, end: its character span.
+        objects: indices of the objects that it names.
     """
 
     start: int
     end: int
-    things: tuple[int, ...]
+    objects: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class _Description:
     words: str
-    things: tuple[int, ...]
+    objects: tuple[int, ...]
 
 
 def class_name(pair: tuple[str, str]) -> str:
-    """The name of a class of the detection data, for example ``red circle``."""
+    """Return the class name of a pair, for example ``red circle``."""
     return " ".join(pair)
 
 
@@ -57,53 +57,53 @@ def write_caption(scene: Scene, rng: random.Random) -> tuple[str, list[Phrase]]:
     """Write a caption of one to four phrases.
 
     Args:
-        scene: with at least one thing.
-        rng: the source of chance.
+        scene: scene with at least one object.
+        rng: random number generator.
 
     Returns:
-        the caption and its phrases, in order.
+        The caption and its phrases, in order.
     """
     caption, phrases = rng.choice(_OPENINGS), []
     wanted = rng.choices((1, 2, 3, 4), (2, 4, 3, 1))[0]
     named: set[int] = set()
     last: _Description | None = None
     for _ in range(wanted):
-        free = [at for at in range(len(scene.things)) if at not in named]
+        free = [at for at in range(len(scene.objects)) if at not in named]
         if not free:
             break
         description = _describe(scene, rng.choice(free), rng)
-        if named & set(description.things):
-            continue  # a thing is named once, so that each box belongs to one phrase
+        if named & set(description.objects):
+            continue  # each object is named once, so that its box belongs to one phrase
         if last is not None:
             caption += _join(scene, last, description, rng)
         start = len(caption)
         caption += description.words
-        phrases.append(Phrase(start, len(caption), description.things))
-        named.update(description.things)
+        phrases.append(Phrase(start, len(caption), description.objects))
+        named.update(description.objects)
         last = description
     return caption + rng.choice((" .", "")), phrases
 
 
 def _describe(scene: Scene, index: int, rng: random.Random) -> _Description:
-    """Describe a thing, and whatever else the same words are true of."""
-    thing = scene.things[index]
+    """Describe an object, and all others that the same words describe."""
+    item = scene.objects[index]
     color, shape = rng.choices(((True, True), (False, True), (True, False)), (8, 1, 1))[0]
-    size = thing.size if thing.size != "medium" and rng.random() < 0.35 else None
-    texture = thing.texture if thing.texture != "plain" and rng.random() < 0.4 else None
+    size = item.size if item.size != "medium" and rng.random() < 0.35 else None
+    texture = item.texture if item.texture != "plain" and rng.random() < 0.4 else None
     alike = tuple(
         at
-        for at, other in enumerate(scene.things)
-        if (not color or other.color == thing.color)
-        and (not shape or other.shape == thing.shape)
+        for at, other in enumerate(scene.objects)
+        if (not color or other.color == item.color)
+        and (not shape or other.shape == item.shape)
         and size in (None, other.size)
         and texture in (None, other.texture)
     )
-    noun = thing.shape if shape else "shape"
+    noun = item.shape if shape else "shape"
     words = [
         rng.choice(_NUMBERS.get(len(alike), _MANY)),
         size or "",
         texture or "",
-        thing.color if color else "",
+        item.color if color else "",
         noun if len(alike) == 1 else plural(noun),
     ]
     words = [word for word in words if word]
@@ -113,22 +113,22 @@ def _describe(scene: Scene, index: int, rng: random.Random) -> _Description:
 
 
 def plural(noun: str) -> str:
-    """More than one of a shape."""
+    """Return the plural of a shape."""
     return noun + ("es" if noun == "cross" else "s")
 
 
 def _join(scene: Scene, last: _Description, new: _Description, rng: random.Random) -> str:
-    """Words between two phrases: a relation that holds, or none."""
+    """Return the text between two phrases: a relation that holds, or none."""
     holding = [
         words
         for words, holds in _RELATIONS.items()
-        if all(holds(scene.things[a], scene.things[b]) for a in last.things for b in new.things)
+        if all(holds(scene.objects[a], scene.objects[b]) for a in last.objects for b in new.objects)
     ]
     return rng.choice(holding) if holding and rng.random() < 0.6 else rng.choice(_JOINS)
 
 
 def all_words() -> Iterator[str]:
-    """Every word that captions and class names hold."""
+    """Yield every word of captions and class names."""
     yield from COLORS
     for noun in (*SHAPES, "shape"):
         yield from (noun, plural(noun))

@@ -1,6 +1,7 @@
-"""What is in a generated picture: coloured, textured shapes, where, and how large.
+"""Scenes of coloured, textured shapes: what a generated image shows, before it is painted.
 
-Everything here is drawn from a :class:`random.Random`, so a seed gives the same scenes everywhere.
+Everything is sampled with a given :class:`random.Random`, so a scene is a deterministic function of
+the seed.
 """
 
 from __future__ import annotations
@@ -21,39 +22,39 @@ COLORS = {
 }
 SHAPES = ("circle", "square", "triangle", "star", "cross", "heart", "ring", "moon")
 TEXTURES = ("plain", "striped", "dotted")
-#: Sides in pixels: the gaps keep what is small apart from what is not.
+#: Ranges of the sides in pixels; the gaps between them keep the sizes distinguishable.
 SIZES = {"small": (14, 21), "medium": (27, 42), "large": (52, 78)}
 
-#: Every pair of a colour and a shape, the classes of the detection data.
+#: All pairs of a colour and a shape: the classes of the detection data.
 PAIRS = tuple((color, shape) for color in COLORS for shape in SHAPES)
-#: Pairs that are left out of the training pictures; every colour and every shape once.
+#: Pairs that the training images do not show; each colour and each shape occurs in one.
 HELD_OUT = tuple(
     (color, SHAPES[(3 * number + 1) % len(SHAPES)]) for number, color in enumerate(COLORS)
 )
 
-#: Longer side of pictures in pixels, if no other is wanted.
+#: Default length of the longer side of an image in pixels.
 SIDE = 192
-#: At least so long, that the largest shapes have room in the narrowest pictures.
+#: Minimum length of the longer side: the largest shapes fit into the narrowest images.
 MIN_SIDE = 128
-#: Widths and heights of pictures as shares of it.
+#: Widths and heights of images, as fractions of the longer side.
 FORMATS = ((1, 1), (1, 5 / 6), (5 / 6, 1), (1, 3 / 4), (3 / 4, 1))
-#: How often a picture has one, two, three, ... things.
+#: Sampling weights of one, two, three, ... objects per image.
 _COUNTS = (6, 8, 10, 14, 16, 16, 14, 8, 5, 3)
-#: So many at most, if no other number is wanted.
-MAX_THINGS = len(_COUNTS)
-#: A thing may hide at most this share of another one.
-_HIDDEN = 0.35
+#: Largest and default maximum number of objects per image.
+MAX_OBJECTS = len(_COUNTS)
+#: Maximum overlap of two objects, as a fraction of the smaller one.
+_MAX_OVERLAP = 0.35
 
 
 @dataclass(frozen=True)
-class Thing:
-    """A shape in a picture.
+class SceneObject:
+    """A shape in an image.
 
     Attributes:
         color, shape, texture, size: keys of the tables above.
         center: x and y in pixels.
-        side: of the square it fills before it is turned, in pixels.
-        angle: by which it is turned, in degrees, counterclockwise.
+        side: side of its bounding square before rotation, in pixels.
+        angle: rotation in degrees, counterclockwise.
     """
 
     color: str
@@ -72,11 +73,11 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture before it is painted: ``things`` from the back to the front."""
+    """The content of an image: its size in pixels, and its ``objects`` from back to front."""
 
     width: int
     height: int
-    things: tuple[Thing, ...]
+    objects: tuple[SceneObject, ...]
 
 
 def draw_scene(
@@ -84,54 +85,60 @@ def draw_scene(
     pairs: tuple[tuple[str, str], ...] = PAIRS,
     *,
     side: int = SIDE,
-    max_things: int = MAX_THINGS,
+    max_objects: int = MAX_OBJECTS,
 ) -> Scene:
-    """Draw a scene of one thing or more.
+    """Sample a scene of one or more objects.
 
     Args:
-        rng: the source of chance.
-        pairs: the colours and shapes that may occur.
-        side: longer side of the picture, pixels, :data:`MIN_SIDE` or more; things keep their sizes.
-        max_things: from 1 to ten.
+        rng: random number generator.
+        pairs: pairs of a colour and a shape that may occur.
+        side: longer side of the image in pixels, at least :data:`MIN_SIDE`; the sizes of the
+            objects do not depend on it.
+        max_objects: maximum number of objects, from 1 to :data:`MAX_OBJECTS`.
     """
     width, height = (round(side * share) for share in rng.choice(FORMATS))
-    things: list[Thing] = []
-    counts = _COUNTS[:max_things]
+    objects: list[SceneObject] = []
+    counts = _COUNTS[:max_objects]
     for _ in range(rng.choices(range(1, len(counts) + 1), counts)[0]):
-        # Pairs come in twos and threes now and then, for captions that count.
-        repeated = bool(things) and rng.random() < 0.3
-        color, shape = rng.choice(things).pair if repeated else rng.choice(pairs)
-        thing = _place(rng, color, shape, (width, height), things)
-        if thing is not None:
-            things.append(thing)
-    return Scene(width, height, tuple(things))
+        # Some pairs occur twice or more, for captions that count.
+        repeated = bool(objects) and rng.random() < 0.3
+        color, shape = rng.choice(objects).pair if repeated else rng.choice(pairs)
+        placed = _place(rng, color, shape, (width, height), objects)
+        if placed is not None:
+            objects.append(placed)
+    return Scene(width, height, tuple(objects))
 
 
 def _place(
-    rng: random.Random, color: str, shape: str, picture: tuple[int, int], others: list[Thing]
-) -> Thing | None:
-    """Find a place where a thing hides little of the others; none if that fails."""
+    rng: random.Random,
+    color: str,
+    shape: str,
+    image_size: tuple[int, int],
+    others: list[SceneObject],
+) -> SceneObject | None:
+    """Place an object where it overlaps the others little; return ``None`` if there is no room."""
     for _ in range(20):
         size = rng.choices(tuple(SIZES), (3, 4, 2))[0]
         side = rng.randint(*SIZES[size])
         margin = side * 0.6
-        center = tuple(rng.uniform(margin, length - margin) for length in picture)
-        if all(_hidden(center, side, other) <= _HIDDEN for other in others):
+        x, y = (rng.uniform(margin, length - margin) for length in image_size)
+        if all(_overlap((x, y), side, other) <= _MAX_OVERLAP for other in others):
             texture = rng.choices(TEXTURES, (3, 1, 1))[0]
-            return Thing(color, shape, texture, size, center, side, rng.uniform(-18, 18))
+            angle = rng.uniform(-18, 18)
+            return SceneObject(color, shape, texture, size, (x, y), side, angle)
     return None
 
 
-def _hidden(center: tuple[float, float], side: int, other: Thing) -> float:
-    """The larger share of two squares that they have in common, by the smaller of them."""
+def _overlap(center: tuple[float, float], side: int, other: SceneObject) -> float:
+    """Return the intersection of two squares as a fraction of the smaller one."""
     common = 1.0
-    for mine, theirs in zip(center, other.center, strict=True):
-        common *= max(0.0, min(side, other.side, (side + other.side) / 2 - abs(mine - theirs)))
+    for one, two in zip(center, other.center, strict=True):
+        common *= max(0.0, min(side, other.side, (side + other.side) / 2 - abs(one - two)))
     return common / min(side, other.side) ** 2
 
 
 def outline(shape: str) -> tuple[list[tuple[float, float]], ...]:
-    """Polygons of a shape in the unit square, y down: the first is filled, the others are holes.
+    """Return the polygons of a shape in the unit square, y down: one outline, then holes.
 
     Raises:
         KeyError: there is no such shape.
@@ -142,27 +149,28 @@ def outline(shape: str) -> tuple[list[tuple[float, float]], ...]:
 def _ellipse(
     center: tuple[float, float], radius: float, points: int = 48
 ) -> list[tuple[float, float]]:
-    turns = [2 * math.pi * at / points for at in range(points)]
+    angles = [2 * math.pi * at / points for at in range(points)]
     return [
-        (center[0] + radius * math.cos(turn), center[1] + radius * math.sin(turn)) for turn in turns
+        (center[0] + radius * math.cos(angle), center[1] + radius * math.sin(angle))
+        for angle in angles
     ]
 
 
 def _star() -> list[tuple[float, float]]:
     corners = []
     for at in range(10):
-        radius, turn = (0.5, 0.21)[at % 2], math.pi * (at / 5 - 0.5)
-        corners.append((0.5 + radius * math.cos(turn), 0.53 + radius * math.sin(turn)))
+        radius, angle = (0.5, 0.21)[at % 2], math.pi * (at / 5 - 0.5)
+        corners.append((0.5 + radius * math.cos(angle), 0.53 + radius * math.sin(angle)))
     return corners
 
 
 def _heart() -> list[tuple[float, float]]:
     points = []
     for at in range(60):
-        turn = 2 * math.pi * at / 60
-        x = 16 * math.sin(turn) ** 3
-        y = 13 * math.cos(turn) - 5 * math.cos(2 * turn) - 2 * math.cos(3 * turn)
-        points.append((0.5 + x / 34, 0.46 - (y - math.cos(4 * turn)) / 34))
+        angle = 2 * math.pi * at / 60
+        x = 16 * math.sin(angle) ** 3
+        y = 13 * math.cos(angle) - 5 * math.cos(2 * angle) - 2 * math.cos(3 * angle)
+        points.append((0.5 + x / 34, 0.46 - (y - math.cos(4 * angle)) / 34))
     return points
 
 

@@ -1,4 +1,4 @@
-"""The command-line options that the converters share."""
+"""Options that the converters to ODVG share."""
 
 from __future__ import annotations
 
@@ -6,33 +6,30 @@ import argparse
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from glip.converters.conversion import Conversion
-from glip.converters.excluded_images import ExcludedImages
-from glip.converters.image_files import ImageFolder
+if TYPE_CHECKING:
+    from glip.converters.conversion import Conversion
 
 
-def converter_parser(
-    description: str | None, ann_file: str, *, coco: bool = True
-) -> argparse.ArgumentParser:
-    """Return the parser of a converter, with the options of :func:`open_conversion`.
+def add_converter_arguments(
+    parser: argparse.ArgumentParser, ann_file: str, *, coco: bool = True
+) -> None:
+    """Add the arguments that :func:`open_conversion` reads.
 
     Args:
-        description: the docstring of the tool.
+        parser: parser of the command.
         ann_file: describes the annotation file.
         coco: whether the data set may contain images of COCO.
     """
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
     parser.add_argument("ann_file", type=Path, help=ann_file)
     parser.add_argument("out", type=Path, help="ODVG file to write (.jsonl)")
     parser.add_argument("--overwrite", action="store_true", help="overwrite existing files")
     parser.add_argument(
         "--img-root",
         type=Path,
-        help="image folder: excludes images whose file is missing, and gives the sizes that the "
-        "annotations lack",
+        help="folder of the images: excludes images whose file is missing, and gives the sizes "
+        "that the annotations lack",
     )
     parser.add_argument(
         "--exclude-images",
@@ -47,7 +44,6 @@ def converter_parser(
         parser.add_argument(
             "--exclude-coco", action="store_true", help="exclude every image of COCO"
         )
-    return parser
 
 
 @contextmanager
@@ -57,13 +53,17 @@ def open_conversion(
     """Open the conversion that a command line describes; print its counts at the end.
 
     Args:
-        args: what a :func:`converter_parser` parsed.
+        args: parsed arguments of :func:`add_converter_arguments`.
         missing: file names of images that the data set annotates but does not contain.
 
     Raises:
         DataError: the image folder does not exist, or the output exists.
         AnnotationFileError: a list of images cannot be used.
     """
+    from glip.converters.conversion import Conversion
+    from glip.converters.excluded_images import ExcludedImages
+    from glip.converters.image_files import ImageFolder
+
     folder = ImageFolder(args.img_root)
     excluded = ExcludedImages(
         args.exclude_images, all_coco=getattr(args, "exclude_coco", False), missing=missing

@@ -1,0 +1,192 @@
+"""Score each image of a data set on its own, rank the images, and draw the best and the worst."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from PIL import Image
+
+from glip.apis.evaluation import build_evaluator, check_test_data
+from glip.datasets import CocoDataset
+from glip.datasets.images import read_image
+from glip.evaluation import Predictions
+from glip.evaluation.annotated_metric import AnnotatedMetric
+from glip.evaluation.image_metric import read_predictions
+from glip.registry import DATASETS
+from glip.utils.errors import ConfigError, DataError, ImageReadError
+from glip.visualization import draw_detections, label_color
+from glip.visualization.captions import draw_text, join
+from glip.visualization.palette import IGNORED
+
+#: Layout of a sheet: the longer side of an image and the gap between images, in pixels; the font
+#: size of the text below; the number of images per row.
+_SIDE, _GAP, _FONT, _COLUMNS = 360, 10, 13, 2
+
+
+@dataclass(frozen=True)
+class ScoredImage:
+    """An image with its detections and its metrics.
+
+    Attributes:
+        info: record of the data set.
+        found: detections.
+        numbers: metrics by name; -1 where there is nothing to measure.
+    """
+
+    info: dict[str, Any]
+    found: Predictions
+    numbers: dict[str, float]
+
+    @property
+    def score(self) -> float:
+        """The metric that ranks the images."""
+        return next(iter(self.numbers.values()))
+
+    @property
+    def num_boxes(self) -> int:
+        """Number of annotated boxes that are not ignored."""
+        return sum(not each["ignore_flag"] for each in self.info["instances"])
+
+
+def build(cfg: Config) -> tuple[CocoDataset, AnnotatedMetric]:
+    """Build the test data set and its metric.
+
+    Raises:
+        ConfigError: the data are not one data set in COCO or LVIS format, or no metric scores it.
+        DataError: the annotations are missing or cannot be used.
+    """
+    check_test_data(cfg)
+    with DefaultScope.overwrite_default_scope(cfg.get("default_scope", "glip")):
+        dataset = DATASETS.build(cfg.test_dataloader.dataset)
+        if not isinstance(dataset, CocoDataset):
+            raise ConfigError(
+                "expected test data of one data set in COCO or LVIS format, got "
+                f"{type(dataset).__name__}"
+            )
+        metrics = build_evaluator(cfg).metrics
+    metric = next((each for each in metrics if isinstance(each, AnnotatedMetric)), None)
+    if metric is None:
+        kinds = ", ".join(type(each).__name__ for each in metrics)
+        raise ConfigError(
+            f"expected a test_evaluator of CocoMetric, LVISMetric or LVISFixedAPMetric, got {kinds}"
+        )
+    metric.dataset_meta = dataset.metainfo
+    return dataset, metric
+
+
+def score_images(
+    dataset: CocoDataset, metric: AnnotatedMetric, predictions: list[dict]
+) -> list[ScoredImage]:
+    """Score each image that has stored predictions.
+
+    Args:
+        dataset: data set with the annotations.
+        metric: metric that scores an image.
+        predictions: result of :func:`glip.evaluation.load_predictions`.
+
+    Returns:
+        The images, sorted by id.
+
+    Raises:
+        DataError: the predictions are of other images or classes.
+    """
+    infos = {info["img_id"]: info for info in map(dataset.get_data_info, range(len(dataset)))}
+    images = {each["img_id"]: read_predictions(each)[0] for each in predictions}
+    unknown = [img_id for img_id in images if img_id not in infos]
+    if unknown:
+        raise DataError(
+            f"{len(unknown)} of {len(images)} images with predictions are not in "
+            f"'{dataset.ann_file}', for example {unknown[:3]}: the predictions are of other data"
+        )
+    return [
+        ScoredImage(infos[img_id], images[img_id].best_first(), numbers)
+        for img_id, numbers in metric.score_each(images)
+    ]
+
+
+def rank(images: Sequence[ScoredImage], topk: int) -> tuple[list[ScoredImage], list[ScoredImage]]:
+    """Return the best and the worst images, at most ``topk`` each."""
+    measured = [image for image in images if image.score != -1]
+    best = sorted(measured, key=lambda image: (-image.score, -image.num_boxes))
+    worst = sorted(measured, key=lambda image: (image.score, -image.num_boxes))
+    return best[:topk], worst[:topk]
+
+
+def draw_sheet(
+    images: Sequence[ScoredImage], classes: Sequence[str], score_thr: float
+) -> np.ndarray:
+    """Draw images, two per row, each with its annotations and its detections.
+
+    Args:
+        images: one or more images.
+        classes: class names by label.
+        score_thr: minimum score of the detections that are drawn.
+
+    Returns:
+        (H, W, 3) RGB image, uint8.
+    """
+    cells = [_draw_image(image, classes, score_thr) for image in images]
+    rows = [
+        join(cells[at : at + _COLUMNS], axis=1, gap=3 * _GAP)
+        for at in range(0, len(cells), _COLUMNS)
+    ]
+    return join(rows, axis=0, gap=_GAP)
+
+
+def _draw_image(image: ScoredImage, classes: Sequence[str], score_thr: float) -> np.ndarray:
+    """Draw an image twice, side by side, with its numbers below."""
+    try:
+        pixels = np.ascontiguousarray(read_image(image.info["img_path"])[..., ::-1])
+        note = ""
+    except ImageReadError:
+        size = (image.info["height"] or _SIDE, image.info["width"] or _SIDE, 3)
+        pixels, note = np.full(size, 220, dtype=np.uint8), ", cannot be read"
+    scale = _SIDE / max(pixels.shape[:2])
+    size = [max(1, round(side * scale)) for side in pixels.shape[1::-1]]
+    small = np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
+    annotated = image.info["instances"]
+    truth = draw_detections(
+        small,
+        np.array([each["bbox"] for each in annotated]).reshape(-1, 4) * scale,
+        [classes[each["bbox_label"]] for each in annotated],
+        colors=[
+            IGNORED if each["ignore_flag"] else label_color(each["bbox_label"])
+            for each in annotated
+        ],
+    )
+    found = image.found[image.found.scores >= score_thr]
+    labels = found.labels.tolist()
+    detected = draw_detections(
+        small,
+        found.bboxes * scale,
+        [classes[label] for label in labels],
+        found.scores,
+        [label_color(label) for label in labels],
+    )
+    text = (
+        f"{image.score:.3f}  {Path(image.info['img_path']).name}, {image.num_boxes} annotated, "
+        f"{len(found)} detected{note}"
+    )
+    pair = join([truth, detected], axis=1, gap=_GAP)
+    return join([pair, draw_text(text, 2 * _SIDE + _GAP, _FONT)], axis=0)
+
+
+def write_table(images: Sequence[ScoredImage], score_thr: float, path: Path) -> None:
+    """Write the metrics of all images as CSV; cells without a measured value are empty."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        keys = list(images[0].numbers) if images else []
+        writer.writerow(["img_id", "file", "annotated", "detected", *keys])
+        for image in images:
+            numbers = ["" if value == -1 else f"{value:.6f}" for value in image.numbers.values()]
+            detected = int((image.found.scores >= score_thr).sum())
+            path_of_image = image.info["img_path"]
+            row = [image.info["img_id"], path_of_image, image.num_boxes, detected]
+            writer.writerow([*row, *numbers])

@@ -1,0 +1,1 @@
+"""Commands that analyze models, data and predictions."""

@@ -1,0 +1,198 @@
+r"""Detect the objects that a prompt names; save the drawn images and the predictions.
+
+Without CONFIG and CHECKPOINT the small model demo/glip_nano_shapes.safetensors is used, which
+detects coloured shapes as in demo/shapes.jpg.
+
+Examples:
+    the small model:
+        python demo/image_demo.py demo/shapes.jpg --texts 'red star . blue circle .'
+        python demo/image_demo.py demo/shapes.jpg --caption 'A small green heart and a ring.'
+    class names:
+        python demo/image_demo.py demo/demo.jpg CONFIG CHECKPOINT --texts 'bench . car .'
+    all class names of a data set:
+        python demo/image_demo.py demo/demo.jpg CONFIG CHECKPOINT --texts '$: coco'
+    a caption; its noun phrases are found automatically:
+        python demo/image_demo.py demo/demo.jpg CONFIG CHECKPOINT --caption 'A temple by a pond.'
+    a caption with the character spans of its phrases:
+        python demo/image_demo.py demo/demo.jpg CONFIG CHECKPOINT --caption 'A temple by a pond.' \
+            --tokens-positive '[[[2, 8]], [[14, 18]]]'
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from glip.cli.common import (
+    REPOSITORY,
+    UsageError,
+    add_cfg_options,
+    add_device_option,
+    add_speed_options,
+    new_parser,
+    parse_and_run,
+    positive_int,
+)
+from glip.text.noun_phrases import CHUNKERS
+from glip.utils.errors import ImageReadError, PromptError
+
+if TYPE_CHECKING:
+    from glip.text import Prompt
+
+#: Config and checkpoint of the default model.
+SMALL_MODEL = ("glip_nano_shapes", REPOSITORY / "demo" / "glip_nano_shapes.safetensors")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("inputs", help="image file, URL, or folder of images")
+    parser.add_argument(
+        "config",
+        nargs="?",
+        help="config: a file or the name of a shipped config; default: the small model",
+    )
+    parser.add_argument(
+        "checkpoint", nargs="?", help="checkpoint of this library, microsoft/GLIP or mmdet"
+    )
+    prompt = parser.add_mutually_exclusive_group(required=True)
+    prompt.add_argument(
+        "--texts",
+        nargs="+",
+        help="class names: 'bench . car .', or several names, or '$: coco', '$: lvis'",
+    )
+    prompt.add_argument("--caption", help="caption to ground")
+    parser.add_argument(
+        "--tokens-positive",
+        help="with --caption: the character spans of each phrase, '[[[start, end], ...], ...]'; "
+        "-1 for the whole caption as one phrase",
+    )
+    parser.add_argument(
+        "--np-extractor",
+        choices=CHUNKERS,
+        default="rules",
+        help="with --caption: method that finds the noun phrases; default: %(default)s",
+    )
+    parser.add_argument(
+        "--chunked-size",
+        type=int,
+        default=-1,
+        help="class names per forward pass of the text; default: as many as fit",
+    )
+    parser.add_argument(
+        "--out-dir", default="outputs", help="folder for the results; default: %(default)s"
+    )
+    add_device_option(parser)
+    parser.add_argument(
+        "--batch-size", type=positive_int, default=1, help="images per batch; default: %(default)s"
+    )
+    add_speed_options(parser)
+    parser.add_argument(
+        "--pred-score-thr",
+        type=float,
+        default=0.3,
+        help="draw detections with at least this score; default: %(default)s",
+    )
+    parser.add_argument("--show", action="store_true", help="show each image in a window")
+    parser.add_argument("--no-save-vis", action="store_true", help="do not save drawn images")
+    parser.add_argument("--no-save-pred", action="store_true", help="do not save predictions")
+    parser.add_argument("--print-result", action="store_true", help="print the predictions")
+    add_cfg_options(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Detect.
+
+    Raises:
+        UsageError: there is a config without a checkpoint.
+        PromptError: the prompt is empty or malformed.
+        ConfigError: the config or the device cannot be used.
+        CheckpointError: the checkpoint does not fit the config.
+        ImageReadError: no image can be read.
+    """
+    if args.config is not None and args.checkpoint is None:
+        raise UsageError(f"expected a checkpoint after the config {args.config}")
+    config, checkpoint = (args.config, args.checkpoint) if args.config else SMALL_MODEL
+    prompt = read_prompt(args)
+
+    from glip.apis import DetInferencer, init_detector
+    from glip.models.compile import compile_model
+
+    options = dict(args.cfg_options or {})
+    if args.chunked_size > 0:
+        options["model.test_cfg.chunked_size"] = args.chunked_size
+    if args.amp:
+        options["model.test_cfg.amp"] = args.amp
+    model = init_detector(config, checkpoint, device=args.device, cfg_options=options)
+    if args.compile:
+        compile_model(model)
+    results = DetInferencer(model)(
+        args.inputs,
+        texts=prompt,
+        batch_size=args.batch_size,
+        out_dir=args.out_dir,
+        pred_score_thr=args.pred_score_thr,
+        show=args.show,
+        no_save_vis=args.no_save_vis,
+        no_save_pred=args.no_save_pred,
+        print_result=args.print_result,
+    )["predictions"]
+    if all("error" in result for result in results):
+        raise ImageReadError(f"none of the {len(results)} images of {args.inputs} can be read")
+    print_counts(results, prompt, args.pred_score_thr)
+    if not (args.no_save_vis and args.no_save_pred):
+        print(f"saved to {args.out_dir}")
+
+
+def read_prompt(args: argparse.Namespace) -> Prompt:
+    """Parse the prompt of the command line.
+
+    Raises:
+        PromptError: the prompt is empty or malformed.
+    """
+    from glip.text import Prompt, parse_prompt
+
+    if args.texts:
+        if args.tokens_positive is not None:
+            raise PromptError("--tokens-positive goes with --caption, not with --texts")
+        names = args.texts[0] if len(args.texts) == 1 else args.texts
+        return parse_prompt(names, custom_entities=True)
+    if args.tokens_positive is not None:
+        try:
+            spans = json.loads(args.tokens_positive)
+        except json.JSONDecodeError:
+            spans = None
+        if spans is None:
+            raise PromptError(
+                "expected --tokens-positive as '[[[start, end], ...], ...]' or -1, got "
+                f"{args.tokens_positive!r}"
+            )
+        return parse_prompt(args.caption, tokens_positive=spans)
+    return Prompt.from_caption(args.caption, np_extractor=args.np_extractor)
+
+
+def print_counts(results: list[dict], prompt: Prompt, threshold: float) -> None:
+    """Print the number of detections of each phrase, for each image."""
+    for result in results:
+        if "error" in result:
+            print(f"skipped: {result['error']}")
+            continue
+        kept = [
+            name
+            for name, score in zip(result["label_names"], result["scores"], strict=True)
+            if score >= threshold
+        ]
+        counts = {name: kept.count(name) for name in dict.fromkeys(prompt.names) if name in kept}
+        found = ", ".join(f"{count} x {name}" for name, count in counts.items()) or "nothing"
+        print(f"{len(result['scores'])} detections; with a score of {threshold} or more: {found}")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command."""
+    return new_parser(__doc__, add_arguments)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the command line and detect; see :func:`run`."""
+    parse_and_run(build_parser(), run, argv)

@@ -1,0 +1,260 @@
+r"""Label the phrases of captions with the boxes of a teacher model: data for self-training.
+
+OUT gets an ODVG grounding record for each caption with at least one box above --score-thr, after
+the teacher's NMS among the boxes of a phrase (GLIP, section 3.3 and its appendix). Other files
+beside OUT: OUT.left_out.jsonl (captions and images without a record, and why), OUT.report.txt and
+OUT.report.json, OUT.scores.png, OUT.samples.jpg, and OUT.state.json, which a resumed run needs.
+
+PAIRS are JSON lines {"filename": "a.jpg", "caption": "a dog"} (or "captions", a list) with --images
+for the folder of the images; or a .tar with members a.jpg and a.txt or a.json, as webdataset and
+img2dataset write it. Other keys of a line are copied to the record.
+
+A run that was killed resumes when the same command is started again; its output is byte-identical
+to that of an uninterrupted run. --shard 0/4 does the first quarter of the work and writes
+OUT.0-of-4; with --launcher each process that torchrun started does one shard. Afterwards the same
+command with --merge joins the shards in OUT.
+
+Examples:
+    python tools/pseudo_label.py CONFIG CHECKPOINT pairs.jsonl labels.jsonl --images images
+    python tools/pseudo_label.py CONFIG CHECKPOINT 00000.tar 00000.jsonl --score-thr 0.6
+    torchrun --nproc_per_node 8 tools/pseudo_label.py CONFIG CHECKPOINT pairs.jsonl labels.jsonl \
+        --images images --launcher pytorch
+    python tools/pseudo_label.py CONFIG CHECKPOINT pairs.jsonl labels.jsonl --images images --merge
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glip.cli.common import (
+    LAUNCHERS,
+    add_cfg_options,
+    add_config_argument,
+    add_device_option,
+    new_parser,
+    non_negative_int,
+    parse_and_run,
+    positive_int,
+)
+from glip.text.noun_phrases import CHUNKERS, find_noun_phrases
+from glip.utils.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+    from glip.labeling import Output, Pairs, Shard
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    add_config_argument(parser, "config of the teacher")
+    parser.add_argument("checkpoint", help="checkpoint of the teacher")
+    parser.add_argument("pairs", type=Path, help="images with captions: JSON lines or a .tar")
+    parser.add_argument("out", type=Path, help="file to write, for example labels.jsonl")
+    parser.add_argument("--images", type=Path, help="folder of the images that PAIRS names")
+    parser.add_argument(
+        "--score-thr",
+        type=_score,
+        default=0.5,
+        help="keep boxes with a score above this; default: %(default)s",
+    )
+    parser.add_argument(
+        "--max-boxes-per-phrase",
+        type=positive_int,
+        help="keep at most this number of boxes per phrase; default: all, of the teacher's 100 per "
+        "caption",
+    )
+    parser.add_argument(
+        "--keep-empty", action="store_true", help="also write captions without a kept box"
+    )
+    parser.add_argument(
+        "--np-extractor",
+        choices=CHUNKERS,
+        default="rules",
+        help="method that finds the noun phrases; default: %(default)s",
+    )
+    parser.add_argument(
+        "--batch-size", type=positive_int, default=4, help="images per batch; default: %(default)s"
+    )
+    parser.add_argument(
+        "--num-workers",
+        type=non_negative_int,
+        default=2,
+        help="processes that read images; default: %(default)s",
+    )
+    add_device_option(parser)
+    parts = parser.add_mutually_exclusive_group()
+    parts.add_argument(
+        "--shard", type=_shard, help="label one shard: 0/4 is the first of four, 3/4 the last"
+    )
+    parts.add_argument(
+        "--launcher",
+        choices=LAUNCHERS,
+        default="none",
+        help="label one shard per process of this launcher; default: %(default)s",
+    )
+    parts.add_argument("--merge", action="store_true", help="join the finished shards")
+    parser.add_argument(
+        "--samples",
+        type=int,
+        default=12,
+        help="records to draw in OUT.samples.jpg; default: %(default)s",
+    )
+    add_cfg_options(parser)
+
+
+def _score(text: str) -> float:
+    try:
+        score = float(text)
+    except ValueError:
+        score = -1.0
+    if not 0 <= score < 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to below 1, got {text!r}")
+    return score
+
+
+def _shard(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not found or int(found[1]) >= int(found[2]):
+        raise argparse.ArgumentTypeError(
+            f"expected a shard such as 0/4, the first of four, or 3/4, the last, got {text!r}"
+        )
+    return int(found[1]), int(found[2])
+
+
+def run(args: argparse.Namespace) -> None:
+    """Label.
+
+    Raises:
+        ConfigError: the config, the device or the noun phrase extractor cannot be used.
+        CheckpointError: the checkpoint does not fit the config.
+        PairsError: the images and captions cannot be used.
+        LabelingMismatchError: the files at OUT are of other settings.
+    """
+    try:
+        find_noun_phrases("A check.", args.np_extractor)
+    except ImportError as error:
+        raise ConfigError(str(error)) from error
+
+    from glip.apis.build import load_config
+    from glip.labeling import Output, Shard, join_shards, open_pairs, write_report
+
+    cfg = load_config(args.config, args.cfg_options)
+    part = None
+    if args.shard:
+        part = Shard(*args.shard)
+    elif args.launcher != "none":
+        part = Shard.of_launcher(args.launcher)
+    shard = part or Shard()
+    pairs = open_pairs(args.pairs, args.images)
+    pairs.skipped.log(f"'{args.pairs}': left out")
+    settings = find_settings(args, cfg, pairs)
+    path = part.path(args.out) if part else args.out
+    own = settings | {"shard": str(part)} if part else settings
+    num_blocks = len(shard.blocks(len(pairs), args.batch_size))
+    with Output(path, settings=own, num_blocks=num_blocks) as out:
+        if out.finished:
+            print(f"{path} was finished before")
+        elif args.merge:
+            join_shards(out, settings)
+        else:
+            label(args, cfg, pairs, shard, out)
+        text = write_report(out, pairs, num_samples=args.samples)
+        if shard.local == 0:
+            print(text)
+
+
+def find_settings(args: argparse.Namespace, cfg: Config, pairs: Pairs) -> dict[str, Any]:
+    """Return the settings that a resumed run must not change, by name.
+
+    Raises:
+        ConfigError: the config has no model or no pipeline.
+        OSError: the checkpoint cannot be read.
+    """
+    from glip.apis.inference import find_test_pipeline
+
+    if "model" not in cfg:
+        raise ConfigError(f"{args.config} has no `model`: expected a config of a GLIP")
+    config = f"{cfg.model}\n{find_test_pipeline(cfg)}"
+    return {
+        "config": hashlib.sha256(config.encode()).hexdigest(),
+        "checkpoint": _digest(args.checkpoint),
+        "pairs": pairs.digest,
+        "np_extractor": args.np_extractor,
+        "score_thr": args.score_thr,
+        "max_boxes_per_phrase": args.max_boxes_per_phrase,
+        "keep_empty": args.keep_empty,
+        "batch_size": args.batch_size,
+    }
+
+
+def _digest(checkpoint: str) -> str:
+    """Return the SHA-256 digest of a file; of a URL, the URL."""
+    if "://" in checkpoint:
+        return checkpoint
+    digest = hashlib.sha256()
+    with open(checkpoint, "rb") as file:
+        while content := file.read(1 << 20):
+            digest.update(content)
+    return digest.hexdigest()
+
+
+def label(args: argparse.Namespace, cfg: Config, pairs: Pairs, shard: Shard, out: Output) -> None:
+    """Label the blocks of a shard that are not finished."""
+    from tqdm import tqdm
+
+    from glip.apis.build import build_detector
+    from glip.labeling import Labeler, label_pairs
+
+    blocks = shard.blocks(len(pairs), args.batch_size)
+    model = build_detector(cfg, args.checkpoint, args.device or find_device(shard))
+    teacher = Labeler(
+        model,
+        score_thr=args.score_thr,
+        max_boxes_per_phrase=args.max_boxes_per_phrase,
+        keep_empty=args.keep_empty,
+    )
+    todo = blocks[out.done :]
+    bar = tqdm(
+        desc="Labeling",
+        unit="image",
+        initial=sum(map(len, blocks[: out.done])),
+        total=sum(map(len, blocks)),
+        disable=shard.local > 0,
+        dynamic_ncols=True,
+    )
+    found = label_pairs(
+        teacher, pairs, todo, np_extractor=args.np_extractor, num_workers=args.num_workers
+    )
+    with bar:
+        for block, labels in zip(todo, found, strict=True):
+            out.add(labels.lines, labels.left_out, labels.tally)
+            bar.update(len(block))
+            bar.set_postfix(boxes=out.tally.counts["boxes"], refresh=False)
+    out.finish()
+
+
+def find_device(shard: Shard) -> str:
+    """Return the GPU of this process, or the CPU without one."""
+    import torch
+
+    from glip.apis.build import default_device
+
+    if torch.cuda.is_available():
+        return f"cuda:{shard.local % torch.cuda.device_count()}"
+    return default_device()
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command."""
+    return new_parser(__doc__, add_arguments)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the command line and label; see :func:`run`."""
+    parse_and_run(build_parser(), run, argv)

@@ -1,0 +1,136 @@
+r"""Evaluate a detector on the test data of a config.
+
+The metrics are printed and stored in the working folder. An interrupted evaluation resumes when it
+is started again with the same --resume-dir.
+
+Examples:
+    python tools/test.py configs/glip/glip_atss_swin-t_b_fpn_dyhead_pretrain_obj365.py glip_b.pth
+    python tools/test.py CONFIG CHECKPOINT --out results.pkl --show-dir drawn
+    python tools/test.py CONFIG CHECKPOINT --resume-dir work_dirs/unfinished
+    python tools/test.py CONFIG CHECKPOINT --cfg-options data_root=/data/coco/
+    torchrun --nproc_per_node 2 tools/test.py CONFIG CHECKPOINT --launcher pytorch
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glip.cli.common import (
+    add_config_argument,
+    add_run_options,
+    add_speed_options,
+    apply_run_options,
+    new_parser,
+    parse_and_run,
+)
+from glip.utils.errors import ConfigError, EvaluationMismatchError
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    add_config_argument(parser)
+    parser.add_argument("checkpoint", help="checkpoint of this library, microsoft/GLIP or mmdet")
+    parser.add_argument("--out", help="store the predictions in this file: .pkl or .json")
+    parser.add_argument("--show", action="store_true", help="show the drawn images in a window")
+    parser.add_argument("--show-dir", help="save the drawn images in this folder")
+    parser.add_argument(
+        "--wait-time",
+        type=float,
+        default=2,
+        help="seconds to show an image; default: %(default)s",
+    )
+    parser.add_argument(
+        "--resume-dir", help="store finished predictions in this folder, and resume from them"
+    )
+    add_speed_options(parser)
+    add_run_options(parser)
+
+
+def run(args: argparse.Namespace) -> dict[str, float]:
+    """Evaluate.
+
+    Returns:
+        The metrics by name.
+
+    Raises:
+        ConfigError: the file extension of ``--out`` is unknown, or the config has no test data.
+        DataError: the test data are missing or cannot be used.
+        CheckpointError: the checkpoint does not fit the config.
+    """
+    cfg = prepare_config(args)
+    from mmengine.dist import is_main_process
+    from mmengine.model import is_model_wrapper
+
+    from glip.apis.evaluation import dataset_names, format_metrics
+    from glip.engine import GLIPRunner
+    from glip.evaluation import DumpDetResults
+    from glip.models.compile import compile_model
+
+    runner = GLIPRunner.from_cfg(cfg)
+    if args.compile:
+        model = runner.model
+        compile_model(model.module if is_model_wrapper(model) else model)
+    try:
+        evaluator = runner.test_evaluator
+    except EvaluationMismatchError as error:
+        raise ConfigError(str(error)) from error
+    if args.out:
+        evaluator.metrics.append(DumpDetResults(args.out))
+    metrics = runner.test()
+    if is_main_process():
+        print(f"\n{format_metrics(metrics, dataset_names(cfg))}")
+    return metrics
+
+
+def prepare_config(args: argparse.Namespace) -> Config:
+    """Load the config and apply the command line to it.
+
+    Raises:
+        ConfigError: the file extension of ``--out`` is unknown, or the config has no test data.
+        AnnotationFileError: the test data are missing.
+    """
+    if args.out and Path(args.out).suffix not in (".pkl", ".json"):
+        raise ConfigError(f"expected --out to end in .pkl or .json, got {args.out!r}")
+    from glip.apis.build import load_config
+    from glip.apis.evaluation import check_test_data
+
+    cfg = load_config(args.config, args.cfg_options)
+    check_test_data(cfg)
+    for name in ("val_dataloader", "val_evaluator", "val_cfg"):
+        cfg.pop(name, None)  # unused here, and long in the log for many data sets
+    apply_run_options(cfg, args)
+    cfg.load_from = args.checkpoint
+    if args.amp:
+        cfg.merge_from_dict({"model.test_cfg.amp": args.amp})
+    cfg.test_cfg = dict(
+        type="glip.GLIPTestLoop",
+        fp16=cfg.get("test_cfg", {}).get("fp16", False),
+        resume_dir=args.resume_dir,
+    )
+    if args.show or args.show_dir:
+        hooks = cfg.setdefault("default_hooks", {})
+        hooks.setdefault("visualization", dict(type="DetVisualizationHook"))
+        hooks["visualization"].update(
+            draw=True,
+            show=args.show,
+            wait_time=args.wait_time,
+            test_out_dir=args.show_dir and str(Path(args.show_dir).absolute()),
+            interval=1,
+        )
+    return cfg
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command."""
+    return new_parser(__doc__, add_arguments)
+
+
+def main(argv: Sequence[str] | None = None) -> dict[str, float]:
+    """Parse the command line and evaluate; see :func:`run`."""
+    return parse_and_run(build_parser(), run, argv)

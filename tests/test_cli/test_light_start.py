@@ -1,0 +1,82 @@
+"""``--help`` and usage errors of every script are answered without the heavy libraries."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("torch", "torchvision", "timm", "transformers", "mmengine", "mmcv")
+SCRIPTS = sorted(
+    path.relative_to(ROOT).as_posix()
+    for folder in ("tools", "demo")
+    for path in (ROOT / folder).rglob("*.py")
+)
+
+#: Runs a script with ``--help`` and with an unknown option; prints exit codes and heavy modules.
+CODE = """
+import contextlib, io, json, runpy, sys
+
+script, heavy = sys.argv[1], json.loads(sys.argv[2])
+codes = []
+for option in ("--help", "--no-such-option"):
+    sys.argv = [script, option]
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            runpy.run_path(script, run_name="__main__")
+        except SystemExit as end:
+            codes.append(end.code)
+print(json.dumps([codes, [name for name in heavy if name in sys.modules]]))
+"""
+
+
+def run(*args: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", *args], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_scripts(script):
+    codes, imported = json.loads(run(CODE, script, json.dumps(HEAVY)))
+    assert codes == [0, 2]
+    assert imported == []
+
+
+@pytest.mark.parametrize(
+    ("script", "argv"),
+    [
+        ("demo/image_demo.py", ["a.jpg", "b.py", "--texts", "a"]),  # a config without a checkpoint
+        ("tools/test.py", ["a.py", "b.pth", "--out", "c.txt"]),
+        ("tools/test.py", ["a.py", "b.pth", "--cfg-options", "model"]),
+        ("tools/pseudo_label.py", ["a.py", "b.pth", "c.jsonl", "d.jsonl", "--shard", "4/4"]),
+        ("tools/dataset_converters/make_shapes.py", ["a", "--side", "3"]),
+        ("tools/misc/print_config.py", ["a.py", "--save", "b.txt"]),
+    ],
+)
+def test_errors_in_the_arguments(script, argv):
+    code = CODE.replace('("--help", "--no-such-option")', '("",)').replace("option]", "*{}]")
+    codes, imported = json.loads(run(code.format(argv), script, json.dumps(HEAVY)))
+    assert codes[0] == 2 or codes[0].startswith("error: expected")
+    assert imported == []
+
+
+@pytest.mark.parametrize("package", ["glip", "glip.apis", "glip.cli", "glip.text"])
+def test_packages(package):
+    code = (
+        f"import json, sys, {package}; print(json.dumps([m for m in {HEAVY} if m in sys.modules]))"
+    )
+    assert json.loads(run(code)) == []
+
+
+def test_every_script_has_a_command():
+    """A script is a few lines over its module; the experiment is a tool of the repository only."""
+    for script in SCRIPTS:
+        lines = (ROOT / script).read_text().splitlines()
+        if script != "tools/misc/pretraining_experiment.py":
+            assert len(lines) <= 12, script
