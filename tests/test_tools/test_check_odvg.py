@@ -37,15 +37,15 @@ def test_good_files(tmp_path, capsys):
     check(path, *labels, "--images", tmp_path / "img", fails=False)
     printed = capsys.readouterr().out
     for said in (
-        "lines: 10",
-        "detection lines: 5",
-        "grounding lines: 5",
-        "boxes of detection lines: 10",
+        "records: 10",
+        "detection records: 5",
+        "grounding records: 5",
+        "boxes of detection records: 10",
         "phrases: 15",
-        "boxes of grounding lines: 20",
+        "boxes of grounding records: 20",
         "phrases with scores: 10",
         "categories: 3, the most common: cat 7, traffic light 2, dog 1",
-        "bad lines: 0",
+        "invalid records: 0",
     ):
         assert said in printed.splitlines()
 
@@ -67,16 +67,16 @@ def test_every_bad_line_is_named(tmp_path, capsys):
     assert "'height' is no whole number" in named[1]
     assert "a label is not in the label map" in named[1]
     assert "0 is 'cow' here and 'cat' in the label map" in named[2]
-    assert "bad lines: 6" in printed
+    assert "invalid records: 6" in printed
     report = json.loads((tmp_path / "report.json").read_text())
-    assert report["bad_lines"] == 6
-    assert report["statistics"]["lines"] == 12
+    assert report["invalid_records"] == 6
+    assert report["statistics"]["records"] == 12
     assert report["problems"]["a box is without area"] == dict(count=1, first_lines=[3])
     assert sum(each["count"] for each in report["problems"].values()) == 7
     check(path, "--max-report", "2")
     printed = capsys.readouterr().out
     assert printed.count(f"{path}, line ") == 2
-    assert "... and 4 more bad lines" in printed
+    assert "... and 4 more invalid records" in printed
 
 
 def test_pictures(tmp_path, capsys):
@@ -94,10 +94,10 @@ def test_pictures(tmp_path, capsys):
     capsys.readouterr()
     check(path, "--images", folder)
     printed = capsys.readouterr().out
-    assert f"line 2: there is no such picture ({folder}/00001.png)" in printed
-    assert "line 3: the picture cannot be read (cannot read 00002.png: Unidentified" in printed
-    assert "line 5: the picture has another size (00004.png is 61 x 40, and the line" in printed
-    assert "bad lines: 3" in printed
+    assert f"line 2: the image does not exist ({folder}/00001.png)" in printed
+    assert "line 3: the image cannot be read (cannot read 00002.png: Unidentified" in printed
+    assert "line 5: the image has another size (00004.png is 61 x 40, the record" in printed
+    assert "invalid records: 3" in printed
 
 
 def test_shards(tmp_path, capsys):
@@ -113,9 +113,9 @@ def test_shards(tmp_path, capsys):
     write_shard(tmp_path / "a-1.tar", members_of(lines[4:], 4))
     check(f"{tmp_path}/a-{{0,1}}.tar")
     printed = capsys.readouterr().out
-    assert f"{tmp_path}/a-0.tar, JSON member 3: the picture has another size" in printed
-    assert "lines: 8" in printed.splitlines()
-    assert "bad lines: 1" in printed
+    assert f"{tmp_path}/a-0.tar, JSON member 3: the image has another size" in printed
+    assert "records: 8" in printed.splitlines()
+    assert "invalid records: 1" in printed
 
 
 def test_wrong_use(tmp_path):

@@ -66,7 +66,7 @@ def test_picture_and_numbers(runs, small_configs, examples, tmp_path):
 def test_other_data(small_configs, examples, tmp_path):
     (tmp_path / "none.json").write_text(json.dumps([]))
     options = ("--cfg-options", f"data_root={examples['refcoco']}")
-    with pytest.raises(USER_ERRORS, match="needs one data set of classes in COCO's format"):
+    with pytest.raises(USER_ERRORS, match="expected test data of one data set in COCO format"):
         tool(TOOL).main(
             [str(small_configs["refcoco"]), str(tmp_path / "none.json"), "a.png", *options]
         )

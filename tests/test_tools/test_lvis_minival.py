@@ -54,7 +54,7 @@ def test_subset(lvis, tmp_path, capsys, name, ids):
 
 
 @pytest.mark.parametrize(
-    ("ids", "message"), [("8\n", "none of the 3 images"), ("one\n", "is no list of image ids")]
+    ("ids", "message"), [("8\n", "none of the 3 images"), ("one\n", "is not a list of image ids")]
 )
 def test_errors(lvis, tmp_path, ids, message):
     (tmp_path / "ids.txt").write_text(ids)

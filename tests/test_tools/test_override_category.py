@@ -60,11 +60,11 @@ def test_absent_ones_are_left_out(odinw, capsys):
     tool(TOOL).main([str(odinw)])
     printed = capsys.readouterr().out
     assert printed.count("wrote") == 2
-    assert "absent: " in printed
+    assert "missing: " in printed
 
 
 def test_none_is_there(tmp_path):
-    with pytest.raises(USER_ERRORS, match="none of the files to rename is there"):
+    with pytest.raises(USER_ERRORS, match="none of the files to rename exists"):
         tool(TOOL).main([str(tmp_path)])
 
 
@@ -72,8 +72,8 @@ def test_none_is_there(tmp_path):
     ("text", "message"),
     [
         (json.dumps(content([0, 1], [0, 1])), r"annotations of the categories \[0\]"),
-        ("[]", "is no annotation file in COCO's format"),
-        ("{", "is no annotation file in COCO's format"),
+        ("[]", "is not an annotation file in COCO format"),
+        ("{", "is not an annotation file in COCO format"),
     ],
 )
 def test_another_file(odinw, text, message):
