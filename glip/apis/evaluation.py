@@ -11,9 +11,10 @@ from mmengine.fileio import join_path
 
 from glip.apis.build import config_name
 from glip.datasets.annotation_file import check_exists
+from glip.evaluation.tables import dataset_table
 from glip.registry import EVALUATOR
 from glip.utils.errors import AnnotationFileNotFoundError, ConfigError
-from glip.utils.tables import dataset_table, format_table
+from glip.utils.tables import format_table
 
 
 def check_test_data(cfg: Config) -> None:

@@ -14,9 +14,10 @@ from mmengine.structures import BaseDataElement
 
 from glip.evaluation.coco_metric import CocoMetric
 from glip.evaluation.dump import write_odinw_submission
+from glip.evaluation.tables import dataset_table
 from glip.registry import EVALUATOR, METRICS
 from glip.utils.errors import AnnotationFileNotFoundError, DataError
-from glip.utils.tables import dataset_table, log_table
+from glip.utils.tables import log_table
 
 
 @EVALUATOR.register_module()

@@ -1,6 +1,6 @@
 """The table of several data sets."""
 
-from glip.utils.tables import dataset_table
+from glip.evaluation.tables import dataset_table
 
 
 def test_one_row_per_data_set():

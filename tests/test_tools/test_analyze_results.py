@@ -118,10 +118,10 @@ def test_no_image_with_annotations(small_configs, examples, tmp_path):
 @pytest.mark.parametrize(
     ("task", "stored", "options", "message"),
     [
-        ("refcoco", [], (), "in one data set of classes in COCO's or LVIS's format"),
-        ("odinw", [], (), "the test data are a ConcatDataset"),
+        ("refcoco", [], (), "expected test data of one data set in COCO or LVIS format"),
+        ("odinw", [], (), "got ConcatDataset"),
         ("coco", [77], (), "1 of 1 images with predictions are not in"),
-        ("coco", [], ("test_evaluator.type=RefExpMetric",), "the test_evaluator is RefExpMetric"),
+        ("coco", [], ("test_evaluator.type=RefExpMetric",), "got RefExpMetric"),
     ],
 )
 def test_other_data(small_configs, examples, tmp_path, task, stored, options, message):
