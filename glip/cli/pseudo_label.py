@@ -12,7 +12,7 @@ img2dataset write it. Other keys of a line are copied to the record.
 A run that was killed resumes when the same command is started again; its output is byte-identical
 to that of an uninterrupted run. --shard 0/4 does the first quarter of the work and writes
 OUT.0-of-4; with --launcher each process that torchrun started does one shard. Afterwards the same
-command with --merge joins the shards in OUT.
+command with --merge merges the shards into OUT.
 
 Examples:
     python tools/pseudo_label.py CONFIG CHECKPOINT pairs.jsonl labels.jsonl --images images
@@ -47,7 +47,7 @@ from glip.utils.errors import ConfigError
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-    from glip.labeling import Output, Pairs, Shard
+    from glip.labeling import Pairs, ResumableOutput, Shard
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -98,7 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="none",
         help="label one shard per process of this launcher; default: %(default)s",
     )
-    parts.add_argument("--merge", action="store_true", help="join the finished shards")
+    parts.add_argument("--merge", action="store_true", help="merge the finished shards")
     parser.add_argument(
         "--samples",
         type=int,
@@ -133,7 +133,7 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         ConfigError: the config, the device or the noun phrase extractor cannot be used.
         CheckpointError: the checkpoint does not fit the config.
-        PairsError: the images and captions cannot be used.
+        DataError: the images and captions cannot be used.
         LabelingMismatchError: the files at OUT are of other settings.
     """
     try:
@@ -142,7 +142,7 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError(str(error)) from error
 
     from glip.apis.build import load_config
-    from glip.labeling import Output, Shard, join_shards, open_pairs, write_report
+    from glip.labeling import ResumableOutput, Shard, merge_shards, open_pairs, write_report
 
     cfg = load_config(args.config, args.cfg_options)
     part = None
@@ -152,20 +152,20 @@ def run(args: argparse.Namespace) -> None:
         part = Shard.of_launcher(args.launcher)
     shard = part or Shard()
     pairs = open_pairs(args.pairs, args.images)
-    pairs.skipped.log(f"'{args.pairs}': left out")
+    pairs.skipped.log(f"'{args.pairs}': skipped")
     settings = find_settings(args, cfg, pairs)
     path = part.path(args.out) if part else args.out
     own = settings | {"shard": str(part)} if part else settings
-    num_blocks = len(shard.blocks(len(pairs), args.batch_size))
-    with Output(path, settings=own, num_blocks=num_blocks) as out:
+    num_batches = len(shard.batches(len(pairs), args.batch_size))
+    with ResumableOutput(path, settings=own, num_batches=num_batches) as out:
         if out.finished:
-            print(f"{path} was finished before")
+            print(f"{path} is finished already")
         elif args.merge:
-            join_shards(out, settings)
+            merge_shards(out, settings)
         else:
             label(args, cfg, pairs, shard, out)
         text = write_report(out, pairs, num_samples=args.samples)
-        if shard.local == 0:
+        if shard.local_rank == 0:
             print(text)
 
 
@@ -204,38 +204,40 @@ def _digest(checkpoint: str) -> str:
     return digest.hexdigest()
 
 
-def label(args: argparse.Namespace, cfg: Config, pairs: Pairs, shard: Shard, out: Output) -> None:
-    """Label the blocks of a shard that are not finished."""
+def label(
+    args: argparse.Namespace, cfg: Config, pairs: Pairs, shard: Shard, out: ResumableOutput
+) -> None:
+    """Label the batches of a shard that are not finished."""
     from tqdm import tqdm
 
     from glip.apis.build import build_detector
     from glip.labeling import Labeler, label_pairs
 
-    blocks = shard.blocks(len(pairs), args.batch_size)
+    batches = shard.batches(len(pairs), args.batch_size)
     model = build_detector(cfg, args.checkpoint, args.device or find_device(shard))
-    teacher = Labeler(
+    labeler = Labeler(
         model,
         score_thr=args.score_thr,
         max_boxes_per_phrase=args.max_boxes_per_phrase,
         keep_empty=args.keep_empty,
     )
-    todo = blocks[out.done :]
+    todo = batches[out.done :]
     bar = tqdm(
         desc="Labeling",
         unit="image",
-        initial=sum(map(len, blocks[: out.done])),
-        total=sum(map(len, blocks)),
-        disable=shard.local > 0,
+        initial=sum(map(len, batches[: out.done])),
+        total=sum(map(len, batches)),
+        disable=shard.local_rank > 0,
         dynamic_ncols=True,
     )
     found = label_pairs(
-        teacher, pairs, todo, np_extractor=args.np_extractor, num_workers=args.num_workers
+        labeler, pairs, todo, np_extractor=args.np_extractor, num_workers=args.num_workers
     )
     with bar:
-        for block, labels in zip(todo, found, strict=True):
-            out.add(labels.lines, labels.left_out, labels.tally)
-            bar.update(len(block))
-            bar.set_postfix(boxes=out.tally.counts["boxes"], refresh=False)
+        for batch, labels in zip(todo, found, strict=True):
+            out.add_batch(labels.records, labels.excluded, labels.statistics)
+            bar.update(len(batch))
+            bar.set_postfix(boxes=out.statistics.counts["boxes"], refresh=False)
     out.finish()
 
 
@@ -246,7 +248,7 @@ def find_device(shard: Shard) -> str:
     from glip.apis.build import default_device
 
     if torch.cuda.is_available():
-        return f"cuda:{shard.local % torch.cuda.device_count()}"
+        return f"cuda:{shard.local_rank % torch.cuda.device_count()}"
     return default_device()
 
 

@@ -1,30 +1,29 @@
-"""Self-training: a teacher draws the boxes for the phrases of captions that have none.
+"""Pseudo-labeling: a teacher model grounds the noun phrases of captions that have no boxes.
 
-``pairs.py`` reads pictures and their captions, ``labeling.py`` has the teacher look at them,
-``output.py`` keeps what it found so that nothing is lost, ``shards.py`` divides the work and joins
-its parts, ``tally.py`` counts, and ``report.py`` shows the counts.
+``pairs.py`` reads images and captions, ``labeler.py`` runs the teacher, ``output.py`` writes the
+records so that a run can be resumed, ``shards.py`` divides a run and merges its parts,
+``statistics.py`` counts, and ``report.py`` shows the counts.
 """
 
-from glip.labeling.labeler import Labeler, label_pairs
-from glip.labeling.output import Output
-from glip.labeling.pairs import Caption, Pairs, Picture, open_pairs
+from glip.labeling.labeler import BatchLabels, CaptionDataset, Labeler, label_pairs
+from glip.labeling.output import ResumableOutput
+from glip.labeling.pairs import Caption, CaptionedImage, Pairs, open_pairs
 from glip.labeling.report import write_report
-from glip.labeling.shards import Shard, join_shards
-from glip.labeling.statistics import Tally
-from glip.utils.errors import DataError, LabelingMismatchError
+from glip.labeling.shards import Shard, merge_shards
+from glip.labeling.statistics import Statistics
 
 __all__ = [
+    "BatchLabels",
     "Caption",
-    "DataError",
+    "CaptionDataset",
+    "CaptionedImage",
     "Labeler",
-    "LabelingMismatchError",
-    "Output",
     "Pairs",
-    "Picture",
+    "ResumableOutput",
     "Shard",
-    "Tally",
-    "join_shards",
+    "Statistics",
     "label_pairs",
+    "merge_shards",
     "open_pairs",
     "write_report",
 ]

@@ -1,8 +1,7 @@
-"""The teacher's pass: from pictures and captions to labeled lines.
+"""Labeling: from images and captions to grounding records.
 
-Work goes by blocks, the pictures that go through the model together. What is found in a block
-depends on nothing else, to the last bit, so that a run may stop between any two, and different
-machines may take different ones.
+Images are labeled in batches. The results of a batch depend on nothing else, to the last bit, so a
+run can stop between any two batches, and several machines can share the batches.
 
 Shapes: K detections.
 """
@@ -21,25 +20,26 @@ from torch.utils.data import DataLoader, Dataset
 from glip.apis.inference import make_pipeline, prepare
 from glip.datasets.odvg.records import Region, check_record, grounding_record
 from glip.labeling.pairs import Caption, Pairs
-from glip.labeling.statistics import Tally
+from glip.labeling.statistics import Statistics
 from glip.models import GLIP
 from glip.text import Prompt
 from glip.utils.errors import ImageReadError, PromptError
 
+# Reasons for exclusion; these texts are part of the output format.
 NO_PHRASE = "no noun phrase"
 NO_TOKENS = "a phrase that the teacher cannot read"
-NO_PICTURE = "picture unreadable"
+NO_IMAGE = "picture unreadable"
 NO_BOX = "no box above the threshold"
 
 
 @dataclass
 class CaptionQuery:
-    """A caption to ask the teacher about.
+    """A caption to ground.
 
     Attributes:
-        caption: of the picture.
-        prompt: its noun phrases; ``None`` if it is left out.
-        problem: why it is left out.
+        caption: of the image.
+        prompt: its noun phrases; ``None`` if it is excluded.
+        problem: why it is excluded.
     """
 
     caption: Caption
@@ -48,48 +48,53 @@ class CaptionQuery:
 
 
 @dataclass
-class Item:
-    """A picture and its questions.
+class ImageQueries:
+    """An image and the captions to ground in it.
 
     Attributes:
-        filename: of the picture.
-        questions: one for each caption.
-        packed: the picture as the pipeline gives it; ``None`` if it cannot be read, or if there is
-            nothing to ask.
+        filename: of the image.
+        queries: one for each caption.
+        packed: the image as the pipeline returns it; ``None`` if it cannot be read, or if no
+            caption has a prompt.
         problem: why it cannot be read.
     """
 
     filename: str
-    questions: list[CaptionQuery]
+    queries: list[CaptionQuery]
     packed: dict | None = None
     problem: str = ""
 
+    @property
+    def prompts(self) -> list[Prompt]:
+        """The prompts of the captions that are not excluded."""
+        return [query.prompt for query in self.queries if query.prompt is not None]
+
 
 @dataclass
-class Labels:
-    """What comes of a block.
+class BatchLabels:
+    """The results of a batch.
 
     Attributes:
-        lines: grounding lines in the order of the pairs.
-        left_out: pictures and captions that gave none, with the reason.
-        tally: counts of both.
+        records: grounding records in the order of the pairs.
+        excluded: images and captions without a record, with the reason.
+        statistics: counts of both.
     """
 
-    lines: list[dict[str, Any]] = field(default_factory=list)
-    left_out: list[dict[str, str]] = field(default_factory=list)
-    tally: Tally = field(default_factory=Tally)
+    records: list[dict[str, Any]] = field(default_factory=list)
+    excluded: list[dict[str, str]] = field(default_factory=list)
+    statistics: Statistics = field(default_factory=Statistics)
 
 
 class CaptionDataset(Dataset):
-    """Pictures and the phrases of their captions, as the loading processes read them.
+    """Images and the noun phrases of their captions, prepared in the data-loading workers.
 
     Args:
-        pairs: what to read.
-        pipeline: the teacher's transforms.
-        np_extractor: what finds the noun phrases, see :meth:`glip.text.Prompt.from_caption`.
+        pairs: the images and captions.
+        pipeline: the teacher's test pipeline.
+        np_extractor: finds the noun phrases, see :meth:`glip.text.Prompt.from_caption`.
     """
 
-    def __init__(self, pairs: Pairs, pipeline: Compose, np_extractor: str):
+    def __init__(self, pairs: Pairs, pipeline: Compose, np_extractor: str) -> None:
         self.pairs = pairs
         self.pipeline = pipeline
         self.np_extractor = np_extractor
@@ -97,36 +102,34 @@ class CaptionDataset(Dataset):
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def __getitem__(self, index: int) -> Item:
-        picture = self.pairs[index]
-        item = Item(picture.filename, [self._ask(caption) for caption in picture.captions])
-        prompt = next((each.prompt for each in item.questions if each.prompt is not None), None)
-        if prompt is not None:
+    def __getitem__(self, index: int) -> ImageQueries:
+        captioned = self.pairs[index]
+        item = ImageQueries(captioned.filename, [self._query(each) for each in captioned.captions])
+        if item.prompts:
             try:
-                image = self.pairs.image(picture.filename)
-                item.packed = prepare(image, prompt, self.pipeline)
+                image = self.pairs.image(captioned.filename)
+                item.packed = prepare(image, item.prompts[0], self.pipeline)
             except ImageReadError as error:
                 item.problem = str(error)
         return item
 
-    def _ask(self, caption: Caption) -> CaptionQuery:
+    def _query(self, caption: Caption) -> CaptionQuery:
         try:
-            return CaptionQuery(
-                caption, Prompt.from_caption(caption.text, np_extractor=self.np_extractor)
-            )
+            prompt = Prompt.from_caption(caption.text, np_extractor=self.np_extractor)
         except PromptError:
             return CaptionQuery(caption, problem=NO_PHRASE)
+        return CaptionQuery(caption, prompt)
 
 
 class Labeler:
-    """A detector that labels blocks of pictures.
+    """A teacher model that grounds captions and keeps confident boxes.
 
     Args:
-        model: in evaluation mode.
-        score_thr: boxes with a score above this are kept (GLIP: 0.5).
-        max_boxes_per_phrase: the best so many of them; ``None`` for all. A thing whose box is not
-            kept counts as background in training.
-        keep_empty: write captions of which no box is kept, too.
+        model: the teacher, in evaluation mode.
+        score_thr: boxes with a higher score are kept (GLIP: 0.5).
+        max_boxes_per_phrase: keep at most so many boxes of a phrase, by score; ``None`` for all. An
+            object whose box is not kept becomes background in training.
+        keep_empty: also write captions without a kept box.
     """
 
     def __init__(
@@ -136,138 +139,145 @@ class Labeler:
         score_thr: float = 0.5,
         max_boxes_per_phrase: int | None = None,
         keep_empty: bool = False,
-    ):
+    ) -> None:
         self.model = model
         self.score_thr = score_thr
         self.max_boxes_per_phrase = max_boxes_per_phrase
         self.keep_empty = keep_empty
 
-    def label(self, items: Sequence[Item]) -> Labels:
-        """Label a block."""
-        labels = Labels()
+    def label_batch(self, items: Sequence[ImageQueries]) -> BatchLabels:
+        """Label the images of a batch."""
+        labels = BatchLabels()
+        statistics = labels.statistics
         for item in items:
-            for question in item.questions:
-                self._check(question)
-        found = iter(self._detect([item for item in items if _asked(item)]))
+            for query in item.queries:
+                self._check_tokens(query)
+        detections = iter(self._detect([item for item in items if _is_groundable(item)]))
         for item in items:
-            labels.tally.counts.update(pictures=1, captions=len(item.questions))
+            statistics.counts.update(pictures=1, captions=len(item.queries))
             if item.problem:
-                labels.tally.counts["unreadable"] += 1
-                labels.tally.left_out[NO_PICTURE] += len(item.questions)
-                labels.left_out.append(dict(filename=item.filename, reason=item.problem))
+                statistics.counts["unreadable"] += 1
+                statistics.excluded[NO_IMAGE] += len(item.queries)
+                labels.excluded.append(dict(filename=item.filename, reason=item.problem))
                 continue
-            answers = iter(next(found) if _asked(item) else ())
-            for question in item.questions:
-                line = None
-                if question.prompt is not None:
-                    line = self._line(item, question, next(answers), labels.tally)
-                if line is not None:
-                    labels.tally.counts["lines"] += 1
-                    labels.lines.append(line)
+            found = iter(next(detections) if _is_groundable(item) else ())
+            for query in item.queries:
+                record = None
+                if query.prompt is not None:
+                    record = self._make_record(item, query, next(found), statistics)
+                if record is not None:
+                    statistics.counts["lines"] += 1
+                    labels.records.append(record)
                     continue
-                text, reason = question.caption.text, question.problem or NO_BOX
-                labels.tally.left_out[reason] += 1
-                labels.left_out.append(dict(filename=item.filename, caption=text, reason=reason))
+                reason = query.problem or NO_BOX
+                statistics.excluded[reason] += 1
+                labels.excluded.append(
+                    dict(filename=item.filename, caption=query.caption.text, reason=reason)
+                )
         return labels
 
-    def _check(self, question: CaptionQuery) -> None:
-        """Leave a caption out that no number of passes can read."""
-        if question.prompt is None:
+    def _check_tokens(self, query: CaptionQuery) -> None:
+        """Exclude a caption that cannot be tokenized, not even in chunks."""
+        if query.prompt is None:
             return
         try:
-            self.model.chunk_prompt(question.prompt)
+            self.model.chunk_prompt(query.prompt)
         except PromptError:
-            question.prompt, question.problem = None, NO_TOKENS
+            query.prompt, query.problem = None, NO_TOKENS
 
-    def _detect(self, items: Sequence[Item]) -> list[list[InstanceData]]:
-        """Detect the phrases of every question in every picture, looking at each picture once."""
+    def _detect(self, items: Sequence[ImageQueries]) -> list[list[InstanceData]]:
+        """Ground all captions of all images; each image is encoded once."""
         if not items:
             return []
         batch = dict(
             inputs=[item.packed["inputs"] for item in items],
             data_samples=[item.packed["data_samples"] for item in items],
         )
-        prompts = [[q.prompt for q in item.questions if q.prompt is not None] for item in items]
-        # A caption encoded in an earlier block would differ in its last digits.
+        # A caption encoded in an earlier batch would differ in its last digits.
         self.model.forget_texts()
         with torch.inference_mode():
             batch = self.model.data_preprocessor(batch, False)
+            prompts = [item.prompts for item in items]
             return self.model.ground(batch["inputs"], batch["data_samples"], prompts)
 
-    def _line(
-        self, item: Item, question: CaptionQuery, found: InstanceData, tally: Tally
+    def _make_record(
+        self,
+        item: ImageQueries,
+        query: CaptionQuery,
+        detections: InstanceData,
+        statistics: Statistics,
     ) -> dict[str, Any] | None:
-        """Make the line of a caption, and count; ``None`` if no box is kept."""
+        """Return the record of a caption, and count it; ``None`` if no box is kept."""
         height, width = item.packed["data_samples"].ori_shape
-        prompt = question.prompt
+        prompt = query.prompt
         kept: list[list[tuple[list[float], float]]] = [[] for _ in prompt.phrases]
-        scores = [round(score, 4) for score in found.scores.tolist()]
-        boxes = [_clip(box, height, width) for box in found.bboxes.tolist()]
-        for box, score, label in zip(boxes, scores, found.labels.tolist(), strict=True):
+        scores = [round(score, 4) for score in detections.scores.tolist()]
+        boxes = [_clip(box, height, width) for box in detections.bboxes.tolist()]
+        for box, score, label in zip(boxes, scores, detections.labels.tolist(), strict=True):
             full = len(kept[label]) == self.max_boxes_per_phrase
             if score > self.score_thr and not full and box[2] > box[0] and box[3] > box[1]:
                 kept[label].append((box, score))
-        tally.add_scores(scores)
-        tally.phrases[len(kept)] += 1
-        tally.boxes.update(map(len, kept))
+        statistics.add_scores(scores)
+        statistics.phrases[len(kept)] += 1
+        statistics.boxes.update(map(len, kept))
         regions = []
         for phrase, own in zip(prompt.phrases, kept, strict=True):
             if own:
-                of_phrase, their_scores = zip(*own, strict=True)
+                own_boxes, own_scores = zip(*own, strict=True)
                 spans = [list(span) for span in phrase.spans]
-                regions.append(Region(of_phrase, phrase.name, spans, their_scores))
+                regions.append(Region(own_boxes, phrase.name, spans, own_scores))
         if not regions and not self.keep_empty:
             return None
-        tally.counts.update(phrases=len(regions), boxes=sum(map(len, kept)))
-        line = grounding_record(
+        statistics.counts.update(phrases=len(regions), boxes=sum(map(len, kept)))
+        record = grounding_record(
             filename=item.filename,
             height=height,
             width=width,
             caption=prompt.caption,
             regions=regions,
-            extra=question.caption.extra,
+            extra=query.caption.extra,
         )
-        check_record(line)
-        return line
+        check_record(record)
+        return record
 
 
 def label_pairs(
-    teacher: Labeler,
+    labeler: Labeler,
     pairs: Pairs,
-    blocks: Sequence[range],
+    batches: Sequence[range],
     *,
     np_extractor: str = "rules",
     num_workers: int = 0,
-) -> Iterator[Labels]:
-    """Label blocks of pairs, one after the other.
+) -> Iterator[BatchLabels]:
+    """Label batches of pairs, one after the other.
 
     Args:
-        teacher: labels them.
-        pairs: what to label.
-        blocks: positions of the pictures of each block.
-        np_extractor: what finds the noun phrases.
-        num_workers: processes that read pictures.
+        labeler: labels them.
+        pairs: the images and captions.
+        batches: indices of the images of each batch.
+        np_extractor: finds the noun phrases.
+        num_workers: number of data-loading processes.
 
     Raises:
-        ConfigError: the teacher's config has no pipeline that can be used.
+        ConfigError: the teacher's config has no usable test pipeline.
     """
-    pipeline = make_pipeline(teacher.model.cfg, from_array=pairs.from_array)
+    pipeline = make_pipeline(labeler.model.cfg, from_array=pairs.from_array)
     loader = DataLoader(
         CaptionDataset(pairs, pipeline, np_extractor),
-        batch_sampler=blocks,
+        batch_sampler=batches,
         num_workers=num_workers,
         collate_fn=list,
     )
     for items in loader:
-        yield teacher.label(items)
+        yield labeler.label_batch(items)
 
 
-def _asked(item: Item) -> bool:
-    """Whether there is anything to ask about a picture that could be read."""
-    return item.packed is not None and any(each.prompt is not None for each in item.questions)
+def _is_groundable(item: ImageQueries) -> bool:
+    """Return whether the image could be read and has a caption to ground."""
+    return item.packed is not None and bool(item.prompts)
 
 
 def _clip(box: Sequence[float], height: int, width: int) -> list[float]:
-    """Clip a box (xyxy, pixels) to the picture, and leave digits off that mean nothing."""
+    """Clip a box (xyxy, pixels) to the image, and round it to a hundredth of a pixel."""
     sides = (width, height, width, height)
     return [round(min(max(edge, 0.0), side), 2) for edge, side in zip(box, sides, strict=True)]

@@ -1,10 +1,10 @@
-"""What a labeling writes, so that a kill at any moment loses no finished block.
+"""The resumable output of a labeling run: a kill at any moment loses no finished batch.
 
-Beside the lines of ``labels.jsonl``, which are in ``labels.jsonl.part`` until all are there, lie
-``labels.jsonl.left_out.jsonl``, what gave no line and why, and ``labels.jsonl.state.json``: with
-which settings, how many blocks are done, how long both files were then, and the counts. The state
-is replaced after both files have grown. So when the work goes on after a kill, what stands behind
-the lengths it tells, half a line perhaps, is cut off, and that block is done again.
+Records are written to ``labels.jsonl.part``, which is renamed to ``labels.jsonl`` when it is
+complete. Beside it are ``labels.jsonl.left_out.jsonl``, what gave no record and why, and
+``labels.jsonl.state.json``: the settings, the number of finished batches, the sizes of both files
+and the statistics. The state is replaced atomically after both files have grown. On resuming, both
+files are truncated to the sizes in the state, and the batch that was interrupted is labeled again.
 """
 
 from __future__ import annotations
@@ -21,64 +21,63 @@ from typing import Any, BinaryIO
 from mmengine.logging import print_log
 
 from glip.datasets.odvg.writing import to_json_line
-from glip.labeling.statistics import Tally
+from glip.labeling.statistics import Statistics
 from glip.utils.atomic_write import atomic_write, fsync_rename
 from glip.utils.errors import LabelingMismatchError
 
 try:
     import fcntl
-except ImportError:  # on Windows nothing keeps a second process away
-    fcntl = None
+except ImportError:  # Windows: a second process on the same output is not detected
+    fcntl = None  # type: ignore[assignment]
 
 
-class Output:
-    """The files of a labeling; to be used with ``with``.
+class ResumableOutput:
+    """The files of a labeling run; use it with ``with``.
 
     Args:
-        path: of the lines; its folder is made.
-        settings: what parts of one labeling have in common, plain values by name.
-        num_blocks: how many blocks it has.
+        path: JSON lines file of the records; its folder is created.
+        settings: JSON values by name that must be equal when the run is resumed.
+        num_batches: number of batches of the run.
 
     Attributes:
-        done: how many blocks are finished.
-        tally: of these.
-        finished: whether all are, and the lines have their name.
+        done: number of finished batches.
+        statistics: of the finished batches.
+        finished: whether all batches are finished and the file has its final name.
 
     Raises:
-        LabelingMismatchError: there are files already that this labeling cannot go on from (on
-            entering).
+        LabelingMismatchError: the existing files belong to another run (on entering).
     """
 
-    def __init__(self, path: str | Path, *, settings: Mapping[str, Any], num_blocks: int):
+    def __init__(self, path: str | Path, *, settings: Mapping[str, Any], num_batches: int) -> None:
         self.path = Path(path)
         self.part = _beside(self.path, ".part")
-        self.left_out = _beside(self.path, ".left_out.jsonl")
+        self.excluded = _beside(self.path, ".left_out.jsonl")
         self.settings = dict(settings)
-        self.num_blocks = num_blocks
+        self.num_batches = num_batches
         self.done = 0
-        self.tally = Tally()
+        self.statistics = Statistics()
         self.finished = False
         self._sizes = [0, 0]
         self._files: list[BinaryIO] = []
         self._stack = ExitStack()
 
-    def __enter__(self) -> Output:
+    def __enter__(self) -> ResumableOutput:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         state = read_state(self.path)
         if state is None:
-            self._refuse_others()
+            self._check_no_other_files()
         if state is None or not (state["done"] or state["finished"]):
-            self._save()  # whatever lies beside it from now on is ours
+            self._save_state()  # from now on the files beside it belong to this run
         else:
-            self._compare(state)
+            self._check_settings(state)
             self.done, self._sizes = state["done"], state["sizes"]
-            self.tally = Tally.from_dict(state["tally"])
+            self.statistics = Statistics.from_dict(state["statistics"])
             self.finished = state["finished"]
         if self.finished:
-            self._name()
+            self._rename_part()
             return self
         try:
-            self._open()
+            self._open_files()
         except LabelingMismatchError:
             self._stack.close()
             raise
@@ -87,51 +86,53 @@ class Output:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def add(self, lines: Sequence[Mapping], left_out: Sequence[Mapping], tally: Tally) -> None:
-        """Write what came of the next block; when this returns, it is safe."""
-        for file, content in zip(self._files, (lines, left_out), strict=True):
+    def add_batch(
+        self, records: Sequence[Mapping], excluded: Sequence[Mapping], statistics: Statistics
+    ) -> None:
+        """Write the results of the next batch; on return they are on disk."""
+        for file, content in zip(self._files, (records, excluded), strict=True):
             file.write(b"".join(map(to_json_line, content)))
-        self._grown(1, tally)
+        self._commit(1, statistics)
 
-    def add_finished(self, other: Path, num_blocks: int, tally: Tally) -> None:
-        """Copy what another output wrote of the next blocks."""
+    def append(self, other: Path, num_batches: int, statistics: Statistics) -> None:
+        """Append the finished output of the next batches, for example of a shard."""
         for file, source in zip(
             self._files, (other, _beside(other, ".left_out.jsonl")), strict=True
         ):
             with open(source, "rb") as content:
                 shutil.copyfileobj(content, file, 1 << 20)
-        self._grown(num_blocks, tally)
+        self._commit(num_batches, statistics)
 
     def finish(self) -> None:
-        """Give the lines their name."""
+        """Give the file of records its final name."""
         self._stack.close()
         self.finished = True
-        self._save()
-        self._name()
+        self._save_state()
+        self._rename_part()
 
-    def _grown(self, num_blocks: int, tally: Tally) -> None:
+    def _commit(self, num_batches: int, statistics: Statistics) -> None:
         for file in self._files:
             file.flush()
             os.fsync(file.fileno())
         self._sizes = [file.tell() for file in self._files]
-        self.done += num_blocks
-        self.tally.update(tally)
-        self._save()
+        self.done += num_batches
+        self.statistics.update(statistics)
+        self._save_state()
 
-    def _save(self) -> None:
+    def _save_state(self) -> None:
         state = dict(
             settings=self.settings,
             done=self.done,
-            blocks=self.num_blocks,
+            batches=self.num_batches,
             sizes=self._sizes,
             finished=self.finished,
-            tally=self.tally.to_dict(),
+            statistics=self.statistics.to_dict(),
         )
         atomic_write(_beside(self.path, ".state.json"), json.dumps(state, indent=1).encode())
 
-    def _open(self) -> None:
-        """Open both files, and cut off what a kill left behind the last finished block."""
-        for path, size in zip((self.part, self.left_out), self._sizes, strict=True):
+    def _open_files(self) -> None:
+        """Open both files and truncate what follows the last finished batch."""
+        for path, size in zip((self.part, self.excluded), self._sizes, strict=True):
             file = path.open("ab")
             self._stack.push(file)
             self._files.append(file)
@@ -139,11 +140,11 @@ class Output:
             present = file.seek(0, os.SEEK_END)
             if present < size:
                 raise LabelingMismatchError(
-                    f"'{path}' has {present} bytes and had {size} when the work stopped: delete it "
-                    f"and the files whose names begin with {self.path.name}, and begin again"
+                    f"'{path}' has {present} bytes but had {size} when the run stopped: delete it "
+                    f"and the files whose names begin with {self.path.name}, and start again"
                 )
             if present > size:
-                message = f"'{path}': cut off {present - size} bytes of an unfinished block"
+                message = f"'{path}': truncated {present - size} bytes of an unfinished batch"
                 print_log(message, logger="current", level=logging.WARNING)
             file.truncate(size)
             file.seek(size)
@@ -155,32 +156,32 @@ class Output:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise LabelingMismatchError(
-                f"another process is writing '{self.path}': wait for it, or give each its own "
-                "--shard or, where a launcher started them, --launcher"
+                f"another process is writing '{self.path}': wait for it, or give each process its "
+                "own --shard or, if a launcher started them, --launcher"
             ) from error
 
-    def _name(self) -> None:
-        """Rename the finished lines, if that was not done before."""
+    def _rename_part(self) -> None:
+        """Rename the finished file, unless a previous run has done so."""
         if self.part.is_file():
             os.truncate(self.part, self._sizes[0])
             fsync_rename(self.part, self.path)
         elif not self.path.is_file():
             raise LabelingMismatchError(
-                f"'{self.path}' was finished and is gone: bring it back, or delete "
-                f"'{_beside(self.path, '.state.json')}' to begin again"
+                f"'{self.path}' was finished but is missing: restore it, or delete "
+                f"'{_beside(self.path, '.state.json')}' to start again"
             )
 
-    def _refuse_others(self) -> None:
-        for each in (self.path, self.part, self.left_out):
+    def _check_no_other_files(self) -> None:
+        for each in (self.path, self.part, self.excluded):
             if each.exists():
                 raise LabelingMismatchError(
-                    f"'{each}' exists already, and nothing tells what it was made with: name "
-                    "another output, or delete it"
+                    f"'{each}' already exists without a state file: choose another output, or "
+                    "delete it"
                 )
 
-    def _compare(self, state: Mapping[str, Any]) -> None:
-        before = state["settings"] | {"number of blocks": state["blocks"]}
-        now = self.settings | {"number of blocks": self.num_blocks}
+    def _check_settings(self, state: Mapping[str, Any]) -> None:
+        before = state["settings"] | {"number of batches": state["batches"]}
+        now = self.settings | {"number of batches": self.num_batches}
         differing = [
             f"{name} ({str(before.get(name))[:40]} then, {str(now.get(name))[:40]} now)"
             for name in dict.fromkeys([*before, *now])
@@ -188,29 +189,30 @@ class Output:
         ]
         if differing:
             raise LabelingMismatchError(
-                f"'{self.path}' was begun otherwise: {'; '.join(differing)}. Start it as it was "
-                "begun, name another output, or delete it and the files whose names begin like it"
+                f"'{self.path}' was started with other settings: {'; '.join(differing)}. Resume it "
+                "with the same settings, choose another output, or delete it and the files whose "
+                f"names begin with {self.path.name}"
             )
 
 
 def read_state(path: Path) -> dict[str, Any] | None:
-    """Read how far the labeling of an output is; ``None`` if none was begun.
+    """Read the state of an output; ``None`` if it was not started.
 
     Raises:
-        LabelingMismatchError: the file of its state is something else.
+        LabelingMismatchError: the state file is invalid.
     """
     file = _beside(path, ".state.json")
     if not file.is_file():
         return None
     try:
         state = json.loads(file.read_text())
-        Tally.from_dict(state["tally"])
-        # What is needed later, asked for now.
-        state["settings"], state["done"], state["blocks"], state["sizes"], state["finished"]
+        Statistics.from_dict(state["statistics"])
+        # Check now that the keys exist which are read later.
+        state["settings"], state["done"], state["batches"], state["sizes"], state["finished"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise LabelingMismatchError(
-            f"'{file}' is not the state of a labeling: name another output, or delete it and the "
-            "files whose names begin like it"
+            f"'{file}' is not the state of a labeling run: choose another output, or delete it and "
+            f"the files whose names begin with {path.name}"
         ) from error
     return state
 

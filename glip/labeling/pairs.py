@@ -1,19 +1,17 @@
-"""Pictures with captions, for a teacher to label: a file of JSON lines, or a tar shard.
+"""Image-caption pairs to label: a JSON lines file, or a tar shard.
 
-Both are gone through once, which finds what is wrong with entries before any slow work, and then
-read by position, in any order and by several processes.
+A source is read once from start to end, which finds invalid entries before any slow work. After
+that its images are read by index, in any order and by several processes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import tarfile
 from abc import ABC, abstractmethod
 from array import array
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from glip.apis.inference import Image
@@ -22,21 +20,22 @@ from glip.datasets.images import decode_image
 from glip.datasets.odvg.records import parse_record
 from glip.utils.errors import DataError, OdvgRecordError
 from glip.utils.image_files import IMAGE_EXTENSIONS
+from glip.utils.tar_files import TarMember, iter_members
 
-#: What a line has of its own, and labeled lines get from the picture and the teacher.
+#: Keys that are not copied to labeled records: these get their own from the image and the teacher.
 _OWN_KEYS = ("filename", "caption", "captions", "height", "width")
-_LABELS = ("detection", "grounding")
-#: Pictures looked for before the work begins.
-_FIRST = 20
+_LABEL_KEYS = ("detection", "grounding")
+#: Images whose files are checked when a JSON lines file is opened.
+_NUM_CHECKED = 20
 
 
 @dataclass(frozen=True)
 class Caption:
-    """A caption of a picture.
+    """A caption of an image.
 
     Attributes:
         text: of the caption.
-        extra: what else was said of it; it is carried along.
+        extra: other keys of its entry, which are copied to the labeled record.
     """
 
     text: str
@@ -44,12 +43,12 @@ class Caption:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture and its captions, one or more.
+class CaptionedImage:
+    """An image and its captions, one or more.
 
     Attributes:
-        filename: relative to the folder of the pictures; of a tar shard, the name of the member.
-        captions: in the order of the file.
+        filename: relative to the image folder; in a tar shard, the name of the member.
+        captions: in file order.
     """
 
     filename: str
@@ -57,33 +56,33 @@ class Picture:
 
 
 class Pairs(ABC):
-    """Pictures with captions, by position.
+    """Images with captions, by index.
 
     Attributes:
-        path: of the file.
-        digest: of its content; two files with the same one hold the same pairs.
-        skipped: what was left out of it, and why.
-        from_array: whether :meth:`image` gives arrays rather than paths.
+        path: of the source file.
+        digest: hash of its content; equal digests mean equal pairs.
+        skipped: counts of invalid entries, with reasons.
+        from_array: whether :meth:`image` returns arrays instead of paths.
     """
 
     from_array: bool
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path) -> None:
         self.path = str(path)
         self.digest = ""
         self.skipped = Skipped("entry", "entries")
 
     @abstractmethod
     def __len__(self) -> int:
-        """Count the pictures."""
+        """Return the number of images."""
 
     @abstractmethod
-    def __getitem__(self, index: int) -> Picture:
-        """Read a picture's captions."""
+    def __getitem__(self, index: int) -> CaptionedImage:
+        """Return an image's file name and captions."""
 
     @abstractmethod
     def image(self, filename: str) -> Image:
-        """Return a picture's path, or its pixels (H, W, 3), BGR.
+        """Return an image's path, or its pixels (H, W, 3), BGR.
 
         Raises:
             ImageReadError: the pixels cannot be read.
@@ -92,69 +91,69 @@ class Pairs(ABC):
     def _check_not_empty(self, expected: str) -> None:
         if not len(self):
             raise DataError(
-                f"'{self.path}' has no picture with a caption: expected {expected}. Left out: "
+                f"'{self.path}' has no image with a caption: expected {expected}. Skipped: "
                 f"{self.skipped.summary() or 'nothing'}"
             )
 
 
 def open_pairs(path: str | Path, images: str | Path | None = None) -> Pairs:
-    """Open pictures with captions.
+    """Open image-caption pairs.
 
     Args:
-        path: of a file of JSON lines, ``{"filename": "a.jpg", "caption": "a dog"}`` or with
-            ``"captions"``, a list; or of a ``.tar`` with members ``a.jpg`` and ``a.txt`` or
-            ``a.json``, the latter with ``"caption"`` or ``"captions"``.
-        images: folder of the pictures; ``None`` for a ``.tar``.
+        path: a JSON lines file, ``{"filename": "a.jpg", "caption": "a dog"}`` or with a list
+            ``"captions"``; or a ``.tar`` with members ``a.jpg`` and ``a.txt`` or ``a.json``, the
+            latter with ``"caption"`` or ``"captions"``.
+        images: image folder of a JSON lines file; ``None`` for a ``.tar``.
 
     Raises:
-        DataError: the file or the folder cannot be used, or holds nothing to label.
+        DataError: the file or the folder cannot be used, or has nothing to label.
     """
     if not os.path.isfile(path):
-        raise DataError(f"there is no file '{path}': expected pictures with captions")
+        raise DataError(f"there is no file '{path}': expected images with captions")
     if str(path).lower().endswith((".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")):
         raise DataError(
-            f"'{path}' is compressed, and pictures are read from any place of a shard: unpack it "
-            "to a .tar (pictures are compressed themselves)"
+            f"'{path}' is compressed, but images are read at random positions of a shard: "
+            "decompress it to a .tar (the images in it are compressed already)"
         )
     if str(path).lower().endswith(".tar"):
         if images is not None:
-            raise DataError(f"'{path}' brings its pictures: leave the folder {images} out")
+            raise DataError(f"'{path}' contains its images: omit the image folder '{images}'")
         return PairsTar(path)
     if images is None:
-        raise DataError(f"'{path}' only names its pictures: give the folder they are in")
+        raise DataError(f"'{path}' only names its images: give the image folder")
     return PairsFile(path, images)
 
 
 class PairsFile(Pairs):
-    """A file of JSON lines. Lines of the same picture that follow each other make one picture.
+    """A JSON lines file. Consecutive lines of the same image are one image with several captions.
 
     Args:
         path: of the file.
-        images: folder of the pictures.
+        images: image folder.
 
     Raises:
-        DataError: there is nothing to label, or the first pictures are all absent.
+        DataError: there is nothing to label, or none of the first images exists.
     """
 
     from_array = False
 
-    def __init__(self, path: str | Path, images: str | Path):
+    def __init__(self, path: str | Path, images: str | Path) -> None:
         super().__init__(path)
         self.images = str(images)
-        self._starts, self._ends = array("q"), array("q")  # bytes of the file, of each picture
+        self._starts, self._ends = array("q"), array("q")  # byte range of each image's lines
         self._index()
         self._check_not_empty('lines such as {"filename": "a.jpg", "caption": "a dog on a sofa"}')
-        first = [self[index].filename for index in range(min(_FIRST, len(self)))]
+        first = [self[index].filename for index in range(min(_NUM_CHECKED, len(self)))]
         if not any(os.path.isfile(self.image(name)) for name in first):
             raise DataError(
-                f"none of the first {len(first)} pictures of '{path}' is there, for example "
-                f"'{self.image(first[0])}': check the folder of the pictures"
+                f"none of the first {len(first)} images of '{path}' exists, for example "
+                f"'{self.image(first[0])}': check the image folder"
             )
 
     def __len__(self) -> int:
         return len(self._starts)
 
-    def __getitem__(self, index: int) -> Picture:
+    def __getitem__(self, index: int) -> CaptionedImage:
         start, end = self._starts[index], self._ends[index]
         with open(self.path, "rb") as file:
             file.seek(start)
@@ -164,32 +163,32 @@ class PairsFile(Pairs):
         for line in content.split(b"\n"):
             try:
                 filename, found, _ = _read_line(line)
-            except OdvgRecordError:  # counted before
+            except OdvgRecordError:  # counted by _index
                 continue
             captions += found
-        return Picture(filename, tuple(captions))
+        return CaptionedImage(filename, tuple(captions))
 
     def image(self, filename: str) -> str:
-        """Return a picture's path."""
+        """Return an image's path."""
         return os.path.join(self.images, filename)
 
     def _index(self) -> None:
-        """Find where each picture's lines are, and count those that are no good."""
+        """Find the lines of each image, and count invalid ones."""
         digest = hashlib.sha256()
         at, last = 0, None
         with open(self.path, "rb") as file:
-            for number, line in enumerate(file, start=1):
+            for line_number, line in enumerate(file, start=1):
                 digest.update(line)
                 at += len(line)
                 if not line.strip():
                     continue
                 try:
-                    filename, _, blank = _read_line(line)
+                    filename, _, num_invalid = _read_line(line)
                 except OdvgRecordError as error:
-                    self.skipped.add(error.reason, f"line {number}")
+                    self.skipped.add(error.reason, f"line {line_number}")
                     continue
-                for _ in range(blank):
-                    self.skipped.add("of several captions that are empty or no text", number)
+                for _ in range(num_invalid):
+                    self.skipped.add("of several captions that are invalid", line_number)
                 if filename == last:
                     self._ends[-1] = at
                 else:
@@ -200,98 +199,80 @@ class PairsFile(Pairs):
 
 
 class PairsTar(Pairs):
-    """A tar shard as webdataset has it; the captions are kept in memory.
+    """A tar shard in WebDataset format; its captions are kept in memory.
 
     Args:
         path: of the shard, not compressed.
 
     Raises:
-        DataError: it is no tar, is cut off, or has nothing to label.
+        TarFileError: it is not a tar file or is truncated.
+        DataError: it has nothing to label.
     """
 
     from_array = True
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path) -> None:
         super().__init__(path)
-        self._pictures: list[Picture] = []
-        self._places: dict[str, tuple[int, int]] = {}  # where a picture's bytes begin, how many
+        self._images: list[CaptionedImage] = []
+        self._members: dict[str, TarMember] = {}
         digest = hashlib.sha256()
-        samples: dict[str, dict[str, bytes]] = {}
+        texts: dict[str, dict[str, bytes]] = {}  # of each key, by extension
         names: dict[str, str] = {}
-        for key, suffix, member, content in _members(self.path):
+        for member in iter_members(path):
+            if member.path.name.startswith("."):
+                continue
+            key, extension = member.key, member.extension
+            content = member.read() if extension in (".txt", ".json") else b""
             digest.update(f"{member.name} {member.size} {member.mtime}\n".encode() + content)
-            sample = samples.setdefault(key, {})
-            if suffix in (".txt", ".json"):
-                sample[suffix] = content
-            elif suffix in IMAGE_EXTENSIONS and key in names:
-                self.skipped.add("that are a second picture of a key", member.name)
-            elif suffix in IMAGE_EXTENSIONS:
+            own = texts.setdefault(key, {})
+            if extension in (".txt", ".json"):
+                own[extension] = content
+            elif extension in IMAGE_EXTENSIONS and key in names:
+                self.skipped.add("that are a second image of a key", member.name)
+            elif extension in IMAGE_EXTENSIONS:
                 names[key] = member.name
-                self._places[member.name] = (member.offset_data, member.size)
+                self._members[member.name] = member
         self.digest = digest.hexdigest()
-        for key, sample in samples.items():
-            self._add(key, names.get(key), sample)
+        for key, own in texts.items():
+            self._add(key, names.get(key), own)
         self._check_not_empty("members a.jpg and a.txt, or a.jpg and a.json with 'caption'")
 
     def __len__(self) -> int:
-        return len(self._pictures)
+        return len(self._images)
 
-    def __getitem__(self, index: int) -> Picture:
-        return self._pictures[index]
+    def __getitem__(self, index: int) -> CaptionedImage:
+        return self._images[index]
 
     def image(self, filename: str) -> Image:
-        """Decode a picture; see the base class."""
-        offset, size = self._places[filename]
-        with open(self.path, "rb") as file:
-            file.seek(offset)
-            content = file.read(size)
+        """Decode an image; see the base class."""
+        content = self._members[filename].read()
         return decode_image(content, name=f"the image '{filename}' of '{self.path}'")
 
-    def _add(self, key: str, name: str | None, sample: dict[str, bytes]) -> None:
+    def _add(self, key: str, name: str | None, texts: dict[str, bytes]) -> None:
         if name is None:
-            if sample:
-                self.skipped.add("without a picture", key)
+            if texts:
+                self.skipped.add("without an image", key)
             return
         try:
-            entry = parse_record(sample[".json"]) if ".json" in sample else {}
-            if ".txt" in sample and not (entry.get("caption") or entry.get("captions")):
-                entry["caption"] = sample[".txt"].decode("utf-8").strip()
-            captions, blank = _captions(entry)
+            entry = parse_record(texts[".json"]) if ".json" in texts else {}
+            if ".txt" in texts and not (entry.get("caption") or entry.get("captions")):
+                entry["caption"] = texts[".txt"].decode("utf-8").strip()
+            captions, num_invalid = _captions(entry)
         except OdvgRecordError as error:
             self.skipped.add(error.reason, name)
         except UnicodeDecodeError:
-            self.skipped.add("with a caption that is no UTF-8", name)
+            self.skipped.add("with a caption that is not UTF-8", name)
         else:
-            for _ in range(blank):
-                self.skipped.add("of several captions that are empty or no text", name)
-            self._pictures.append(Picture(name, captions))
-
-
-def _members(path: str) -> Iterator[tuple[str, str, tarfile.TarInfo, bytes]]:
-    """Go through the files of a tar: key, suffix, member, and the content of captions."""
-    try:
-        with tarfile.open(path, "r:") as tar:
-            for member in tar:
-                name = PurePosixPath(member.name)
-                if not member.isreg() or name.name.startswith("."):
-                    continue
-                # A key ends at the first point of the name, as webdataset reads it.
-                stem, point, rest = name.name.partition(".")
-                suffix = (point + rest).lower()
-                is_text = suffix in (".txt", ".json")
-                content = tar.extractfile(member).read() if is_text else b""
-                yield str(name.with_name(stem)), suffix, member, content
-    except tarfile.TarError as error:
-        raise DataError(
-            f"'{path}' cannot be read as a tar ({error}): copy or download it again"
-        ) from error
+            for _ in range(num_invalid):
+                self.skipped.add("of several captions that are invalid", name)
+            self._images.append(CaptionedImage(name, captions))
 
 
 def _read_line(content: bytes) -> tuple[str, tuple[Caption, ...], int]:
-    """Read a line: the picture, its captions, and how many of these are no text.
+    """Return the file name, the captions and the number of invalid captions of a line.
 
     Raises:
-        OdvgRecordError: it is no good.
+        OdvgRecordError: the line is invalid.
     """
     entry = parse_record(content)
     if not _is_text(entry.get("filename")):
@@ -300,25 +281,26 @@ def _read_line(content: bytes) -> tuple[str, tuple[Caption, ...], int]:
 
 
 def _captions(entry: dict[str, Any]) -> tuple[tuple[Caption, ...], int]:
-    """Read the captions of an entry, each once, and count those that are no text.
+    """Return the captions of an entry without duplicates, and the number of invalid ones.
 
     Raises:
-        OdvgRecordError: there is none, or the entry is labeled already.
+        OdvgRecordError: the entry has no caption, or is labeled already.
     """
-    if any(key in entry for key in _LABELS):
+    if any(key in entry for key in _LABEL_KEYS):
         raise OdvgRecordError("labeled already, with 'detection' or 'grounding'")
     given = entry.get("captions")
     several = list(given) if isinstance(given, list) else [given] if "captions" in entry else []
     every = ([entry["caption"]] if "caption" in entry else []) + several
     texts = list(dict.fromkeys(text for text in every if _is_text(text)))
     if not texts:
-        raise OdvgRecordError("without a 'caption' that is a text")
+        raise OdvgRecordError("without a valid 'caption'")
     extra = {key: entry[key] for key in entry if key not in _OWN_KEYS}
-    return tuple(Caption(text, extra) for text in texts), sum(not _is_text(x) for x in every)
+    captions = tuple(Caption(text, extra) for text in texts)
+    return captions, sum(not _is_text(text) for text in every)
 
 
 def _is_text(value: object) -> bool:
-    """Whether it is a text with something in it, and without half of a surrogate pair."""
+    """Return whether a value is a string with content and without a lone surrogate."""
     if not isinstance(value, str) or not value.strip():
         return False
     return not any("\ud800" <= character <= "\udfff" for character in value)

@@ -1,4 +1,4 @@
-"""Dividing the work among processes and machines, and joining what they wrote."""
+"""Sharding a labeling run over processes and machines, and merging the shards."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from glip.labeling.output import Output, read_state
-from glip.labeling.statistics import Tally
+from glip.labeling.output import ResumableOutput, read_state
+from glip.labeling.statistics import Statistics
 from glip.utils.errors import ConfigError, LabelingMismatchError
 
-#: Who starts processes -> the variables with a process's number, how many there are, and its number
-#: on its machine.
+#: Launcher -> its environment variables for rank, world size and local rank.
 LAUNCHERS = dict(
     pytorch=("RANK", "WORLD_SIZE", "LOCAL_RANK"),
     slurm=("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"),
@@ -24,27 +23,27 @@ LAUNCHERS = dict(
 
 @dataclass(frozen=True)
 class Shard:
-    """One of several parts of the work.
+    """One of several parts of a run.
 
     Attributes:
         index: from 0.
-        count: how many there are.
-        local: the number of its process on its machine.
+        count: number of shards.
+        local_rank: of the shard's process on its machine.
     """
 
     index: int = 0
     count: int = 1
-    local: int = 0
+    local_rank: int = 0
 
     def __str__(self) -> str:
         return f"{self.index}/{self.count}"
 
     @classmethod
     def parse(cls, text: str) -> Shard:
-        """Read ``'0/4'``, the first of four.
+        """Parse ``'0/4'``, the first of four.
 
         Raises:
-            ValueError: it is no such text.
+            ValueError: the text has another form.
         """
         found = re.fullmatch(r"(\d+)/(\d+)", text)
         if not found or int(found[1]) >= int(found[2]):
@@ -58,52 +57,52 @@ class Shard:
         """Return the shard of this process among those that a launcher started.
 
         Raises:
-            ConfigError: this process was not started so.
+            ConfigError: the launcher did not start this process.
         """
         try:
-            index, count, local = (int(os.environ[name]) for name in LAUNCHERS[launcher])
+            index, count, local_rank = (int(os.environ[name]) for name in LAUNCHERS[launcher])
         except (KeyError, ValueError) as error:
             raise ConfigError(
-                f"the process was not started by the launcher {launcher!r}: expected the variables "
-                f"{', '.join(LAUNCHERS[launcher])}; torchrun sets pytorch's"
+                f"the launcher {launcher!r} did not start this process: expected the environment "
+                f"variables {', '.join(LAUNCHERS[launcher])}; torchrun sets those of pytorch"
             ) from error
-        return cls(index, count, local)
+        return cls(index, count, local_rank)
 
     def path(self, out: str | Path) -> Path:
-        """Return where the shard of an output is written."""
+        """Return the file that this shard of an output is written to."""
         return Path(f"{out}.{self.index}-of-{self.count}")
 
-    def blocks(self, num_pictures: int, size: int) -> list[range]:
-        """Return the shard's blocks, positions of ``size`` pictures each; shards follow each other.
+    def batches(self, num_images: int, batch_size: int) -> list[range]:
+        """Return the shard's batches as ranges of image indices.
 
-        Blocks are the same for any number of shards: pictures that go through the model together
-        change the last digits of each other.
+        The batches do not depend on the number of shards, because the images of a batch change the
+        last digits of each other's results. Each shard takes consecutive batches.
         """
-        starts = range(0, num_pictures, size)
+        starts = range(0, num_images, batch_size)
         first, last = (len(starts) * at // self.count for at in (self.index, self.index + 1))
-        return [range(at, min(at + size, num_pictures)) for at in starts[first:last]]
+        return [range(at, min(at + batch_size, num_images)) for at in starts[first:last]]
 
 
-def join_shards(out: Output, settings: Mapping[str, Any]) -> None:
-    """Join the finished shards of an output: the file that one process would have written.
+def merge_shards(out: ResumableOutput, settings: Mapping[str, Any]) -> None:
+    """Merge the finished shards of an output into the file that one process would have written.
 
     Args:
-        out: what to write; entered, and not begun otherwise.
-        settings: of the shards, all but ``shard``.
+        out: the output to write, entered.
+        settings: of the shards, without ``shard``.
 
     Raises:
-        LabelingMismatchError: shards are missing, unfinished, or of another labeling.
+        LabelingMismatchError: shards are missing, unfinished, or of another run.
     """
     count = _count_shards(out.path)
-    parts = []
+    shards = []
     for index in range(count):
         shard = Shard(index, count)
         path = shard.path(out.path)
         state = read_state(path)
         if state is None or not state["finished"] or not path.is_file():
-            how_far = f"{state['done']} of {state['blocks']} blocks" if state else "not begun"
+            done = f"{state['done']} of {state['batches']} batches" if state else "not started"
             raise LabelingMismatchError(
-                f"shard {shard} is not finished ({how_far}): run it to its end, then join"
+                f"shard {shard} is not finished ({done}): finish it, then merge"
             )
         theirs = {name: value for name, value in state["settings"].items() if name != "shard"}
         if theirs != dict(settings):
@@ -111,25 +110,26 @@ def join_shards(out: Output, settings: Mapping[str, Any]) -> None:
                 name for name in {**theirs, **settings} if theirs.get(name) != settings.get(name)
             ]
             raise LabelingMismatchError(
-                f"shard {shard} was made otherwise than this command says: {', '.join(differing)}"
+                f"shard {shard} was made with other settings: {', '.join(differing)}"
             )
-        parts.append((path, state))
+        shards.append((path, state))
     at = 0
-    for path, state in parts:
+    for path, state in shards:
         if at == out.done:
-            out.add_finished(path, state["blocks"], Tally.from_dict(state["tally"]))
-        at += state["blocks"]
-    if out.done != out.num_blocks:
+            statistics = Statistics.from_dict(state["statistics"])
+            out.append(path, state["batches"], statistics)
+        at += state["batches"]
+    if out.done != out.num_batches:
         raise LabelingMismatchError(
-            f"'{out.path}' is a labeling of its own in progress ({out.done} of {out.num_blocks} "
-            "blocks): finish it, or delete it and the files whose names begin like it, not the "
-            "shards"
+            f"'{out.path}' is a run of its own in progress ({out.done} of {out.num_batches} "
+            "batches): finish it, or delete it and the files whose names begin with "
+            f"{out.path.name}, but not the shards"
         )
     out.finish()
 
 
 def _count_shards(path: Path) -> int:
-    """Find out from the names beside an output how many shards it has."""
+    """Return the number of shards of an output, from the file names beside it."""
     pattern = re.compile(re.escape(path.name) + r"\.\d+-of-(\d+)(\.state\.json)?")
     found = {
         int(match[1])
@@ -137,8 +137,9 @@ def _count_shards(path: Path) -> int:
         if (match := pattern.fullmatch(each.name))
     }
     if len(found) != 1:
-        what = f"of {' and of '.join(map(str, sorted(found)))}" if found else "none"
+        what = f"shards of {' and of '.join(map(str, sorted(found)))}" if found else "none"
         raise LabelingMismatchError(
-            f"expected shards of '{path}' of one number, such as {path.name}.0-of-4, found {what}"
+            f"expected one set of shards of '{path}', such as {path.name}.0-of-4 to 3-of-4, got "
+            f"{what}"
         )
     return found.pop()

@@ -1,4 +1,4 @@
-"""Counting what a teacher found; counts of parts add up to those of the whole."""
+"""Counts of a labeling run; the counts of its parts add up to those of the whole."""
 
 from __future__ import annotations
 
@@ -10,22 +10,27 @@ from typing import Any
 #: Bins of the histogram of scores, from 0 to 1.
 NUM_BINS = 50
 
+#: Key in the stored JSON -> attribute. The keys are part of the report's format.
+_FIELDS = dict(
+    counts="counts", left_out="excluded", phrases="phrases", boxes="boxes", scores="scores"
+)
+
 
 @dataclass
-class Tally:
-    """What was labeled, and what was left out.
+class Statistics:
+    """Counts of what was labeled and excluded.
 
     Attributes:
-        counts: ``pictures``, ``unreadable`` ones among them, ``captions``, ``lines`` written,
-            ``phrases`` and ``boxes`` in them.
-        left_out: captions without a line, by reason.
-        phrases: of each caption that the teacher was asked about; number -> captions.
-        boxes: kept for each phrase that the teacher was asked about; number -> phrases.
-        scores: of all boxes of the teacher, also those below the threshold; bin -> boxes.
+        counts: ``pictures`` (images), ``unreadable`` ones among them, ``captions``, ``lines``
+            (records) written, ``phrases`` and ``boxes`` in them.
+        excluded: captions without a record, by reason.
+        phrases: number of phrases of a caption that was grounded -> captions.
+        boxes: number of boxes kept for a phrase that was grounded -> phrases.
+        scores: bin of the score -> boxes that the teacher returned, kept or not.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
-    left_out: Counter[str] = field(default_factory=Counter)
+    excluded: Counter[str] = field(default_factory=Counter)
     phrases: Counter[int] = field(default_factory=Counter)
     boxes: Counter[int] = field(default_factory=Counter)
     scores: Counter[int] = field(default_factory=Counter)
@@ -34,25 +39,24 @@ class Tally:
         """Count scores from 0 to 1."""
         self.scores.update(min(int(score * NUM_BINS), NUM_BINS - 1) for score in scores)
 
-    def update(self, other: Tally) -> None:
+    def update(self, other: Statistics) -> None:
         """Add the counts of another part."""
-        for name in _NAMES:
+        for name in _FIELDS.values():
             getattr(self, name).update(getattr(other, name))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the counts as JSON holds them, in an order that does not depend on the parts'."""
+        """Return the counts for JSON, sorted, so that their order does not depend on the parts."""
         return {
-            name: {str(key): count for key, count in sorted(getattr(self, name).items())}
-            for name in _NAMES
+            key: {str(each): count for each, count in sorted(getattr(self, name).items())}
+            for key, name in _FIELDS.items()
         }
 
     @classmethod
-    def from_dict(cls, content: dict[str, Any]) -> Tally:
-        """Read what :meth:`to_dict` returned."""
-        parts = {name: Counter(content[name]) for name in _NAMES}
+    def from_dict(cls, content: dict[str, Any]) -> Statistics:
+        """Restore what :meth:`to_dict` returned."""
+        counters: dict[str, Counter] = {
+            name: Counter(content[key]) for key, name in _FIELDS.items()
+        }
         for name in ("phrases", "boxes", "scores"):
-            parts[name] = Counter({int(key): count for key, count in parts[name].items()})
-        return cls(**parts)
-
-
-_NAMES = ("counts", "left_out", "phrases", "boxes", "scores")
+            counters[name] = Counter({int(key): count for key, count in counters[name].items()})
+        return cls(**counters)

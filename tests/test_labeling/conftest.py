@@ -1,4 +1,4 @@
-"""The generated pictures, drawn once, and the small model."""
+"""Generated images, drawn once, and the small model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.test_labeling.generated import CHECKPOINT, draw_shapes
 
 @pytest.fixture(scope="session")
 def shapes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict]]:
-    """The folder of the pictures, and what is known of each."""
+    """Return the image folder, and the captions; see :func:`draw_shapes`."""
     out = tmp_path_factory.mktemp("shapes")
     captions = draw_shapes(out)
     return out / "images", captions
@@ -21,17 +21,17 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict]]:
 
 @pytest.fixture(scope="session")
 def images(shapes: tuple[Path, list[dict]]) -> Path:
-    """The folder of the pictures."""
+    """Return the image folder."""
     return shapes[0]
 
 
 @pytest.fixture(scope="session")
 def captions(shapes: tuple[Path, list[dict]]) -> list[dict]:
-    """What is known of each; see :func:`draw_shapes`."""
+    """Return the captions; see :func:`draw_shapes`."""
     return shapes[1]
 
 
 @pytest.fixture(scope="session")
 def nano() -> GLIP:
-    """The small model on the CPU; not to be changed."""
+    """Return the small model on the CPU; do not change it."""
     return init_detector("glip_nano_shapes", CHECKPOINT, device="cpu")

@@ -1,4 +1,4 @@
-"""Generated pictures with captions, whose boxes are known, and the small model that finds them."""
+"""Generated images with captions and known boxes, and the small model that finds them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ CHECKPOINT = ROOT / "demo" / "glip_nano_shapes.safetensors"
 
 
 def draw_shapes(out: Path) -> list[dict]:
-    """Draw ten pictures, in ``images``, as make_shapes.py does.
+    """Draw ten images, in ``images``, with make_shapes.py.
 
     Returns:
-        ``filename`` and ``caption`` of each, and ``truth``: for a span its boxes (xyxy).
+        ``filename`` and ``caption`` of each, and ``truth``: the boxes (xyxy) of each span.
     """
     tool("dataset_converters/make_shapes.py").main([str(out), "--seed", "5", "--num-images", "10"])
     content = json.loads((out / "annotations" / "grounding.json").read_text())
@@ -31,7 +31,7 @@ def draw_shapes(out: Path) -> list[dict]:
 
 
 def write_pairs(path: Path, entries: list[dict | str]) -> Path:
-    """Write JSON lines; a text is written as it is."""
+    """Write JSON lines; a string is written as it is."""
     lines = [each if isinstance(each, str) else json.dumps(each) for each in entries]
     path.write_text("".join(line + "\n" for line in lines))
     return path

@@ -1,4 +1,4 @@
-"""The teacher's pass: what it keeps, what it leaves out, and how often it looks."""
+"""Labeling: what it keeps, what it excludes, and how often it encodes."""
 
 from __future__ import annotations
 
@@ -6,37 +6,37 @@ import pytest
 from PIL import Image
 
 from glip.datasets.odvg.records import boxes_of, scores_of
-from glip.labeling import Labeler, Shard, Tally, label_pairs, open_pairs
-from glip.labeling.labeler import NO_BOX, NO_PHRASE, NO_PICTURE, NO_TOKENS
+from glip.labeling import Labeler, Shard, Statistics, label_pairs, open_pairs
+from glip.labeling.labeler import NO_BOX, NO_IMAGE, NO_PHRASE, NO_TOKENS
 from glip.text import Prompt
 from tests.test_labeling.generated import write_pairs
 
 
 @pytest.fixture
 def label(tmp_path, images, nano):
-    """Label entries, two pictures at a time."""
+    """Label entries in batches of two images."""
 
     def run(entries, folder=images, **options):
         pairs = open_pairs(write_pairs(tmp_path / "pairs.jsonl", entries), folder)
-        teacher = Labeler(nano, **options)
-        return list(label_pairs(teacher, pairs, Shard().blocks(len(pairs), 2)))
+        labeler = Labeler(nano, **options)
+        return list(label_pairs(labeler, pairs, Shard().batches(len(pairs), 2)))
 
     return run
 
 
-#: What the second picture does not show.
+#: Not in the second image.
 ABSENT = "a large yellow moon"
 
 
-def lines_of(blocks):
-    return [line for labels in blocks for line in labels.lines]
+def records_of(batches):
+    return [line for labels in batches for line in labels.records]
 
 
 def as_pair(entry, **more):
     return dict(filename=entry["filename"], caption=entry["caption"]) | more
 
 
-def test_an_image_is_looked_at_once(label, captions, nano):
+def test_an_image_is_encoded_once(label, captions, nano):
     texts = [each["caption"] for each in captions[:4]]
     entries = [as_pair(captions[0], captions=texts), as_pair(captions[1]), as_pair(captions[2])]
     entries.insert(2, as_pair(captions[1], caption="a red thing"))
@@ -49,21 +49,21 @@ def test_an_image_is_looked_at_once(label, captions, nano):
         ),
     ]
     try:
-        blocks = label(entries, keep_empty=True)
+        batches = label(entries, keep_empty=True)
     finally:
         for hook in hooks:
             hook.remove()
-    assert seen == [2, 1]  # two blocks, three pictures
-    assert len(lines_of(blocks)) == 7
-    # Of the first block six captions, one of them twice, of the second one.
+    assert seen == [2, 1]  # two batches, three images
+    assert len(records_of(batches)) == 7
+    # Six captions of the first batch, one of them twice, and one of the second.
     assert len(encoded) == 5 + 1
 
 
 def test_captions_do_not_change_each_other(label, captions):
-    """Asked together or alone, the same boxes are found, but for the last digits."""
+    """Together or alone, the same boxes are found, except for the last digits."""
     entries = [as_pair(captions[0], caption=each["caption"]) for each in captions[:3]]
-    together = lines_of(label(entries, keep_empty=True))
-    alone = [line for each in entries for line in lines_of(label([each], keep_empty=True))]
+    together = records_of(label(entries, keep_empty=True))
+    alone = [line for each in entries for line in records_of(label([each], keep_empty=True))]
     assert len(together) == 3
     for one, other in zip(together, alone, strict=True):
         pairs = zip(one["grounding"]["regions"], other["grounding"]["regions"], strict=True)
@@ -72,23 +72,23 @@ def test_captions_do_not_change_each_other(label, captions):
             assert region["score"] == pytest.approx(same["score"], abs=2e-3)
 
 
-def test_a_block_does_not_depend_on_those_before(label, captions):
-    """A caption that was encoded with others before is encoded anew: not a digit differs."""
+def test_a_batch_does_not_depend_on_those_before(label, captions):
+    """A caption that was encoded with others before is encoded again: no digit differs."""
     entries = [as_pair(each) for each in captions[:4]]
     entries[3]["captions"] = [captions[0]["caption"], captions[1]["caption"] + " and a blue moon"]
     whole = label(entries)
-    assert label(entries[2:])[0].lines == whole[1].lines
+    assert label(entries[2:])[0].records == whole[1].records
 
 
 def test_a_long_caption_loses_nothing(label, captions, nano):
-    """The phrases stand beyond the 256 tokens that the teacher reads at once."""
+    """The phrases are behind the 256 tokens that the teacher reads at once."""
     filler = " and then" * 300
     entry = captions[1]
     words = filler.strip() + " " + entry["caption"]
     both = entry["caption"] + " " + words
     assert len(nano.chunk_prompt(Prompt.from_caption(both))) == 2
     short, long, twice = (
-        lines_of(label([as_pair(entry, caption=text)]))[0]["grounding"]
+        records_of(label([as_pair(entry, caption=text)]))[0]["grounding"]
         for text in (entry["caption"], words, both)
     )
     phrases = [region["phrase"] for region in short["regions"]]
@@ -101,15 +101,15 @@ def test_a_long_caption_loses_nothing(label, captions, nano):
             assert found["caption"][start:end] == region["phrase"]
 
 
-def scores_of_regions(blocks):
-    regions = [region for line in lines_of(blocks) for region in line["grounding"]["regions"]]
+def scores_of_regions(batches):
+    regions = [region for line in records_of(batches) for region in line["grounding"]["regions"]]
     return [scores_of(region) for region in regions]
 
 
 def test_what_is_kept(label, images, captions):
     entries = [as_pair(each, source="here") for each in captions]
-    blocks = label(entries, score_thr=0.1)
-    loose = scores_of_regions(blocks)
+    batches = label(entries, score_thr=0.1)
+    loose = scores_of_regions(batches)
     strict = scores_of_regions(label(entries, score_thr=0.6))
     best = scores_of_regions(label(entries, score_thr=0.1, max_boxes_per_phrase=1))
     assert max(map(len, loose)) > 2
@@ -117,9 +117,9 @@ def test_what_is_kept(label, images, captions):
     assert best == [each[:1] for each in loose]
     above = [[score for score in each if score > 0.6] for each in loose]
     assert strict == [each for each in above if each]
-    for line in lines_of(blocks):
-        with Image.open(images / line["filename"]) as picture:
-            assert (line["width"], line["height"]) == picture.size
+    for line in records_of(batches):
+        with Image.open(images / line["filename"]) as image:
+            assert (line["width"], line["height"]) == image.size
         assert line["source"] == "here"
         for region in line["grounding"]["regions"]:
             for x1, y1, x2, y2 in boxes_of(region):
@@ -127,7 +127,7 @@ def test_what_is_kept(label, images, captions):
                 assert 0 <= y1 < y2 <= line["height"]
 
 
-def test_what_is_left_out(label, tmp_path, images, captions):
+def test_what_is_excluded(label, tmp_path, images, captions):
     folder = tmp_path / "images"
     folder.mkdir()
     for name in ("000000.jpg", "000001.jpg"):
@@ -141,25 +141,28 @@ def test_what_is_left_out(label, tmp_path, images, captions):
         dict(filename="000001.jpg", captions=["it is there", "red " * 300 + "star", ABSENT]),
         dict(filename="thin.png", caption="a red star"),
     ]
-    blocks = label(entries, folder, score_thr=0.5)
-    assert [line["filename"] for line in lines_of(blocks)] == ["000000.jpg"]
-    left_out = [each for labels in blocks for each in labels.left_out]
-    assert [each["filename"] for each in left_out] == [
+    batches = label(entries, folder, score_thr=0.5)
+    assert [line["filename"] for line in records_of(batches)] == ["000000.jpg"]
+    excluded = [each for labels in batches for each in labels.excluded]
+    assert [each["filename"] for each in excluded] == [
         *("broken.jpg", "absent.jpg", "000001.jpg", "000001.jpg", "000001.jpg", "thin.png"),
     ]
-    assert "truncated or damaged" in left_out[0]["reason"]
-    assert "does not exist" in left_out[1]["reason"]
-    reasons = [each["reason"] for each in left_out[2:]]
+    assert "truncated or damaged" in excluded[0]["reason"]
+    assert "does not exist" in excluded[1]["reason"]
+    reasons = [each["reason"] for each in excluded[2:]]
     assert reasons == [NO_PHRASE, NO_TOKENS, NO_BOX, NO_BOX]
-    tally = Tally()
-    for labels in blocks:
-        tally.update(labels.tally)
-    assert tally.counts["pictures"] == 5
-    assert tally.counts["unreadable"] == 2
-    assert tally.counts["captions"] == 8
-    assert tally.left_out == {NO_PICTURE: 3, NO_PHRASE: 1, NO_TOKENS: 1, NO_BOX: 2}
-    assert tally.counts["lines"] + sum(tally.left_out.values()) == tally.counts["captions"]
+    statistics = Statistics()
+    for labels in batches:
+        statistics.update(labels.statistics)
+    assert statistics.counts["pictures"] == 5
+    assert statistics.counts["unreadable"] == 2
+    assert statistics.counts["captions"] == 8
+    assert statistics.excluded == {NO_IMAGE: 3, NO_PHRASE: 1, NO_TOKENS: 1, NO_BOX: 2}
+    assert (
+        statistics.counts["lines"] + sum(statistics.excluded.values())
+        == statistics.counts["captions"]
+    )
     nothing = label([dict(filename="000001.jpg", caption="it is there")])
-    assert (nothing[0].lines, nothing[0].tally.left_out) == ([], {NO_PHRASE: 1})
-    empty = label(entries[3:4], folder, keep_empty=True)[0].lines
+    assert (nothing[0].records, nothing[0].statistics.excluded) == ([], {NO_PHRASE: 1})
+    empty = label(entries[3:4], folder, keep_empty=True)[0].records
     assert [line["grounding"]["regions"] for line in empty] == [[]]

@@ -1,4 +1,4 @@
-"""The files of a labeling: stopped anywhere, they end as if it had never stopped."""
+"""The files of a labeling run: interrupted anywhere, they end as if it had never stopped."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import os
 
 import pytest
 
-from glip.labeling import Output, Tally
+from glip.labeling import ResumableOutput, Statistics
 from glip.labeling import output as module
 from glip.utils.errors import LabelingMismatchError
 
 SETTINGS = dict(score_thr=0.5, checkpoint="abc")
-#: Of each block the lines, and what was left out.
-BLOCKS = [
+#: Of each batch the records, and what was excluded.
+BATCHES = [
     ([{"caption": "a dög"}, {"caption": "b"}], []),
     ([], [{"reason": "no noun phrase"}]),
     ([{"caption": "half \ud83d"}], [{"reason": "x"}, {"reason": "y"}]),
@@ -21,18 +21,18 @@ BLOCKS = [
 
 
 class Killed(BaseException):
-    """As if the process ended here."""
+    """Ends the process, as a kill would."""
 
 
-def work(path, settings=SETTINGS, blocks=BLOCKS) -> None:
-    with Output(path, settings=settings, num_blocks=len(blocks)) as out:
-        for lines, left_out in blocks[out.done :]:
-            tally = Tally()
-            tally.counts["lines"] += len(lines)
-            out.add(lines, left_out, tally)
+def work(path, settings=SETTINGS, batches=BATCHES) -> None:
+    with ResumableOutput(path, settings=settings, num_batches=len(batches)) as out:
+        for records, excluded in batches[out.done :]:
+            statistics = Statistics()
+            statistics.counts["lines"] += len(records)
+            out.add_batch(records, excluded, statistics)
         if not out.finished:
             out.finish()
-        assert out.tally.counts["lines"] == 4
+        assert out.statistics.counts["lines"] == 4
 
 
 def files(folder) -> dict[str, bytes]:
@@ -53,8 +53,8 @@ def test_the_files(whole):
     ]
 
 
-# Every call of these ends a run: files grown but no state, a state not replaced, no name yet.
-@pytest.mark.parametrize("moment", ["os.fsync", "atomic_write", "replace"])
+# Each call of these ends a run: files grown but no state, a state not replaced, not renamed yet.
+@pytest.mark.parametrize("moment", ["os.fsync", "atomic_write", "fsync_rename"])
 @pytest.mark.parametrize("torn", [b"", b'{"caption": "hal'])
 def test_killed_anywhere(tmp_path, monkeypatch, whole, moment, torn):
     path = tmp_path / "cut" / "out.jsonl"
@@ -87,7 +87,7 @@ def test_killed_anywhere(tmp_path, monkeypatch, whole, moment, torn):
                 file.write(torn)
         work(path)
         assert {k: v for k, v in files(path.parent).items() if not k.startswith(".")} == whole
-    assert stops >= (1 if moment == "replace" else 6)
+    assert stops >= (1 if moment == "fsync_rename" else 6)
 
 
 def test_started_again_when_finished(tmp_path, whole):
@@ -95,43 +95,43 @@ def test_started_again_when_finished(tmp_path, whole):
     work(folder / "out.jsonl")
     assert files(folder) == whole
     (folder / "out.jsonl").unlink()
-    with pytest.raises(LabelingMismatchError, match="was finished and is gone"):
+    with pytest.raises(LabelingMismatchError, match="was finished but is missing"):
         work(folder / "out.jsonl")
 
 
 @pytest.mark.parametrize("finished", [True, False])
 def test_other_settings(tmp_path, finished):
     path = tmp_path / "out.jsonl"
-    with Output(path, settings=SETTINGS, num_blocks=4) as out:
-        out.add(*BLOCKS[0], Tally())
+    with ResumableOutput(path, settings=SETTINGS, num_batches=4) as out:
+        out.add_batch(*BATCHES[0], Statistics())
         if finished:
             out.finish()
     before = files(tmp_path)
-    with pytest.raises(LabelingMismatchError, match=r"score_thr \(0.5 then, 0.6 now\)\. Start"):
+    with pytest.raises(LabelingMismatchError, match=r"score_thr \(0.5 then, 0.6 now\)\. Resume"):
         work(path, SETTINGS | dict(score_thr=0.6))
-    with pytest.raises(LabelingMismatchError, match=r"number of blocks \(4 then, 3 now\)"):
-        work(path, blocks=BLOCKS[:3])
+    with pytest.raises(LabelingMismatchError, match=r"number of batches \(4 then, 3 now\)"):
+        work(path, batches=BATCHES[:3])
     assert files(tmp_path) == before
 
 
 def test_files_of_others(tmp_path):
     path = tmp_path / "out.jsonl"
     path.write_text("mine")
-    with pytest.raises(LabelingMismatchError, match="exists already"):
+    with pytest.raises(LabelingMismatchError, match="already exists without a state file"):
         work(path)
     assert files(tmp_path) == {"out.jsonl": b"mine"}
     path.unlink()
     (tmp_path / "out.jsonl.state.json").write_text("{}")
-    with pytest.raises(LabelingMismatchError, match="not the state of a labeling"):
+    with pytest.raises(LabelingMismatchError, match="not the state of a labeling run"):
         work(path)
 
 
 def test_shorter_than_it_was(tmp_path):
     path = tmp_path / "out.jsonl"
-    with Output(path, settings=SETTINGS, num_blocks=4) as out:
-        out.add(*BLOCKS[0], Tally())
+    with ResumableOutput(path, settings=SETTINGS, num_batches=4) as out:
+        out.add_batch(*BATCHES[0], Statistics())
     out.part.write_bytes(b"{}\n")
-    with pytest.raises(LabelingMismatchError, match="has 3 bytes and had"):
+    with pytest.raises(LabelingMismatchError, match="has 3 bytes but had"):
         work(path)
 
 
@@ -139,7 +139,7 @@ def test_shorter_than_it_was(tmp_path):
 def test_two_processes_at_once(tmp_path):
     path = tmp_path / "out.jsonl"
     with (
-        Output(path, settings=SETTINGS, num_blocks=4),
+        ResumableOutput(path, settings=SETTINGS, num_batches=4),
         pytest.raises(LabelingMismatchError, match="another process is writing"),
     ):
         work(path)

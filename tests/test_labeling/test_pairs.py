@@ -1,4 +1,4 @@
-"""Pictures with captions, read from lines and from tar shards."""
+"""Image-caption pairs, read from JSON lines and from tar shards."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from glip.labeling import Caption, open_pairs
-from glip.utils.errors import DataError
+from glip.utils.errors import DataError, TarFileError
 from tests.test_labeling.generated import write_pairs
 
 
@@ -41,7 +41,7 @@ def test_lines(tmp_path, folder):
     assert pairs.image("b.jpg") == str(folder / "b.jpg")
     assert pairs.skipped.counts == {
         "no valid JSON": 1,
-        "of several captions that are empty or no text": 1,
+        "of several captions that are invalid": 1,
     }
     assert "line 4" in pairs.skipped.summary()
 
@@ -51,10 +51,16 @@ def test_lines(tmp_path, folder):
     [
         ("[1]", "no JSON object"),
         ('{"caption": "a dog"}', "without a 'filename'"),
-        ('{"filename": "a.jpg"}', "without a 'caption' that is a text"),
-        ('{"filename": "a.jpg", "caption": "  "}', "without a 'caption' that is a text"),
+        ('{"filename": "a.jpg"}', "without a valid 'caption'"),
+        (
+            '{"filename": "a.jpg", "caption": "  "}',
+            "without a valid 'caption'",
+        ),
         ('{"filename": "a.jpg", "captions": "a dog"}', None),
-        ('{"filename": "a.jpg", "caption": "\\ud83d dog"}', "without a 'caption' that is a text"),
+        (
+            '{"filename": "a.jpg", "caption": "\\ud83d dog"}',
+            "without a valid 'caption'",
+        ),
         ('{"filename": "a.jpg", "caption": "a", "grounding": {}}', "labeled already"),
     ],
 )
@@ -65,7 +71,7 @@ def test_bad_lines(tmp_path, folder, line, reason):
     assert len(pairs) == (1 if reason else 2)
     if reason:
         assert reason in pairs.skipped.summary()
-        with pytest.raises(DataError, match="no picture with a caption"):
+        with pytest.raises(DataError, match="no image with a caption"):
             open_pairs(write_pairs(tmp_path / "bad.jsonl", [line]), folder)
 
 
@@ -79,19 +85,19 @@ def test_digest_follows_the_content(tmp_path, folder):
 
 def test_what_cannot_be_opened(tmp_path, folder):
     path = write_pairs(tmp_path / "pairs.jsonl", [dict(filename="x/a.jpg", caption="a dog")])
-    with pytest.raises(DataError, match="check the folder"):
+    with pytest.raises(DataError, match="check the image folder"):
         open_pairs(path, folder)
-    with pytest.raises(DataError, match="give the folder"):
+    with pytest.raises(DataError, match="give the image folder"):
         open_pairs(path)
     with pytest.raises(DataError, match="there is no file"):
         open_pairs(tmp_path / "absent.jsonl", folder)
     (tmp_path / "a.tar.gz").write_bytes(b"")
-    with pytest.raises(DataError, match="unpack it"):
+    with pytest.raises(DataError, match="decompress it"):
         open_pairs(tmp_path / "a.tar.gz")
     (tmp_path / "a.tar").write_bytes(b"no tar at all" * 100)
-    with pytest.raises(DataError, match="cannot be read as a tar"):
+    with pytest.raises(TarFileError, match="cannot read the tar archive"):
         open_pairs(tmp_path / "a.tar")
-    with pytest.raises(DataError, match="brings its pictures"):
+    with pytest.raises(DataError, match="contains its images"):
         open_pairs(tmp_path / "a.tar", folder)
 
 
@@ -104,7 +110,7 @@ def write_tar(path: Path, members: dict[str, bytes]) -> Path:
     return path
 
 
-def picture(color: int) -> bytes:
+def png(color: int) -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (8, 6), (color, 0, 0)).save(file, "png")
     return file.getvalue()
@@ -112,17 +118,17 @@ def picture(color: int) -> bytes:
 
 def test_tar(tmp_path):
     members = {
-        "in/1.jpg": picture(10),
+        "in/1.jpg": png(10),
         "in/1.txt": b"a dog\n",
-        "in/2.PNG": picture(20),
+        "in/2.PNG": png(20),
         "in/2.txt": b"not this one",
         "in/2.json": json.dumps(dict(caption="a cat", key="2", width=99)).encode(),
-        "in/3.jpg": picture(30),
-        "in/4.txt": b"no picture",
-        "in/5.jpg": b"no picture either",
+        "in/3.jpg": png(30),
+        "in/4.txt": b"no image",
+        "in/5.jpg": b"not an image",
         "in/5.json": json.dumps(dict(captions=["a pig", "a hen"])).encode(),
         "in/._1.jpg": b"left by an operating system",
-        "in/6.jpg": picture(40),
+        "in/6.jpg": png(40),
         "in/6.txt": b"\xff\xfe",
     }
     pairs = open_pairs(write_tar(tmp_path / "shard.tar", members))
@@ -133,14 +139,14 @@ def test_tar(tmp_path):
     assert pairs.from_array
     assert np.array_equal(pairs.image("in/2.PNG")[0, 0], [0, 0, 20])
     assert pairs.skipped.counts == {
-        "without a picture": 1,
-        "without a 'caption' that is a text": 1,
-        "with a caption that is no UTF-8": 1,
+        "without an image": 1,
+        "without a valid 'caption'": 1,
+        "with a caption that is not UTF-8": 1,
     }
 
 
-def test_a_tar_that_is_cut_off(tmp_path):
-    path = write_tar(tmp_path / "shard.tar", {"1.jpg": picture(1) * 200, "1.txt": b"a dog"})
+def test_a_truncated_tar(tmp_path):
+    path = write_tar(tmp_path / "shard.tar", {"1.jpg": png(1) * 200, "1.txt": b"a dog"})
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(DataError, match="cannot be read as a tar"):
+    with pytest.raises(TarFileError, match="cannot read the tar archive"):
         open_pairs(path)

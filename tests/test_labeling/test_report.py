@@ -1,4 +1,4 @@
-"""The report of an output: numbers that are its lines', a histogram, a sheet."""
+"""The report of an output: counts that match its records, a histogram, a sheet of samples."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pytest
 from PIL import Image
 
 from glip.datasets.odvg.records import Region, grounding_record
-from glip.labeling import Output, Tally, open_pairs, write_report
-from glip.labeling.report import draw_histogram, draw_samples, format_report, spread_lines
+from glip.labeling import ResumableOutput, Statistics, open_pairs, write_report
+from glip.labeling.report import draw_histogram, draw_samples, format_report, sample_records
 from glip.labeling.statistics import NUM_BINS
 from tests.test_labeling.generated import write_pairs
 
 CAPTION = "a red star and a blue ring"
 
 
-def line_of(filename, regions=True):
+def record_of(filename, regions=True):
     found = [
         Region([[10, 10, 60, 50]], "red star", [[2, 10]], [0.75]),
         Region([[70, 20, 90, 40], [5, 5, 20, 20]], "blue ring", [[17, 26]], [0.625, 0.5625]),
@@ -29,20 +29,22 @@ def line_of(filename, regions=True):
 
 @pytest.fixture
 def made(tmp_path):
-    """An output of three lines on two pictures, and its pairs; one picture went away."""
+    """An output of three records on two images, and its pairs; the third image was removed."""
     for name in ("a.png", "b.png"):
         Image.new("RGB", (100, 80), (0, 99, 0)).save(tmp_path / name)
     entries = [dict(filename=name, caption=CAPTION) for name in ("a.png", "b.png", "gone.png")]
     pairs = open_pairs(write_pairs(tmp_path / "pairs.jsonl", ["bad", *entries]), tmp_path)
-    tally = Tally()
-    tally.counts.update(pictures=4, unreadable=1, captions=4, lines=3, phrases=4, boxes=6)
-    tally.left_out.update({"picture unreadable": 1})
-    tally.phrases.update({2: 3})
-    tally.boxes.update({0: 2, 1: 2, 2: 1, 30: 1})
-    tally.add_scores([0.75, 0.625, 0.5625, 0.1])
-    with Output(tmp_path / "out.jsonl", settings=dict(score_thr=0.5), num_blocks=1) as out:
-        lines = [line_of("a.png"), line_of("b.png", regions=False), line_of("gone.png")]
-        out.add(lines, [], tally)
+    statistics = Statistics()
+    statistics.counts.update(pictures=4, unreadable=1, captions=4, lines=3, phrases=4, boxes=6)
+    statistics.excluded.update({"picture unreadable": 1})
+    statistics.phrases.update({2: 3})
+    statistics.boxes.update({0: 2, 1: 2, 2: 1, 30: 1})
+    statistics.add_scores([0.75, 0.625, 0.5625, 0.1])
+    with ResumableOutput(
+        tmp_path / "out.jsonl", settings=dict(score_thr=0.5), num_batches=1
+    ) as out:
+        lines = [record_of("a.png"), record_of("b.png", regions=False), record_of("gone.png")]
+        out.add_batch(lines, [], statistics)
         out.finish()
     return out, pairs
 
@@ -57,7 +59,7 @@ def test_files(made, tmp_path):
     assert content["counts"]["lines"] == 3
     assert content["left out of the pairs"] == {"no valid JSON": 1}
     with Image.open(tmp_path / "out.jsonl.samples.jpg") as sheet:
-        assert sheet.width > 700  # two pictures: the third is gone
+        assert sheet.width > 700  # two images: the third was removed
     with Image.open(tmp_path / "out.jsonl.scores.png") as histogram:
         assert histogram.width > 300
 
@@ -75,11 +77,11 @@ def test_text(made):
 
 
 def test_histogram(tmp_path):
-    tally = Tally()
-    tally.scores.update(dict.fromkeys(range(NUM_BINS), 10))
-    draw_histogram(tally, 0.3, tmp_path / "scores.png")
-    with Image.open(tmp_path / "scores.png") as picture:
-        pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3)
+    statistics = Statistics()
+    statistics.scores.update(dict.fromkeys(range(NUM_BINS), 10))
+    draw_histogram(statistics, 0.3, tmp_path / "scores.png")
+    with Image.open(tmp_path / "scores.png") as image:
+        pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
     counts = {color: (pixels == color).all(1).sum() for color in ((31, 119, 180), (211, 211, 211))}
     kept, other = counts.values()
     assert kept / (kept + other) == pytest.approx(0.7, abs=0.02)
@@ -99,9 +101,9 @@ def test_sheet(made):
 def test_spread(tmp_path, number):
     path = tmp_path / "lines.jsonl"
     path.write_text("".join(json.dumps({"at": at}) + "\n" for at in range(20)))
-    found = [line["at"] for line in spread_lines(path, number)]
+    found = [line["at"] for line in sample_records(path, number)]
     assert found == sorted(set(found))
     assert len(found) == min(number, 20)
     assert not found or found[0] == 0
     path.write_text("")
-    assert spread_lines(path, number) == []
+    assert sample_records(path, number) == []

@@ -22,7 +22,7 @@ def gather(*args):
 
 @pytest.fixture
 def images(tmp_path):
-    """A picture, one that is cut off, and a file that is none."""
+    """An image, a truncated one, and a file that is not an image."""
     folder = tmp_path / "images"
     whole = draw(folder / "a b.jpg", 64, 48).read_bytes()
     (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2])
@@ -155,7 +155,7 @@ def test_shards(images, tmp_path, capsys):
         "1 pair with a path out of the shard (../../evil.jpg)",
         "1 pair without an image in the shard (000000003.txt)",
         "1 pair without a caption (00000/000000004.jpg)",
-        "2 shards cut off or no tar file",
+        "2 shards truncated or not a tar file",
     ):
         assert reason in printed
 
@@ -167,7 +167,7 @@ def test_sources_that_are_wrong(images, tmp_path):
     with pytest.raises(USER_ERRORS, match=r"expected a \.tsv, \.jsonl or \.tar file"):
         gather(tmp_path / "a.csv", "--img-root", images, "--out", out)
     shards = [write_shard(tmp_path / name / "0.tar", {}) for name in ("images", "..")]
-    with pytest.raises(USER_ERRORS, match="have one name"):
+    with pytest.raises(USER_ERRORS, match="have the same name"):
         gather(*shards, "--img-root", images, "--out", out)
     with pytest.raises(USER_ERRORS, match=r"there is no folder .*--img-root"):
         gather(tmp_path / "a.tsv", "--img-root", tmp_path / "none", "--out", out)

@@ -1,4 +1,4 @@
-"""tools/pseudo_label.py finds what generated captions name, whatever happens on the way."""
+"""tools/pseudo_label.py finds the objects that generated captions name, also when interrupted."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from glip.utils.errors import ConfigError, LabelingMismatchError
 from tests.test_labeling.generated import CHECKPOINT, draw_shapes, write_pairs
 from tests.test_tools.commands import command, tool
 
-#: Ends the process in the third block, with half a line written.
+#: Kills the process in the third batch, with half a record written.
 KILLED = """
 import os, signal, sys
-from glip.labeling import Output
+from glip.labeling import ResumableOutput
 
-grown = Output._grown
+commit = ResumableOutput._commit
 
 def kill(self, *args):
     if self.done == 2:
         self._files[0].write(b'{"filename":"0000')
         self._files[0].flush()
         os.kill(os.getpid(), signal.SIGKILL)
-    grown(self, *args)
+    commit(self, *args)
 
-Output._grown = kill
+ResumableOutput._commit = kill
 from glip.cli import pseudo_label
 pseudo_label.main(sys.argv[1:])
 """
@@ -49,7 +49,7 @@ def captions(shapes) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory, captions) -> Path:
-    """The pictures with their captions, one with a second one, one that is not there."""
+    """The images with their captions, one with three captions, and one missing image."""
     entries = [dict(filename=each["filename"], caption=each["caption"]) for each in captions]
     entries[3]["captions"] = ["a caption of nothing much, on the left", captions[4]["caption"]]
     entries.insert(5, dict(filename="absent.jpg", caption="a red star"))
@@ -76,7 +76,7 @@ def label(pairs, shapes):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, label) -> Path:
-    """What an undisturbed run writes, its pictures read by other processes."""
+    """The output of an uninterrupted run, whose images are read by other processes."""
     out = tmp_path_factory.mktemp("whole") / "labels.jsonl"
     label(out, "--num-workers", "2")
     return out
@@ -116,7 +116,7 @@ def test_the_boxes_are_those_of_the_phrases(whole, captions):
     assert np.mean(right) > 0.75
 
 
-def test_what_is_left_out_is_told(whole, capsys):
+def test_what_is_excluded_is_reported(whole, capsys):
     left_out = lines_of(whole.with_name("labels.jsonl.left_out.jsonl"))
     assert [each["filename"] for each in left_out if "caption" not in each] == ["absent.jpg"]
     report = json.loads(whole.with_name("labels.jsonl.report.json").read_text())
@@ -125,11 +125,11 @@ def test_what_is_left_out_is_told(whole, capsys):
     assert counts["lines"] == len(lines_of(whole)) == 13 - sum(report["left_out"].values())
     assert report["settings"]["score_thr"] == 0.5
     for name in ("samples.jpg", "scores.png"):
-        with Image.open(whole.with_name(f"labels.jsonl.{name}")) as picture:
-            picture.load()
+        with Image.open(whole.with_name(f"labels.jsonl.{name}")) as image:
+            image.load()
 
 
-def test_killed_and_started_again(tmp_path, label, whole):
+def test_killed_and_resumed(tmp_path, label, whole):
     out = tmp_path / "labels.jsonl"
     command("-c", KILLED, *label.arguments(out), fails=True)
     assert not out.exists()
@@ -145,12 +145,12 @@ def test_killed_and_started_again(tmp_path, label, whole):
         assert out.with_name(f"labels.jsonl.{name}").read_bytes() == same, name
 
 
-def test_finished_before(label, whole, capsys):
+def test_finished_already(label, whole, capsys):
     before = whole.read_bytes()
     label(whole)
-    assert "was finished before" in capsys.readouterr().out
+    assert "is finished already" in capsys.readouterr().out
     assert whole.read_bytes() == before
-    with pytest.raises(LabelingMismatchError, match=r"begun otherwise: keep_empty"):
+    with pytest.raises(LabelingMismatchError, match=r"started with other settings: keep_empty"):
         label(whole, "--keep-empty")
 
 
@@ -175,13 +175,13 @@ def test_shards(tmp_path, label, whole, monkeypatch):
 def test_tar(tmp_path, label, whole, pairs, shapes):
     with tarfile.open(tmp_path / "shard.tar", "w") as tar:
         for entry in lines_of(pairs):
-            picture = shapes / "images" / entry["filename"]
+            image = shapes / "images" / entry["filename"]
             text = tmp_path / "text.json"
             text.write_text(json.dumps(entry))
-            if picture.exists():
-                tar.add(picture, entry["filename"])
+            if image.exists():
+                tar.add(image, entry["filename"])
             else:
-                tar.add(text, entry["filename"])  # no picture
+                tar.add(text, entry["filename"])  # no image
             tar.add(text, Path(entry["filename"]).with_suffix(".json").name)
     out = tmp_path / "labels.jsonl"
     tool("pseudo_label.py").main(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from glip.checkpoint import read_checkpoint
 from glip.engine.gradient_accumulation import unfinished_gradients
-from glip.engine.loops import VALIDATED_ITER
+from glip.engine.loops import VALIDATED
 from glip.registry import HOOKS
 from glip.utils.atomic_write import atomic_write
 from glip.utils.errors import CheckpointError, TrainingError
@@ -79,7 +79,7 @@ class CheckpointHook(MMEngineCheckpointHook):
         Raises:
             TrainingError: ``save_best`` is none of them.
         """
-        runner.message_hub.update_info(VALIDATED_ITER, runner.iter)
+        runner.message_hub.update_info(VALIDATED, runner.iter)
         wanted = [key for key in self.save_best or () if key != "auto" and key not in metrics]
         if wanted and metrics:
             raise TrainingError(
