@@ -3,7 +3,7 @@
 from glip.models.backbones import SwinTransformer
 from glip.models.data_preprocessors import DetDataPreprocessor
 from glip.models.detectors import GLIP
-from glip.models.heads import ATSSVLFusionHead, VLFusionHead
+from glip.models.heads import VLFusionHead
 from glip.models.language import BertModel
 from glip.models.losses import CrossEntropyLoss, FocalLoss, GIoULoss
 from glip.models.necks import FPN, FPNDropBlock
@@ -18,7 +18,6 @@ __all__ = [
     "FPN",
     "GLIP",
     "ATSSAssigner",
-    "ATSSVLFusionHead",
     "AnchorGenerator",
     "BertModel",
     "CrossEntropyLoss",

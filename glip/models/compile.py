@@ -1,4 +1,4 @@
-"""Compiling the parts of a model that are worth it, in place."""
+"""``torch.compile`` for the parts of a detector that become faster."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from glip.utils.errors import ConfigError
 
 
 def compile_model(model: nn.Module) -> None:
-    """Compile a detector's backbone and pyramid with ``torch.compile``.
+    """Compile the backbone and the neck of a detector with ``torch.compile``.
 
-    They are the parts that are many small operations between large products; the tower gathers at
-    positions that it computes, which gains nothing. Compiled once for pictures of any size. Names
-    of parameters stay, and so do checkpoints.
+    They have many small operations between large matrix products. The tower is not compiled: the
+    gather of its deformable convolutions does not become faster. One compilation with dynamic
+    shapes serves images of any size. The names of the parameters, and checkpoints with them, stay.
 
     Args:
-        model: a detector; changed in place. The compiling itself takes place at the first picture.
+        model: a detector; it is compiled in place, on its first forward pass.
 
     Raises:
         ConfigError: torch is older than 2.2.
     """
     if digit_version(torch.__version__) < digit_version("2.2"):
         raise ConfigError(
-            f"compiling needs torch 2.2, and this is {torch.__version__}: leave out --compile"
+            f"expected torch >= 2.2 to compile, got {torch.__version__}: update torch, or omit "
+            "--compile"
         )
     for part in (model.backbone, model.neck):
         part.compile(dynamic=True)

@@ -1,4 +1,4 @@
-"""A compiled model computes what it computes otherwise, for pictures of any size."""
+"""A compiled model computes the same as the original, for images of any size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from glip.utils.errors import ConfigError
 
 
 class Parts(nn.Module):
-    """What is compiled of a detector, small."""
+    """The compiled parts of a detector, small."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,5 +48,5 @@ def test_compiled():
 
 def test_old_torch(monkeypatch):
     monkeypatch.setattr(torch, "__version__", "2.1.2")
-    with pytest.raises(ConfigError, match="needs torch"):
+    with pytest.raises(ConfigError, match=r"torch >= 2\.2"):
         compile_model(Parts())

@@ -67,7 +67,7 @@ def our_targets(golden: Golden, sizes: list[tuple[int, int]]) -> Targets:
     tokens = tokenize(Prompt.from_class_names(golden.meta["classes"]), tokenizer)
     token_map = torch.from_numpy(tokens.token_map)
     return make_targets(
-        AnchorGenerator().all_levels(sizes),
+        AnchorGenerator().grid_priors(sizes),
         [torch.from_numpy(golden["boxes"])],
         [token_map[torch.from_numpy(golden["labels"] - 1).long()]],
         torch.ones(1, tokens.num_tokens, dtype=torch.bool),

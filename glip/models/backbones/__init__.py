@@ -1,4 +1,4 @@
-"""Image backbones."""
+"""Image encoders."""
 
 from glip.models.backbones.swin import SwinTransformer
 

@@ -1,4 +1,4 @@
-"""From decoded images to a batch."""
+"""Data preprocessors: from decoded images to a batch."""
 
 from glip.models.data_preprocessors.det_data_preprocessor import DetDataPreprocessor
 

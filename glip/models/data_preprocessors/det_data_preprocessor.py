@@ -1,4 +1,4 @@
-"""Normalising and padding a batch of images.
+"""Normalise and pad a batch of images.
 
 Shapes: B images, the batch is H x W.
 """
@@ -11,7 +11,7 @@ from mmengine.model import ImgDataPreprocessor
 
 from glip.registry import MODELS
 
-#: Channel means and deviations of ImageNet, BGR, values 0...255 (official configs).
+#: Mean and std of ImageNet, BGR, values 0...255 (official configs).
 BGR_MEAN = (103.53, 116.28, 123.675)
 BGR_STD = (57.375, 57.12, 58.395)
 
@@ -20,14 +20,14 @@ BGR_STD = (57.375, 57.12, 58.395)
 class DetDataPreprocessor(ImgDataPreprocessor):
     """Move a batch to the model's device, normalise it and pad it right and bottom with zeros.
 
-    Padding follows the normalisation, so it is the mean colour, as in the official code.
+    Padding follows the normalisation, so it has the mean colour, as in the official code.
 
     Args:
-        mean: of each channel, values 0...255.
-        std: of each channel.
+        mean: mean of each channel, values 0...255.
+        std: standard deviation of each channel.
         pad_size_divisor: H and W become multiples of it.
-        bgr_to_rgb: turn BGR images into RGB; the released models read BGR.
-        non_blocking: do not wait for the copy to the device, where the memory allows it (pinned).
+        bgr_to_rgb: convert BGR images to RGB; the released models read BGR.
+        non_blocking: copy from pinned memory to the device asynchronously.
     """
 
     def __init__(
@@ -47,14 +47,15 @@ class DetDataPreprocessor(ImgDataPreprocessor):
         )
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """Prepare a batch.
+        """Collate a batch.
 
         Args:
             data: ``inputs``, B images (3, h, w) of values 0...255, and ``data_samples``.
-            training: as mmengine asks; it makes no difference here.
+            training: part of mmengine's interface, not used.
 
         Returns:
-            ``inputs`` (B, 3, H, W) and the samples, which learn ``batch_input_shape`` (H, W).
+            ``inputs`` (B, 3, H, W) and ``data_samples`` with the meta information
+            ``batch_input_shape`` (H, W).
         """
         data = super().forward(data, training)
         for sample in data.get("data_samples") or []:

@@ -1,4 +1,4 @@
-"""From outputs and targets to the three numbers that training minimises.
+"""The training losses of the head.
 
 Shapes: B images, N anchors over all levels, T text tokens, P positive anchors of the batch.
 """
@@ -14,23 +14,24 @@ from glip.models.heads.targets import Targets
 from glip.models.task_modules.coders.box_coder import InclusiveBoxCoder
 from glip.registry import MODELS
 
-#: The official losses and their weights.
+#: The official losses and loss weights.
 LOSS_CLS = dict(type="FocalLoss", use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=1.0)
 LOSS_BBOX = dict(type="GIoULoss", loss_weight=2.0)
 LOSS_CENTERNESS = dict(type="CrossEntropyLoss", use_sigmoid=True, loss_weight=1.0)
 
 
 class HeadLosses(nn.Module):
-    """The losses of words, boxes and centerness, under MMDetection's names.
+    """The alignment, box and centerness losses, under MMDetection's names.
 
-    - ``loss_cls``: of the token logits of all anchors on the real tokens, over the number of
+    - ``loss_cls``: of the token logits of all anchors on the real tokens, divided by the number of
       positive anchors;
-    - ``loss_bbox``: of the positive anchors' boxes, each weighted by its centerness target, over
-      the sum of these weights;
-    - ``loss_centerness``: of the positive anchors, over their number.
+    - ``loss_bbox``: of the boxes of the positive anchors, each weighted by its centerness target,
+      divided by the sum of these weights;
+    - ``loss_centerness``: of the positive anchors, divided by their number.
 
-    Both divisors are means over the processes, so that with gradients averaged over the processes
-    every positive anchor counts the same, wherever its image went. The number is at least 1.
+    Both divisors are averaged over the processes. As gradients are averaged over them too, every
+    positive anchor has the same weight, whichever process its image is in. The number of positive
+    anchors is at least 1.
 
     Args:
         loss_cls, loss_bbox, loss_centerness: configs of the losses; by default the official ones.
@@ -50,16 +51,16 @@ class HeadLosses(nn.Module):
     def forward(
         self, outputs: HeadOutputs, targets: Targets, text_mask: Tensor, coder: InclusiveBoxCoder
     ) -> dict[str, Tensor]:
-        """Compute the losses, in float32 whatever the precision of the outputs.
+        """Compute the losses in float32, also for outputs of a lower precision.
 
-        Without a positive anchor the losses of boxes and centerness are zeros that keep the graph,
-        so that every parameter has a gradient in every process.
+        Without a positive anchor the box and centerness losses are zeros that keep the autograd
+        graph, so that every parameter has a gradient in every process.
 
         Args:
-            outputs: of the head, for the whole batch.
-            targets: for the same batch.
+            outputs: outputs of the head for the batch.
+            targets: targets of the same batch.
             text_mask: (B, T) bool, true on real tokens.
-            coder: what decodes the deltas.
+            coder: decodes the deltas.
 
         Returns:
             three scalars.
@@ -82,10 +83,10 @@ class HeadLosses(nn.Module):
 
 
 def _divisors(centerness: Tensor) -> tuple[Tensor, Tensor]:
-    """(P,) targets of this process -> mean over the processes of their number and of their sum.
+    """Return number and sum of the (P,) centerness targets, averaged over the processes.
 
-    As in the official code only the number is at least 1. The sum is kept from 0, which it is if no
-    process has a positive anchor.
+    As in the official code only the number is clamped to 1. The sum is clamped to a positive
+    epsilon, because it is 0 if no process has a positive anchor.
     """
     means = torch.stack([centerness.new_tensor(len(centerness)), centerness.sum()])
     all_reduce(means, op="mean")

@@ -1,4 +1,4 @@
-"""What the head says of every position, before any decision.
+"""The raw outputs of the head.
 
 Shapes: B images, T text tokens, level i of size H_i x W_i.
 """
@@ -12,12 +12,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class HeadOutputs:
-    """Per level, finest first, for all positions of a level row by row.
+    """Dense predictions per level, finest first; the positions of a level are row by row.
 
     Attributes:
-        token_logits: (B, H_i * W_i, T) each.
-        deltas: (B, H_i * W_i, 4) each, for the box coder.
-        centerness: (B, H_i * W_i) each, logits.
+        token_logits: (B, H_i * W_i, T) each, the alignment of every position with every token.
+        deltas: (B, H_i * W_i, 4) each, box deltas for the box coder.
+        centerness: (B, H_i * W_i) each, centerness logits.
         sizes: (H_i, W_i) each.
     """
 

@@ -1,4 +1,4 @@
-"""From logits to boxes, the official way (microsoft/GLIP, ``rpn/inference.py``).
+"""Post-processing of the dense predictions, as in microsoft/GLIP, ``rpn/inference.py``.
 
 Shapes: N positions of a level, T text tokens, P phrases, K candidates or detections.
 """
@@ -22,14 +22,15 @@ from glip.models.task_modules.coders.box_coder import (
 
 @dataclass(frozen=True)
 class PostProcessor:
-    """Threshold, rank, decode, suppress and cap.
+    """Score threshold, top-k per level, box decoding, NMS per phrase and top-k per image.
 
     Attributes:
-        score_thr: candidates have a phrase probability above this (official: 0.05).
-        nms_pre: candidates kept a level (official: 1000).
-        iou_threshold: a box is suppressed by a better one of its phrase above this (official: 0.6).
-        max_per_img: detections kept of all phrases (official: 100; 300 for LVIS).
-        min_bbox_size: boxes with a side below this many pixels are dropped (official: 0).
+        score_thr: minimum phrase probability of a candidate, exclusive (official: 0.05).
+        nms_pre: maximum number of candidates per level (official: 1000).
+        iou_threshold: NMS suppresses a box whose IoU with a better one of the same phrase is above
+            this (official: 0.6).
+        max_per_img: maximum number of detections per image (official: 100; 300 for LVIS).
+        min_bbox_size: minimum side of a box in pixels (official: 0).
     """
 
     score_thr: float = 0.05
@@ -47,66 +48,76 @@ class PostProcessor:
         coder: InclusiveBoxCoder,
         img_shape: tuple[int, int],
     ) -> InstanceData:
-        """Detect in one image of a batch.
+        """Compute the detections of one image of a batch.
 
         Args:
-            outputs: of the head, for the whole batch.
-            index: of the image in the batch.
+            outputs: outputs of the head for the batch.
+            index: index of the image in the batch.
             token_map: (P, T) bool, the tokens of each phrase.
-            anchors: of each level, (N, 4).
-            coder: what decodes the deltas.
+            anchors: (N, 4) of each level.
+            coder: decodes the deltas.
             img_shape: (height, width) of the image before padding, in pixels.
 
         Returns:
-            ``bboxes`` (K, 4), inclusive pixels of the network's input, ``scores`` (K,) and
-            ``labels`` (K,), rows of ``token_map``; best score first.
+            ``bboxes`` (K, 4), inclusive xyxy pixels of the network's input, ``scores`` (K,) and
+            ``labels`` (K,), rows of ``token_map``; by descending score.
         """
         weights = phrase_weights(token_map)
-        found = []
+        detections = []
         for level, level_anchors in enumerate(anchors):
             probability = outputs.token_logits[level][index].float().sigmoid() @ weights.T  # (N, P)
             centerness = outputs.centerness[level][index].float().sigmoid()
             product, position, label = self._candidates(probability, centerness)
             boxes = coder.decode(level_anchors[position], outputs.deltas[level][index][position])
-            found.append((clip_inclusive(boxes, *img_shape), product.sqrt(), label))
-        boxes, scores, labels = (torch.cat(parts) for parts in zip(*found, strict=True))
-        real = scores >= 0  # the root of -1 is no number
-        return self._suppress(boxes[real], scores[real], labels[real])
+            detections.append((clip_inclusive(boxes, *img_shape), product.sqrt(), label))
+        boxes, scores, labels = (torch.cat(parts) for parts in zip(*detections, strict=True))
+        valid = scores >= 0  # false for NaN, the square root of _topk_candidates' fill value -1
+        return self._nms(boxes[valid], scores[valid], labels[valid])
 
     def _candidates(self, probability: Tensor, centerness: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(N, P) and (N,) -> score (K,), position (K,) and phrase (K,) of the candidates."""
+        """Select the best candidates of a level.
+
+        Args:
+            probability: (N, P) phrase probabilities.
+            centerness: (N,) probabilities.
+
+        Returns:
+            product of probability and centerness (K,), position (K,) and phrase (K,).
+        """
         if probability.device.type != "cpu":
-            return self._ranked(probability, centerness)
+            return self._topk_candidates(probability, centerness)
         positions, labels = (probability > self.score_thr).nonzero(as_tuple=True)
         product = probability[positions, labels] * centerness[positions]
         product, best = product.topk(min(self.nms_pre, len(product)))
         return product, positions[best], labels[best]
 
-    def _ranked(self, probability: Tensor, centerness: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The same without asking how many there are, which a GPU would have to be waited for.
+    def _topk_candidates(
+        self, probability: Tensor, centerness: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Select candidates without their number, which would synchronise with the GPU.
 
-        K is always the same; what is no candidate has a score of -1.
+        K is always ``nms_pre`` (or N P); the product is -1 for entries below the threshold.
         """
         product = torch.where(probability > self.score_thr, probability * centerness[:, None], -1.0)
         product, best = product.flatten().topk(min(self.nms_pre, product.numel()))
         phrases = probability.shape[1]
         return product, best // phrases, best % phrases
 
-    def _suppress(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> InstanceData:
-        # On public boxes the usual IoU is the official one, with its + 1 in every width and height.
+    def _nms(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> InstanceData:
+        # The usual IoU of continuous boxes is the official one, with + 1 in width and height.
         continuous = inclusive_to_xyxy(boxes)
         if self.min_bbox_size > 0:
             sides = continuous[:, 2:] - continuous[:, :2]
-            large = (sides >= self.min_bbox_size).all(dim=1)
-            boxes, scores, labels = boxes[large], scores[large], labels[large]
-            continuous = continuous[large]
-        # batched_nms moves each class away by an offset, which costs float32 its precision.
+            valid = (sides >= self.min_bbox_size).all(dim=1)
+            boxes, scores, labels = boxes[valid], scores[valid], labels[valid]
+            continuous = continuous[valid]
+        # batched_nms shifts the boxes of each class by an offset that float32 is too coarse for.
         keep = batched_nms(continuous.double(), scores.double(), labels, self.iou_threshold)
         keep = keep[: self.max_per_img]
         return InstanceData(bboxes=boxes[keep], scores=scores[keep], labels=labels[keep])
 
 
 def phrase_weights(token_map: Tensor) -> Tensor:
-    """(P, T) token map -> (P, T) weights: a phrase's probability is the mean over its tokens."""
+    """Return weights (P, T) that average over the tokens of each phrase of a (P, T) token map."""
     token_map = token_map.float()
     return token_map / token_map.sum(dim=1, keepdim=True).clamp(min=1)

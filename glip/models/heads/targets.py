@@ -1,4 +1,4 @@
-"""What every anchor should say: its box, the tokens of the box's phrase, and its centerness.
+"""Training targets of the anchors: box, tokens of the box's phrase, and centerness.
 
 Shapes: B images, N anchors over all levels, T text tokens, G annotated boxes, P positive anchors of
 the batch.
@@ -15,7 +15,7 @@ from torch import Tensor
 from glip.models.task_modules.assigners.atss_assigner import centers
 
 #: The official code's token for "no object", the last of its 256. It is padding, which the loss
-#: leaves out, unless a caption fills all 256: then every anchor without a box learns its [SEP].
+#: masks, unless a caption fills all 256: then its [SEP] is the target of anchors without a box.
 NO_OBJECT_TOKEN = 255
 
 
@@ -24,13 +24,13 @@ class Targets:
     """The targets of a batch.
 
     Attributes:
-        matched: (B, N), for each anchor the index of its box in its image, -1 for none.
+        matched: (B, N), the index of each anchor's box in its image, -1 for none.
         tokens: (B, N, T), 1 on the tokens of the anchor's phrase, else 0.
-        anchors: (P, 4), the positive ones, image by image.
-        boxes: (P, 4), what they should decode to.
-        centerness: (P,), 1 in the middle of the box, towards 0 at its border.
+        anchors: (P, 4), the positive anchors, image by image.
+        boxes: (P, 4), their boxes.
+        centerness: (P,), 1 in the centre of the box, towards 0 at its border.
 
-    Boxes and anchors are inclusive pixels of the network's input.
+    Boxes and anchors are in inclusive xyxy pixels of the network's input.
     """
 
     matched: Tensor
@@ -41,7 +41,7 @@ class Targets:
 
     @property
     def positive(self) -> Tensor:
-        """(B, N) bool, the anchors that have a box; their order is that of the P rows."""
+        """Mask (B, N) of the positive anchors, in the order of the P rows."""
         return self.matched >= 0
 
 
@@ -52,14 +52,14 @@ def make_targets(
     text_mask: Tensor,
     assigner: Callable[[Sequence[Tensor], Tensor], Tensor],
 ) -> Targets:
-    """Make the targets of a batch.
+    """Compute the targets of a batch.
 
     Args:
-        anchors: of each level, the same for all images.
-        boxes: (G, 4) of each image, inclusive pixels of the network's input; G may be 0.
+        anchors: (N_i, 4) of each level, the same for all images.
+        boxes: (G, 4) of each image, inclusive xyxy pixels of the network's input; G may be 0.
         box_tokens: (G, T) bool of each image, the tokens of each box's phrase.
         text_mask: (B, T) bool, true on real tokens.
-        assigner: gives each anchor its box, see
+        assigner: assigns boxes to anchors, see
             :class:`~glip.models.task_modules.ATSSAssigner`.
     """
     all_anchors = torch.cat(list(anchors))
@@ -83,32 +83,32 @@ def make_targets(
 
 
 def token_targets(matched: Tensor, box_tokens: Tensor, text_mask: Tensor) -> Tensor:
-    """What the anchors of one image should say of each token.
+    """Compute the token targets of the anchors of one image.
 
     Args:
-        matched: (N,) index of each anchor's box, -1 for none.
+        matched: (N,) the index of each anchor's box, -1 for none.
         box_tokens: (G, T) bool, the tokens of each box's phrase.
         text_mask: (T,) bool, true on real tokens.
 
     Returns:
         (N, T), 0 or 1.
     """
-    nothing = torch.zeros_like(text_mask)
+    no_object = torch.zeros_like(text_mask)
     if len(text_mask) == NO_OBJECT_TOKEN + 1:
-        nothing[NO_OBJECT_TOKEN] = text_mask[NO_OBJECT_TOKEN]
-    # The last row is for anchors without a box: -1 finds it.
-    return torch.cat([box_tokens.to(nothing), nothing[None]])[matched].float()
+        no_object[NO_OBJECT_TOKEN] = text_mask[NO_OBJECT_TOKEN]
+    # Anchors without a box have the index -1, which selects the last row.
+    return torch.cat([box_tokens.to(no_object), no_object[None]])[matched].float()
 
 
 def centerness_targets(anchors: Tensor, boxes: Tensor) -> Tensor:
-    """How central the anchors' centres are in their boxes (FCOS, Tian et al., ICCV 2019, eq. 3).
+    """Compute centerness (FCOS, Tian et al., ICCV 2019, equation 3) of the anchors' centres.
 
     Args:
         anchors: (P, 4), with centres inside their boxes.
         boxes: (P, 4).
 
     Returns:
-        (P,) the root of (nearer / farther side, horizontally) x (the same, vertically).
+        (P,) sqrt(min(left, right) / max(left, right) * min(top, bottom) / max(top, bottom)).
     """
     before = centers(anchors) - boxes[:, :2]
     after = boxes[:, 2:] - centers(anchors)

@@ -1,4 +1,4 @@
-"""GLIP's head: the fusion tower and three predictions per position.
+"""GLIP's head: the fusion tower and three dense predictions.
 
 Shapes: B images, T text tokens, C visual and D text channels, level i of size H_i x W_i.
 """
@@ -23,27 +23,36 @@ from glip.models.task_modules import ATSSAssigner
 from glip.registry import MODELS, TASK_UTILS
 
 
-@MODELS.register_module()
+@MODELS.register_module(name=["VLFusionHead", "ATSSVLFusionHead"])
 class VLFusionHead(BaseModule):
     """Fuse image and text, then predict token logits, box deltas and centerness.
 
+    It is registered as ``ATSSVLFusionHead`` too and takes the arguments of MMDetection's class.
+
     Args:
-        in_channels: C, channels of the pyramid.
-        text_channels: D, channels of the language encoder; the detector fills this in.
+        in_channels: C, channels of the feature pyramid.
+        text_channels: D, channels of the language encoder; set by the detector.
         early_fuse: whether image and text are fused in the tower (all models but GLIP-T (A)).
-        num_dyhead_blocks: blocks of the tower (6 in GLIP-T, 8 in GLIP-L).
-        num_text_heads, text_intermediate_dim: of the tower's text layers; filled in likewise.
-        fusion_dim, num_fusion_heads: of the tower's cross-attention.
-        dropout: in the tower, in training (official: 0.1).
-        anchor_generator: config of the anchors.
+        num_dyhead_blocks: number of blocks of the tower (6 in GLIP-T, 8 in GLIP-L).
+        num_text_heads, text_intermediate_dim: sizes of the tower's text layers; set by the
+            detector.
+        fusion_dim, num_fusion_heads: embedding width and heads of the tower's cross-attention.
+        dropout: dropout probability in the tower (official: 0.1).
+        anchor_generator: config of the anchor generator.
         bbox_coder: config of the box coder.
         loss_cls, loss_bbox, loss_centerness: configs of the losses; see :class:`HeadLosses`.
-        train_cfg: ``assigner``, the config of what gives anchors their boxes; see
-            :func:`make_assigner`.
+        train_cfg: ``assigner``, the config of the assigner; see :func:`build_assigner`.
         test_cfg: ``score_thr``, ``nms_pre``, ``nms=dict(type='nms', iou_threshold=...)``,
             ``max_per_img`` and ``min_bbox_size``; see :class:`PostProcessor`.
-        use_checkpoint: recompute the cross-attention in the backward pass to save memory.
+        use_checkpoint: activation checkpointing of the cross-attention.
+        feat_channels: C again; MMDetection's configs give both.
+        lang_model_name, num_classes: given by MMDetection's configs and not used: the detector
+            builds the language encoder, and the classes are the phrases of the prompt.
         init_cfg: mmengine's initialisation config.
+
+    Raises:
+        ValueError: ``feat_channels`` differs from ``in_channels``, or an option of MMDetection has
+            a value that GLIP does not use.
     """
 
     def __init__(
@@ -65,14 +74,21 @@ class VLFusionHead(BaseModule):
         train_cfg: dict | None = None,
         test_cfg: dict | None = None,
         use_checkpoint: bool = False,
+        feat_channels: int | None = None,
+        lang_model_name: str | None = None,  # noqa: ARG002
+        num_classes: int | None = None,  # noqa: ARG002
         init_cfg: dict | None = None,
     ):
         super().__init__(init_cfg)
-        self.anchors = TASK_UTILS.build(anchor_generator or dict(type="AnchorGenerator"))
-        self.coder = TASK_UTILS.build(bbox_coder or dict(type="InclusiveBoxCoder"))
-        self.assigner = make_assigner(train_cfg or {})
+        if feat_channels not in (None, in_channels):
+            raise ValueError(
+                f"expected feat_channels == in_channels, got {feat_channels} and {in_channels}"
+            )
+        self.prior_generator = TASK_UTILS.build(anchor_generator or dict(type="AnchorGenerator"))
+        self.bbox_coder = TASK_UTILS.build(bbox_coder or dict(type="InclusiveBoxCoder"))
+        self.assigner = build_assigner(train_cfg or {})
         self.losses = HeadLosses(loss_cls, loss_bbox, loss_centerness)
-        self.postprocess = make_postprocessor(test_cfg or {})
+        self.postprocess = build_postprocessor(test_cfg or {})
         self.tower = FusionTower(
             in_channels,
             text_channels,
@@ -88,38 +104,40 @@ class VLFusionHead(BaseModule):
         self.token_logits = TokenLogits(text_channels, in_channels)
         self.bbox_pred = nn.Conv2d(in_channels, 4, 1)
         self.centerness = nn.Conv2d(in_channels, 1, 1)
-        self.scales = nn.ParameterList(torch.ones(1) for _ in self.anchors.strides)
+        self.scales = nn.ParameterList(torch.ones(1) for _ in self.prior_generator.strides)
         for layer in (self.bbox_pred, self.centerness, self.token_logits.projection):
             nn.init.normal_(layer.weight, std=0.01)
             nn.init.zeros_(layer.bias)
 
     def forward(self, levels: Sequence[Tensor], text: TextFeatures) -> HeadOutputs:
-        """Predict.
+        """Compute the dense predictions.
 
         Args:
-            levels: a map (B, C, H_i, W_i) per level of the pyramid, finest first.
-            text: features of B captions, (B, T, D).
+            levels: multi-level feature maps (B, C, H_i, W_i) of the neck, finest first.
+            text: text features of B captions, (B, T, D).
         """
         return self._forward_dense(self.forward_visual(levels), text)
 
     def forward_visual(self, levels: Sequence[Tensor]) -> list[Tensor]:
-        """Do what needs no text: without fusion the whole tower, with fusion nothing.
+        """Compute the part of the head that does not depend on the text.
+
+        It is the entire tower without early fusion, and nothing with it.
 
         Args:
-            levels: a map (B, C, H_i, W_i) per level of the pyramid, finest first.
+            levels: multi-level feature maps (B, C, H_i, W_i) of the neck, finest first.
 
         Returns:
-            maps of the same shapes, for any number of prompts.
+            feature maps of the same shapes, for any number of prompts.
         """
         return list(levels) if self.tower.early_fuse else self.tower.forward_visual(levels)
 
     def _forward_dense(self, levels: list[Tensor], text: TextFeatures) -> HeadOutputs:
-        """Predict from the maps of :meth:`forward_visual`."""
-        # Without fusion the words are the encoder's, with padding at zero.
-        words = text.embedded
+        """Compute the dense predictions from the feature maps of :meth:`forward_visual`."""
+        # Without early fusion the head reads the encoder's output with padding set to zero.
+        text_features = text.embedded
         if self.tower.early_fuse:
-            levels, words = self.tower(levels, text.hidden, text.mask)
-        words, bias = self.token_logits.project(words)
+            levels, text_features = self.tower(levels, text.hidden, text.mask)
+        words, bias = self.token_logits.project(text_features)
         logits, deltas, centerness = [], [], []
         for level, scale in zip(levels, self.scales, strict=True):
             logits.append(self.token_logits(level, words, bias))
@@ -140,15 +158,15 @@ class VLFusionHead(BaseModule):
         Args:
             levels, text: see :meth:`forward`.
             token_maps: (P_b, T) bool for each image, the tokens of each of its P_b phrases.
-            gt_instances: for each image ``bboxes`` (G, 4), inclusive pixels of the network's input,
-                and ``labels`` (G,), rows of its token map; G may be 0.
+            gt_instances: for each image ``bboxes`` (G, 4), inclusive xyxy pixels of the network's
+                input, and ``labels`` (G,), rows of its token map; G may be 0.
 
         Returns:
-            ``loss_cls`` (of the words), ``loss_bbox`` and ``loss_centerness``.
+            ``loss_cls`` (of the token logits), ``loss_bbox`` and ``loss_centerness``.
         """
         outputs = self(levels, text)
         targets = make_targets(
-            self.anchors.all_levels(outputs.sizes, levels[0].device),
+            self.prior_generator.grid_priors(outputs.sizes, levels[0].device),
             [instances.bboxes for instances in gt_instances],
             [
                 token_map[instances.labels]
@@ -157,7 +175,7 @@ class VLFusionHead(BaseModule):
             text.mask,
             self.assigner,
         )
-        return self.losses(outputs, targets, text.mask, self.coder)
+        return self.losses(outputs, targets, text.mask, self.bbox_coder)
 
     def predict(
         self,
@@ -166,34 +184,36 @@ class VLFusionHead(BaseModule):
         token_maps: Sequence[Tensor],
         img_shapes: Sequence[tuple[int, int]],
     ) -> list[InstanceData]:
-        """Detect.
+        """Compute the detections of a batch.
 
         Args:
-            levels: maps of :meth:`forward_visual`.
-            text: features of B captions, (B, T, D).
+            levels: feature maps of :meth:`forward_visual`.
+            text: text features of B captions, (B, T, D).
             token_maps: (P_b, T) bool for each image, the tokens of each of its P_b phrases.
             img_shapes: (height, width) of each image before padding, in pixels.
 
         Returns:
-            for each image what :class:`PostProcessor` returns.
+            the detections of each image, see :class:`PostProcessor`.
         """
         outputs = self._forward_dense(list(levels), text)
-        anchors = self.anchors.all_levels(outputs.sizes, levels[0].device)
-        # Scores of 8 bits would tie; mixed precision ends with the features.
+        anchors = self.prior_generator.grid_priors(outputs.sizes, levels[0].device)
+        # Mixed precision ends here: many scores would be equal in bfloat16, with its 8 bits.
         with torch.autocast(levels[0].device.type, enabled=False):
             return [
-                self.postprocess(outputs, index, token_map, anchors, self.coder, tuple(img_shape))
+                self.postprocess(
+                    outputs, index, token_map, anchors, self.bbox_coder, tuple(img_shape)
+                )
                 for index, (token_map, img_shape) in enumerate(
                     zip(token_maps, img_shapes, strict=True)
                 )
             ]
 
 
-def make_assigner(train_cfg: dict) -> ATSSAssigner:
+def build_assigner(train_cfg: dict) -> ATSSAssigner:
     """Build the assigner from MMDetection's ``train_cfg``.
 
     Raises:
-        ValueError: an option that GLIP does not use.
+        ValueError: ``train_cfg`` has an option that GLIP does not use.
     """
     fixed = dict(allowed_border=-1, pos_weight=-1, debug=False)
     for name, value in train_cfg.items():
@@ -205,11 +225,11 @@ def make_assigner(train_cfg: dict) -> ATSSAssigner:
     return TASK_UTILS.build(train_cfg.get("assigner") or dict(type="ATSSAssigner"))
 
 
-def make_postprocessor(test_cfg: dict) -> PostProcessor:
+def build_postprocessor(test_cfg: dict) -> PostProcessor:
     """Build the post-processing from MMDetection's ``test_cfg``.
 
     Raises:
-        ValueError: an NMS other than the plain one.
+        ValueError: ``nms.type`` is not ``'nms'``.
     """
     nms = dict(test_cfg.get("nms", {}))
     if nms.get("type", "nms") != "nms":

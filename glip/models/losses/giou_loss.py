@@ -1,4 +1,7 @@
-"""The loss of boxes. P is their number."""
+"""The box regression loss.
+
+Shapes: P boxes.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,14 @@ from glip.registry import MODELS
 
 @MODELS.register_module()
 class GIoULoss(nn.Module):
-    """1 - generalised IoU (Rezatofighi et al., CVPR 2019).
+    """1 - generalized IoU (Rezatofighi et al., CVPR 2019).
 
-    As in the official code areas are (x2 - x1)(y2 - y1), without the + 1 that inclusive boxes have
-    elsewhere, and a predicted box that ends before it begins ends where it begins: one narrower
-    than a pixel, in inclusive coordinates.
+    As in the official code, areas are (x2 - x1)(y2 - y1), without the + 1 of inclusive boxes, and
+    x2 and y2 of a predicted box are clamped to at least x1 and y1: a box narrower than a pixel has
+    x2 < x1 in inclusive coordinates.
 
     Args:
-        loss_weight: of the whole (official: 2).
+        loss_weight: factor of the loss (official: 2).
         eps: added to both denominators, in square pixels (official: 1e-7).
     """
 
@@ -38,8 +41,8 @@ class GIoULoss(nn.Module):
         """Compute the loss.
 
         Args:
-            pred: (P, 4) xyxy.
-            target: (P, 4) xyxy.
+            pred: (P, 4) xyxy pixels.
+            target: (P, 4) xyxy pixels.
             weight: (P,).
             avg_factor: see :func:`~glip.models.losses.reduction.reduce_loss`.
 

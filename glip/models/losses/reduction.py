@@ -1,4 +1,4 @@
-"""How every loss becomes one number."""
+"""The reduction that all losses share."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from torch import Tensor
 def reduce_loss(
     loss: Tensor, weight: Tensor | None = None, avg_factor: Tensor | float | None = None
 ) -> Tensor:
-    """Weigh and average.
+    """Compute the weighted sum of a loss, divided by ``avg_factor``.
 
     Args:
         loss: of any shape.
-        weight: of a shape that broadcasts to it; by default everything counts the same.
-        avg_factor: what the sum is divided by; by default the number of elements, at least 1.
+        weight: of a shape that broadcasts to that of ``loss``; 1 by default.
+        avg_factor: divisor of the sum; by default the number of elements, at least 1.
 
     Returns:
-        a scalar; over no elements it is a zero that keeps the graph.
+        a scalar; without elements a zero that keeps the autograd graph.
     """
     if weight is not None:
         loss = loss * weight

@@ -1,4 +1,4 @@
-"""Losses of independent yes-or-no decisions: focal and plain cross-entropy."""
+"""Binary (sigmoid) losses: focal loss and cross-entropy."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from glip.registry import MODELS
 
 @MODELS.register_module()
 class FocalLoss(nn.Module):
-    """Cross-entropy in which what is already right counts little (Lin et al., ICCV 2017).
+    """Focal loss (Lin et al., ICCV 2017).
 
-    With p the probability of the right answer: -alpha_t (1 - p)^gamma log p, where alpha_t is
-    ``alpha`` for yes and 1 - ``alpha`` for no.
+    -alpha_t (1 - p_t)^gamma log p_t, where p_t is the predicted probability of the target and
+    alpha_t is ``alpha`` for the target 1 and 1 - ``alpha`` for 0.
 
     Args:
         use_sigmoid: only ``True``.
-        gamma: how little (official: 2).
-        alpha: weight of the answer yes (official: 0.25).
-        loss_weight: of the whole (official: 1).
+        gamma: exponent that reduces the loss of well-classified examples (official: 2).
+        alpha: weight of positive examples (official: 0.25).
+        loss_weight: factor of the loss (official: 1).
 
     Raises:
         ValueError: ``use_sigmoid`` is false.
@@ -37,7 +37,7 @@ class FocalLoss(nn.Module):
         super().__init__()
         if not use_sigmoid:
             raise ValueError(
-                "FocalLoss decides on every token by itself: expected use_sigmoid=True, got False"
+                "expected use_sigmoid=True, got False: every token is a binary decision of its own"
             )
         self.gamma = gamma
         self.alpha = alpha
@@ -54,7 +54,7 @@ class FocalLoss(nn.Module):
 
         Args:
             pred: logits of any shape.
-            target: 1 for yes, 0 for no; of the same shape.
+            target: 0 or 1, of the same shape.
             weight, avg_factor: see :func:`~glip.models.losses.reduction.reduce_loss`.
 
         Returns:
@@ -66,11 +66,11 @@ class FocalLoss(nn.Module):
 
 @MODELS.register_module()
 class CrossEntropyLoss(nn.Module):
-    """Cross-entropy of a probability with a target between 0 and 1.
+    """Binary cross-entropy.
 
     Args:
         use_sigmoid: only ``True``.
-        loss_weight: of the whole (official: 1).
+        loss_weight: factor of the loss (official: 1).
 
     Raises:
         ValueError: ``use_sigmoid`` is false.
@@ -80,8 +80,7 @@ class CrossEntropyLoss(nn.Module):
         super().__init__()
         if not use_sigmoid:
             raise ValueError(
-                "CrossEntropyLoss compares single probabilities, there are no classes to choose "
-                "from: expected use_sigmoid=True, got False"
+                "expected use_sigmoid=True, got False: centerness is a single probability"
             )
         self.loss_weight = loss_weight
 
@@ -96,7 +95,7 @@ class CrossEntropyLoss(nn.Module):
 
         Args:
             pred: logits of any shape.
-            target: probabilities, of the same shape.
+            target: probabilities of the same shape.
             weight, avg_factor: see :func:`~glip.models.losses.reduction.reduce_loss`.
 
         Returns:

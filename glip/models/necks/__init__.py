@@ -1,4 +1,4 @@
-"""Necks, between backbone and head."""
+"""Necks: feature pyramids."""
 
 from glip.models.necks.fpn import FPN, FPNDropBlock
 

@@ -1,7 +1,7 @@
-"""Parts of the head without weights: anchors, their boxes in training, box coding."""
+"""Parts of the head without parameters: anchor generator, assigner and box coder."""
 
-from glip.models.task_modules.assigners.atss_assigner import ATSSAssigner, InclusiveOverlaps
-from glip.models.task_modules.coders.box_coder import InclusiveBoxCoder
-from glip.models.task_modules.prior_generators.anchor_generator import AnchorGenerator
+from glip.models.task_modules.assigners import ATSSAssigner, InclusiveOverlaps
+from glip.models.task_modules.coders import InclusiveBoxCoder
+from glip.models.task_modules.prior_generators import AnchorGenerator
 
 __all__ = ["ATSSAssigner", "AnchorGenerator", "InclusiveBoxCoder", "InclusiveOverlaps"]

@@ -1,4 +1,4 @@
-"""The head's losses: what counts, what it is divided by, and what is left without boxes."""
+"""The losses of the head: masks, divisors, and images without boxes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import dataclasses
 import pytest
 import torch
 
-from glip.models import ATSSVLFusionHead, InclusiveBoxCoder, VLFusionHead
+from glip.models import InclusiveBoxCoder, VLFusionHead
 from glip.models.heads import HeadOutputs, losses
 from glip.models.heads.losses import HeadLosses
 from glip.models.heads.targets import Targets, centerness_targets
+from glip.registry import MODELS
 
 CODER = InclusiveBoxCoder()
 ANCHORS = torch.tensor([[0.0, 0.0, 63.0, 63.0], [8.0, 0.0, 71.0, 63.0], [0.0, 0.0, 127.0, 127.0]])
@@ -74,7 +75,7 @@ def test_padding_of_the_text_does_not_count() -> None:
 
 
 def test_without_positives() -> None:
-    """The words still learn, boxes and centerness get gradients of zero."""
+    """The token logits are trained, boxes and centerness get gradients of zero."""
     outputs, targets = make_outputs(1), make_targets([[-1, -1, -1]])
     found = HeadLosses()(outputs, targets, full_mask(1), CODER)
     assert found["loss_cls"] > 0
@@ -134,12 +135,13 @@ def test_half_precision_outputs() -> None:
         torch.testing.assert_close(loss, expected[name], rtol=1e-2, atol=1e-3)
 
 
-@pytest.mark.parametrize("kind", [VLFusionHead, ATSSVLFusionHead])
-def test_configs_of_mmdetection(kind: type) -> None:
-    """Their head takes its losses and assigner as their fine-tuning configs give them."""
-    width = dict(in_channels=32) | (dict(feat_channels=32) if kind is ATSSVLFusionHead else {})
-    head = kind(
-        **width,
+@pytest.mark.parametrize("kind", ["VLFusionHead", "ATSSVLFusionHead"])
+def test_configs_of_mmdetection(kind: str) -> None:
+    """The head takes losses and assigner as MMDetection's fine-tuning configs give them."""
+    options = dict(type=kind, in_channels=32)
+    if kind == "ATSSVLFusionHead":
+        options |= dict(feat_channels=32, lang_model_name="bert-base-uncased", num_classes=80)
+    options |= dict(
         text_channels=24,
         num_dyhead_blocks=1,
         loss_cls=dict(type="FocalLoss", use_sigmoid=True, gamma=1.5, alpha=0.25, loss_weight=1.0),
@@ -154,6 +156,7 @@ def test_configs_of_mmdetection(kind: type) -> None:
             debug=False,
         ),
     )
+    head = MODELS.build(options)
     assert head.assigner.topk == 7
     assert head.losses.cls.gamma == 1.5
     assert head.losses.bbox.loss_weight == 3.0
@@ -180,3 +183,8 @@ def test_refused_train_cfg(option: dict) -> None:
     (name,) = option
     with pytest.raises(ValueError, match=f"got {name}="):
         VLFusionHead(in_channels=32, text_channels=24, num_dyhead_blocks=1, train_cfg=option)
+
+
+def test_other_feat_channels() -> None:
+    with pytest.raises(ValueError, match="expected feat_channels == in_channels, got 16 and 32"):
+        VLFusionHead(in_channels=32, feat_channels=16)

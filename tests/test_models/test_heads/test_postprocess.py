@@ -1,4 +1,4 @@
-"""Post-processing against the same with loops, and what sets it apart from MMDetection's."""
+"""Post-processing against a reference with loops, and its differences from MMDetection."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import torch
 from glip.models import AnchorGenerator, InclusiveBoxCoder
 from glip.models.heads import HeadOutputs, PostProcessor
 from glip.models.heads.postprocess import phrase_weights
-from glip.models.heads.vl_fusion_head import make_postprocessor
+from glip.models.heads.vl_fusion_head import build_postprocessor
 
 SIZES = [(6, 8), (3, 4), (2, 2)]
-ANCHORS = AnchorGenerator(strides=(8, 16, 32)).all_levels(SIZES)
+ANCHORS = AnchorGenerator(strides=(8, 16, 32)).grid_priors(SIZES)
 TOKENS = 9
 #: Phrases of one, two and four tokens (one of them shared), and of two ranges; [CLS] is nobody's.
 TOKEN_MAP = torch.tensor(
@@ -103,20 +103,20 @@ def test_as_with_loops(settings, seed):
         assert 0 < len(found) <= settings.max_per_img
 
 
-def test_the_loops_see_every_decision():
-    """The cases above are not so easy that a rule could be missing."""
+def test_the_reference_covers_every_rule():
+    """Each rule changes the result of the cases above."""
     outputs, shape = outputs_of(0), (48, 64)
     default = len(detect_slowly(outputs, 0, PostProcessor(max_per_img=1000), shape))
     for settings in (
-        PostProcessor(max_per_img=1000, iou_threshold=1.0),  # something is suppressed
-        PostProcessor(max_per_img=1000, nms_pre=7),  # something is not among the best
-        PostProcessor(max_per_img=1000, score_thr=0.0),  # something is below the threshold
+        PostProcessor(max_per_img=1000, iou_threshold=1.0),  # NMS
+        PostProcessor(max_per_img=1000, nms_pre=7),  # top-k per level
+        PostProcessor(max_per_img=1000, score_thr=0.0),  # score threshold
     ):
         assert len(detect_slowly(outputs, 0, settings, shape)) != default
     assert default > 13
 
 
-# One decision at a time
+# One rule at a time
 
 
 def one_level(
@@ -168,7 +168,7 @@ def test_ranking_by_the_product():
 
 
 def test_threshold_on_the_probability():
-    """The threshold asks for the probability, not for the product."""
+    """The threshold applies to the probability, not to the product."""
     boxes = [[0.0, 0.0, 9.0, 9.0], [50.0, 0.0, 59.0, 9.0]]
     outputs = one_level(boxes, [[0.06], [0.04]], [0.001, 0.999])
     found = run(PostProcessor(), outputs, [[1]])
@@ -210,21 +210,21 @@ def test_phrase_weights():
 
 def test_settings_of_a_config():
     given = dict(score_thr=0.1, nms_pre=9, nms=dict(type="nms", iou_threshold=0.3), max_per_img=300)
-    assert make_postprocessor(given) == PostProcessor(0.1, 9, 0.3, 300)
-    assert make_postprocessor({}) == PostProcessor(0.05, 1000, 0.6, 100, 0)
+    assert build_postprocessor(given) == PostProcessor(0.1, 9, 0.3, 300)
+    assert build_postprocessor({}) == PostProcessor(0.05, 1000, 0.6, 100, 0)
     with pytest.raises(ValueError, match="'soft_nms'"):
-        make_postprocessor(dict(nms=dict(type="soft_nms")))
+        build_postprocessor(dict(nms=dict(type="soft_nms")))
 
 
 @pytest.mark.parametrize("nms_pre", [3, 1000])
 @pytest.mark.parametrize("score_thr", [0.05, 0.3, 0.999])
-def test_without_asking_how_many(nms_pre, score_thr, monkeypatch):
-    """What runs on a GPU, which is not waited for, finds the same."""
+def test_candidates_on_a_gpu(nms_pre, score_thr, monkeypatch):
+    """The form without synchronisation selects the same candidates."""
     settings = PostProcessor(nms_pre=nms_pre, score_thr=score_thr)
     outputs = outputs_of(3)
     args = (outputs, 1, TOKEN_MAP, ANCHORS, InclusiveBoxCoder(), (50, 60))
     expected = settings(*args)
-    monkeypatch.setattr(PostProcessor, "_candidates", PostProcessor._ranked)
+    monkeypatch.setattr(PostProcessor, "_candidates", PostProcessor._topk_candidates)
     found = settings(*args)
     assert (len(expected) == 0) == (score_thr == 0.999)
     for key in ("bboxes", "scores", "labels"):

@@ -1,4 +1,4 @@
-"""The targets of a small batch, checked by hand."""
+"""The targets of a small batch, computed by hand."""
 
 from __future__ import annotations
 
@@ -72,21 +72,21 @@ def test_targets_are_frozen() -> None:
 
 
 @pytest.mark.parametrize(
-    ("length", "real", "learned"),
+    ("length", "real", "is_target"),
     [
         (256, 256, True),  # the caption fills everything: its [SEP] stands for "no object"
-        (256, 255, False),  # one token of padding, which the loss leaves out
+        (256, 255, False),  # one token of padding, which the loss masks
         (255, 255, False),  # a batch padded to less has no such token
         (300, 300, False),  # nor does an encoder that reads more
     ],
 )
-def test_no_object_token(length: int, real: int, learned: bool) -> None:
+def test_no_object_token(length: int, real: int, is_target: bool) -> None:
     mask = torch.arange(length) < real
     box_tokens = torch.zeros(1, length, dtype=torch.bool)
     box_tokens[0, 1:3] = True
     tokens = token_targets(torch.tensor([-1, 0, -1]), box_tokens, mask)
     assert tokens[1].nonzero().flatten().tolist() == [1, 2]
-    expected = [NO_OBJECT_TOKEN] if learned else []
+    expected = [NO_OBJECT_TOKEN] if is_target else []
     assert tokens[0].nonzero().flatten().tolist() == expected
     torch.testing.assert_close(tokens[0], tokens[2])
 

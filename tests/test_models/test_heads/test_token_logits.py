@@ -1,4 +1,4 @@
-"""The dot product of words and positions against the formula."""
+"""Token logits against their formula."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_clamp(module):
     assert (logits.abs() < 50000).any() or logits.unique().numel() == 2
 
 
-def test_start():
+def test_initialisation():
     """An untrained position gives every token the probability 0.01."""
     module = TokenLogits(DIM, CHANNELS)
     logits = module(torch.zeros(1, CHANNELS, 2, 2), *module.project(torch.randn(1, TOKENS, DIM)))

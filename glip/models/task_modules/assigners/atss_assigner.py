@@ -1,6 +1,6 @@
-"""Which anchors learn which box: ATSS (Zhang et al., CVPR 2020, algorithm 1), with inclusive boxes.
+"""The ATSS assigner (Zhang et al., CVPR 2020, algorithm 1) on inclusive boxes.
 
-Shapes: level i has N_i anchors, N over all levels; G annotated boxes; K candidates a box.
+Shapes: level i has N_i anchors, N over all levels; G annotated boxes; K candidates per box.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from torchvision.ops import box_iou
 from glip.models.task_modules.coders.box_coder import inclusive_to_xyxy
 from glip.registry import TASK_UTILS
 
-#: How far inside the box an anchor's centre must be, in pixels (official).
+#: Minimum distance of a positive anchor's centre to the sides of its box, in pixels (official).
 MIN_CENTER_MARGIN = 0.01
 
 
 @TASK_UTILS.register_module(name=["InclusiveOverlaps", "BboxOverlaps2D_GLIP"])
 class InclusiveOverlaps:
-    """IoU of inclusive boxes, whose width is x2 - x1 + 1.
+    """IoU of inclusive boxes, with widths x2 - x1 + 1.
 
     >>> boxes = torch.tensor([[0.0, 0.0, 9.0, 9.0]])
     >>> InclusiveOverlaps()(boxes, torch.tensor([[0.0, 0.0, 9.0, 4.0]]))
@@ -28,7 +28,7 @@ class InclusiveOverlaps:
     """
 
     def __call__(self, boxes: Tensor, others: Tensor) -> Tensor:
-        """(N, 4) and (G, 4) inclusive xyxy boxes -> (N, G)."""
+        """Compute the IoU of (N, 4) and (G, 4) inclusive xyxy boxes -> (N, G)."""
         return box_iou(inclusive_to_xyxy(boxes), inclusive_to_xyxy(others))
 
 
@@ -37,22 +37,22 @@ class ATSSAssigner:
     """Adaptive training sample selection.
 
     1. The candidates of a box are, on each level, the ``topk`` anchors with the nearest centres.
-    2. Those are positive whose IoU reaches the mean plus the standard deviation of the candidates'
-       IoUs, and whose centre lies in the box by more than ``MIN_CENTER_MARGIN``.
-    3. An anchor that is positive for several boxes goes to the one of the highest IoU.
+    2. A candidate is positive if its IoU is at least the mean plus the standard deviation of the
+       candidates' IoUs, and its centre is inside the box by more than ``MIN_CENTER_MARGIN``.
+    3. An anchor that is positive for several boxes is assigned to the one of the highest IoU.
 
-    Centres on a grid are often equally near. Which of them become candidates is left to
-    :func:`torch.topk`, as in the official code.
+    Centres on a grid often have equal distances. :func:`torch.topk` breaks the ties, as in the
+    official code.
 
     Args:
-        topk: candidates of a box on each level (official: 9).
-        alpha: only ``None``; MMDetection's DDOD uses others.
-        iou_calculator: config of what computes (N, G) overlaps; :class:`InclusiveOverlaps` if not
-            given, the official one.
-        ignore_iof_thr: only -1, nothing is ignored: the official data sets leave crowds out.
+        topk: number of candidates per box and level (official: 9).
+        alpha: only ``None``; MMDetection's DDOD uses other values.
+        iou_calculator: config of the (N, G) overlaps; by default the official
+            :class:`InclusiveOverlaps`.
+        ignore_iof_thr: only -1, no ignored boxes: the official data sets exclude crowds.
 
     Raises:
-        ValueError: an option that GLIP does not use.
+        ValueError: an option has a value that GLIP does not use.
     """
 
     def __init__(
@@ -68,21 +68,21 @@ class ATSSAssigner:
                 f"alpha={alpha} and ignore_iof_thr={ignore_iof_thr}"
             )
         if topk < 1:
-            raise ValueError(f"topk must be at least 1 candidate a level, got {topk}")
+            raise ValueError(f"expected topk of at least 1 candidate per level, got {topk}")
         self.topk = topk
         self.overlaps: Callable[[Tensor, Tensor], Tensor] = TASK_UTILS.build(
             iou_calculator or dict(type="InclusiveOverlaps")
         )
 
     def __call__(self, anchors: Sequence[Tensor], boxes: Tensor) -> Tensor:
-        """Give every anchor its box.
+        """Assign boxes to anchors.
 
         Args:
             anchors: (N_i, 4) of each level, inclusive xyxy pixels of the padded image.
-            boxes: (G, 4), likewise; G may be 0.
+            boxes: (G, 4), in the same coordinates; G may be 0.
 
         Returns:
-            (N,) the index of the box that each anchor learns, -1 for none.
+            (N,) the index of each anchor's box, -1 for none.
         """
         all_anchors = torch.cat(list(anchors))
         if len(boxes) == 0:
@@ -94,14 +94,14 @@ class ATSSAssigner:
         threshold = candidate_overlaps.mean(dim=0) + candidate_overlaps.std(dim=0)
         positive = candidate_overlaps >= threshold
         positive &= center_margins(all_anchors[candidates], boxes) > MIN_CENTER_MARGIN
-        claims = torch.full_like(overlaps, -torch.inf).scatter(
+        positive_overlaps = torch.full_like(overlaps, -torch.inf).scatter(
             0, candidates, candidate_overlaps.masked_fill(~positive, -torch.inf)
         )
-        highest, best = claims.max(dim=1)
+        highest, best = positive_overlaps.max(dim=1)
         return best.masked_fill(highest == -torch.inf, -1)
 
     def _nearest(self, anchors: Sequence[Tensor], boxes: Tensor) -> Tensor:
-        """The rows (K, G), in all anchors, of the candidates of each box."""
+        """Return the candidates of each box, (K, G) indices into the anchors of all levels."""
         rows, start = [], 0
         for level in anchors:
             offsets = centers(level)[:, None] - centers(boxes)  # (N_i, G, 2)
@@ -113,18 +113,18 @@ class ATSSAssigner:
 
 
 def centers(boxes: Tensor) -> Tensor:
-    """(..., 4) boxes -> (..., 2) their centres (x, y)."""
+    """Return the centres (x, y) of boxes: (..., 4) -> (..., 2)."""
     return (boxes[..., :2] + boxes[..., 2:]) / 2
 
 
 def center_margins(anchors: Tensor, boxes: Tensor) -> Tensor:
-    """How far the anchors' centres lie inside the boxes, in pixels; negative outside.
+    """Return the distance of the anchors' centres to the nearest side of the boxes, in pixels.
 
     Args:
         anchors, boxes: (..., 4), of shapes that broadcast.
 
     Returns:
-        (...) the distance to the nearest side.
+        (...), positive inside the box and negative outside.
     """
     middle = centers(anchors)
     return torch.cat([middle - boxes[..., :2], boxes[..., 2:] - middle], dim=-1).amin(dim=-1)

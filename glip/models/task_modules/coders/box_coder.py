@@ -1,8 +1,10 @@
-"""Boxes as offsets from anchors, and the one place that knows the official + 1.
+"""Box deltas relative to anchors, and the official convention of inclusive boxes.
 
-The official code counts a box's last pixel in: an *inclusive* box (x1, y1, x2, y2) is
-x2 - x1 + 1 pixels wide. The boxes of this library's users are the usual continuous ones, whose x2
-and y2 are one larger; :func:`inclusive_to_xyxy` makes them. Everything between is inclusive.
+In the official code x2 and y2 are the last pixel of a box: an *inclusive* box (x1, y1, x2, y2) is
+x2 - x1 + 1 pixels wide. The public boxes of this library are the usual continuous ones, whose x2
+and y2 are larger by 1, see :func:`inclusive_to_xyxy`. Inside the head all boxes are inclusive.
+
+Shapes: N boxes or anchors.
 """
 
 from __future__ import annotations
@@ -15,22 +17,23 @@ from torch import Tensor
 
 from glip.registry import TASK_UTILS
 
-#: Largest log-ratio of a decoded side to its anchor's: a box of 1000 pixels from the smallest
+#: Upper clamp of the log-ratio of a decoded side to its anchor's, a box of 1000 pixels over an
 #: anchor of 16 (official, from Faster R-CNN).
 MAX_LOG_RATIO = math.log(1000 / 16)
 
 
 @TASK_UTILS.register_module(name=["InclusiveBoxCoder", "DeltaXYWHBBoxCoderForGLIP"])
 class InclusiveBoxCoder:
-    """Encode boxes as deltas from anchors, and decode them; both inclusive, in pixels.
+    """Encode boxes as deltas relative to anchors, and decode them; both are inclusive xyxy pixels.
 
-    With w = x2 - x1 + 1, h alike and the centre at ((x1 + x2) / 2, (y1 + y2) / 2):
-    ``decode(anchors, encode(anchors, boxes)) == boxes`` up to rounding, for boxes whose sides are
-    below ``MAX_LOG_RATIO``.
+    The width is x2 - x1 + 1, the height y2 - y1 + 1 and the centre
+    ((x1 + x2) / 2, (y1 + y2) / 2). ``decode(anchors, encode(anchors, boxes)) == boxes`` up to
+    rounding, if no log-ratio of sides is above ``MAX_LOG_RATIO``.
 
     Args:
-        target_means: only zeros, what every GLIP uses.
-        target_stds: units of the deltas; the defaults are the official weights 10, 10, 5, 5.
+        target_means: only zeros, as in every GLIP.
+        target_stds: standard deviations that divide the deltas; the defaults are the inverses of
+            the official weights 10, 10, 5, 5.
 
     Raises:
         ValueError: ``target_means`` are not zeros.
@@ -43,11 +46,11 @@ class InclusiveBoxCoder:
     ):
         if any(target_means):
             raise ValueError(f"expected target_means of zeros, got {tuple(target_means)}")
-        # The official code divides by 10 and 5, which rounds otherwise than multiplying by 0.1.
+        # The official code divides by 10 and 5, which rounds differently from multiplying by 0.1.
         self.weights = tuple(1.0 / std for std in target_stds)
 
     def encode(self, anchors: Tensor, boxes: Tensor) -> Tensor:
-        """(N, 4) anchors and (N, 4) boxes -> (N, 4) deltas (dx, dy, dw, dh)."""
+        """Encode: (N, 4) anchors and (N, 4) boxes -> (N, 4) deltas (dx, dy, dw, dh)."""
         wx, wy, ww, wh = self.weights
         width, height, x, y = _size_and_center(anchors)
         box_width, box_height, box_x, box_y = _size_and_center(boxes)
@@ -62,7 +65,7 @@ class InclusiveBoxCoder:
         )
 
     def decode(self, anchors: Tensor, deltas: Tensor) -> Tensor:
-        """(N, 4) anchors and (N, 4) deltas -> (N, 4) boxes."""
+        """Decode: (N, 4) anchors and (N, 4) deltas -> (N, 4) boxes."""
         wx, wy, ww, wh = self.weights
         width, height, x, y = _size_and_center(anchors)
         dx, dy, dw, dh = deltas.float().unbind(-1)
@@ -76,16 +79,17 @@ class InclusiveBoxCoder:
 
 
 def clip_inclusive(boxes: Tensor, height: int, width: int) -> Tensor:
-    """Clip (N, 4) inclusive boxes to the pixels 0...width - 1 and 0...height - 1."""
+    """Clip (N, 4) inclusive boxes to x in 0...width - 1 and y in 0...height - 1."""
     limits = boxes.new_tensor([width - 1, height - 1, width - 1, height - 1])
     return boxes.clamp(min=0).minimum(limits)
 
 
 def inclusive_to_xyxy(boxes: Tensor) -> Tensor:
-    """(N, 4) inclusive boxes -> continuous xyxy boxes: x2 and y2 one larger."""
+    """Convert (N, 4) inclusive boxes to continuous xyxy boxes: add 1 to x2 and y2."""
     return boxes + boxes.new_tensor([0, 0, 1, 1])
 
 
 def _size_and_center(boxes: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return width, height, x and y of the centres, (N,) each."""
     x1, y1, x2, y2 = boxes.unbind(-1)
     return x2 - x1 + 1, y2 - y1 + 1, (x1 + x2) / 2, (y1 + y2) / 2

@@ -45,7 +45,7 @@ def assign_slowly(levels: list[np.ndarray], boxes: np.ndarray, topk: int) -> np.
 
 def anchors_of(height: int, width: int) -> list[Tensor]:
     sizes = [(-(-height // stride), -(-width // stride)) for stride in (8, 16, 32, 64, 128)]
-    return AnchorGenerator().all_levels(sizes)
+    return AnchorGenerator().grid_priors(sizes)
 
 
 def random_boxes(generator: np.random.Generator, count: int, height: int, width: int) -> np.ndarray:

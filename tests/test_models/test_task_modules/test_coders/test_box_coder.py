@@ -23,7 +23,7 @@ places = st.tuples(st.integers(0, 4), st.integers(0, 12), st.integers(0, 12))
 @given(place=places, box=boxes)
 def test_there_and_back(place, box):
     level, row, col = place
-    anchor = AnchorGenerator().level(level, (row + 1, col + 1))[-1:].double()
+    anchor = AnchorGenerator().single_level_grid_priors((row + 1, col + 1), level)[-1:].double()
     box = torch.tensor([box], dtype=torch.double)
     coder = InclusiveBoxCoder()
     deltas = coder.encode(anchor, box)
@@ -40,7 +40,7 @@ def test_there_and_back(place, box):
 )
 def test_back_and_there(place, deltas):
     level, row, col = place
-    anchor = AnchorGenerator().level(level, (row + 1, col + 1))[-1:].double()
+    anchor = AnchorGenerator().single_level_grid_priors((row + 1, col + 1), level)[-1:].double()
     coder = InclusiveBoxCoder()
     found = coder.encode(anchor, coder.decode(anchor, deltas))
     torch.testing.assert_close(found.float(), deltas, rtol=1e-3, atol=1e-3)

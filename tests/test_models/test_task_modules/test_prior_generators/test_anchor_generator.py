@@ -14,12 +14,14 @@ STRIDES = (8, 16, 32, 64, 128)
 
 def test_first_anchor():
     """The official one: 64 pixels from -28 to 35, both counted."""
-    assert AnchorGenerator().level(0, (1, 1)).tolist() == [[-28.0, -28.0, 35.0, 35.0]]
+    assert AnchorGenerator().single_level_grid_priors((1, 1), 0).tolist() == [
+        [-28.0, -28.0, 35.0, 35.0]
+    ]
 
 
 def test_every_anchor():
     sizes = [(13, 10), (7, 5), (4, 3), (2, 2), (1, 1)]
-    levels = AnchorGenerator().all_levels(sizes)
+    levels = AnchorGenerator().grid_priors(sizes)
     for level, (height, width), s in zip(levels, sizes, STRIDES, strict=True):
         assert level.dtype == torch.float32
         expected = [
@@ -30,24 +32,24 @@ def test_every_anchor():
 
 
 def test_size_and_center():
-    anchors = AnchorGenerator(strides=(16,), octave_base_scale=4, center_offset=0.0).level(
-        0, (2, 3)
-    )
+    anchors = AnchorGenerator(
+        strides=(16,), octave_base_scale=4, center_offset=0.0
+    ).single_level_grid_priors((2, 3), 0)
     assert (anchors[:, 2:] - anchors[:, :2] + 1 == 64).all()
     # Halfway between the middle pixels: the centre of an inclusive box of an even number of them.
     assert ((anchors[:, :2] + anchors[:, 2:]) / 2 + 0.5)[-1].tolist() == [32.0, 16.0]
 
 
-def test_numbers_of_maps():
-    with pytest.raises(ValueError, match=r"strides \(8, 16\), got 3 maps"):
-        AnchorGenerator(strides=(8, 16)).all_levels([(1, 1)] * 3)
+def test_number_of_levels():
+    with pytest.raises(ValueError, match=r"strides \(8, 16\), got 3 sizes"):
+        AnchorGenerator(strides=(8, 16)).grid_priors([(1, 1)] * 3)
 
 
 @pytest.mark.parametrize(
     "options", [dict(ratios=[0.5, 1.0]), dict(ratios=[2.0]), dict(scales_per_octave=3)]
 )
 def test_options_that_glip_does_not_use(options):
-    with pytest.raises(ValueError, match="one square anchor a position"):
+    with pytest.raises(ValueError, match="one square anchor per position"):
         AnchorGenerator(**options)
 
 
@@ -56,4 +58,7 @@ def test_mmdet_arguments():
         ratios=[1.0], octave_base_scale=8, scales_per_octave=1, strides=list(STRIDES),
         center_offset=0.5,
     )  # fmt: skip
-    assert torch.equal(theirs.level(2, (3, 4)), AnchorGenerator().level(2, (3, 4)))
+    assert torch.equal(
+        theirs.single_level_grid_priors((3, 4), 2),
+        AnchorGenerator().single_level_grid_priors((3, 4), 2),
+    )
