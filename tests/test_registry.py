@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -183,6 +184,36 @@ def test_detecting_from_there(config_file, tiny_checkpoint, tiny_model, photo):
     assert found.seen
     assert found.pred_instances.scores.tolist() == expected.pred_instances.scores.tolist()
     assert DefaultScope.get_current_instance() is None
+
+
+BUILD = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+import otherproject.registry
+
+cfg = Config.fromfile(sys.argv[2])
+with DefaultScope.overwrite_default_scope("otherproject"):
+    model = otherproject.registry.MODELS.build(cfg.model)
+print(type(model).__module__, type(model.bbox_head).__name__)
+"""
+
+
+@pytest.mark.parametrize("custom_imports", [False, True])
+def test_in_a_new_process(config_file, project, custom_imports):
+    """The prefix alone is enough; `custom_imports` of glip, which imports little, does no harm."""
+    if not custom_imports:
+        cfg = Config.fromfile(config_file, import_custom_modules=False)
+        del cfg.custom_imports
+        cfg.dump(config_file)
+    folder = next(each for each in sys.path if Path(each, project, "registry.py").is_file())
+    done = subprocess.run(
+        [sys.executable, "-c", BUILD, str(folder), str(config_file)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-2:] == ["glip.models.detectors.glip", "ATSSVLFusionHead"]
+    assert "WARNING" not in done.stdout + done.stderr
 
 
 def test_our_names_come_first(project):

@@ -207,7 +207,8 @@ def list_cases(args: argparse.Namespace) -> list[tuple[str, Prompt, tuple[int, i
         else:
             words = load_vocabulary("lvis")[:value]
             if args.sweep == "tokens":
-                words, name = [f"thing {at % 10}" for at in range(value)], f"tokens {3 * value + 1}"
+                words = [f"object {at % 10}" for at in range(value)]
+                name = f"tokens {3 * value + 1}"
             cases.append((name, Prompt.from_class_names(words), shape, args.batch_size))
     return cases
 
@@ -218,8 +219,8 @@ def print_case(name: str, batch: int, sides: dict[str, dict[str, Any]]) -> None:
     rows: list[list[Any]] = [
         [stage, *(side["stages"].get(stage, 0.0) for side in sides.values())] for stage in stages
     ]
-    rows.append(["all [s]", *(side["seconds"] for side in sides.values())])
-    rows.append(["images a second", *(batch / side["seconds"] for side in sides.values())])
+    rows.append(["total [s]", *(side["seconds"] for side in sides.values())])
+    rows.append(["images per second", *(batch / side["seconds"] for side in sides.values())])
     rows.append(["cores", *(side["cores"] for side in sides.values())])
     rows.append(["peak memory [GiB]", *(side["memory_gib"] for side in sides.values())])
     print(f"\n{format_table([name, *sides], rows)}", flush=True)

@@ -206,7 +206,10 @@ def parse_value(text: str) -> Any:
     if text.startswith("[") and text.endswith("]"):
         return list(map(parse_value, _split_items(text[1:-1])))
     if "," in text:
-        return list(map(parse_value, _split_items(text)))
+        items = _split_items(text)
+        if items == [text]:  # every comma is in brackets, and the brackets enclose no list
+            raise ValueError(f"brackets are not nested correctly in {text!r}")
+        return list(map(parse_value, items))
     for number in (int, float):
         try:
             return number(text)

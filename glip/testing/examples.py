@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from glip.text.vocabulary import load_vocabulary
 
-#: The category ids that COCO does not use, of 1 to 90.
+#: The category ids from 1 to 90 that COCO does not use.
 _COCO_GAPS = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
 
 Box = tuple[int, int, int, int]
@@ -21,17 +21,17 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Kind:
-    """A thing that pictures show.
+    """A kind of object in the images.
 
     Attributes:
-        words: what a caption says.
-        coco, lvis: its class there.
-        type: of Flickr30k Entities.
-        fill: its colour.
-        round: an ellipse, or else a rectangle.
+        phrase: its phrase in captions.
+        coco, lvis: its class name in COCO and LVIS.
+        type: its type in Flickr30k Entities.
+        fill: RGB colour.
+        round: whether it is an ellipse; else a rectangle.
     """
 
-    words: str
+    phrase: str
     coco: str
     lvis: str
     type: str
@@ -40,21 +40,26 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture on disk.
+class ExampleImage:
+    """A generated image file.
 
     Attributes:
-        path: of the file.
+        path: path of the file.
         size: width and height in pixels.
-        things: what it shows and where: x, y, width, height.
+        objects: kind and box of each object; boxes are xywh in pixels.
     """
 
     path: Path
     size: tuple[int, int]
-    things: tuple[tuple[Kind, Box], ...]
+    objects: tuple[tuple[Kind, Box], ...]
 
     def entry(self, number: int, **more: Any) -> dict[str, Any]:
-        """Describe it as annotation files do."""
+        """Return the entry of the image in an annotation file.
+
+        Args:
+            number: id of the image.
+            more: other keys of the entry.
+        """
         width, height = self.size
         return dict(id=number, file_name=self.path.name, width=width, height=height, **more)
 
@@ -69,29 +74,29 @@ KINDS = (
 
 
 class Painter:
-    """Draws pictures at random.
+    """Draws random images.
 
     Args:
-        seed: the same gives the same pictures, in the same order.
+        seed: the sequence of images is a deterministic function of it.
     """
 
     def __init__(self, seed: int):
         self.random = random.Random(seed)
 
-    def draw(self, path: Path, count: int) -> Picture:
-        """Draw a picture of so many different things."""
+    def draw(self, path: Path, count: int) -> ExampleImage:
+        """Draw an image of ``count`` objects of different kinds."""
         size = self.random.choice([(160, 120), (120, 160), (150, 130)])
         image = Image.new("RGB", size, tuple(self.random.randint(190, 250) for _ in range(3)))
         canvas = ImageDraw.Draw(image)
-        things = []
+        objects = []
         for kind in self.random.sample(KINDS, count):
             box = self._place(size)
             corners = (box[0], box[1], box[0] + box[2] - 1, box[1] + box[3] - 1)
             (canvas.ellipse if kind.round else canvas.rectangle)(corners, fill=kind.fill)
-            things.append((kind, box))
+            objects.append((kind, box))
         path.parent.mkdir(parents=True, exist_ok=True)
         image.save(path, quality=95)
-        return Picture(path, size, tuple(things))
+        return ExampleImage(path, size, tuple(objects))
 
     def _place(self, size: tuple[int, int]) -> Box:
         width, height = self.random.randint(20, 60), self.random.randint(20, 60)
@@ -104,7 +109,7 @@ class Painter:
 
 
 def write_json(path: Path, images: list, annotations: list, categories: list) -> None:
-    """Write an annotation file; annotations get their ids here."""
+    """Write an annotation file; set the ids, areas and crowd flags that annotations lack."""
     for number, annotation in enumerate(annotations, start=1):
         annotation.setdefault("id", number)
         annotation.setdefault("iscrowd", 0)
@@ -114,36 +119,41 @@ def write_json(path: Path, images: list, annotations: list, categories: list) ->
     path.write_text(json.dumps(content), encoding="utf-8")
 
 
-def make_coco(root: Path, painter: Painter, split: str, counts: Sequence[int]) -> list[Picture]:
-    """Make a split of COCO, with a crowd and a box without area.
+def make_coco(
+    root: Path, painter: Painter, split: str, counts: Sequence[int]
+) -> list[ExampleImage]:
+    """Write a split of COCO, with a crowd and a box without area.
 
     Args:
-        root: the folder.
-        painter: draws.
-        split: its name.
-        counts: for each picture the number of things.
+        root: folder to write to.
+        painter: draws the images.
+        split: name of the split.
+        counts: number of objects of each image.
+
+    Returns:
+        The images.
     """
     ids = [number for number in range(1, 91) if number not in _COCO_GAPS]
     names = load_vocabulary("coco")
     categories = [dict(id=ids[at], name=name) for at, name in enumerate(names)]
-    pictures = [
+    drawn = [
         painter.draw(root / split / f"{number:012d}.jpg", count)
         for number, count in enumerate(counts, start=1)
     ]
     annotations = [
         dict(image_id=number, category_id=ids[names.index(kind.coco)], bbox=list(box))
-        for number, picture in enumerate(pictures, start=1)
-        for kind, box in picture.things
+        for number, image in enumerate(drawn, start=1)
+        for kind, box in image.objects
     ]
     annotations[0]["iscrowd"] = 1
     annotations.append(dict(image_id=2, category_id=ids[0], bbox=[5, 5, 0, 10]))
-    images = [picture.entry(number) for number, picture in enumerate(pictures, start=1)]
+    images = [image.entry(number) for number, image in enumerate(drawn, start=1)]
     write_json(root / f"annotations/instances_{split}.json", images, annotations, categories)
-    return pictures
+    return drawn
 
 
-def make_lvis(root: Path, pictures: list[Picture]) -> None:
-    """Make val (five of the pictures) and minival (three), with LVIS's 1203 categories."""
+def make_lvis(root: Path, drawn: list[ExampleImage]) -> None:
+    """Write val (five of the images) and minival (three), with the 1203 categories of LVIS."""
     names = load_vocabulary("lvis")
     categories = [
         dict(id=number, name=name, frequency="rcf"[number % 3], synset=f"{name}.n.01")
@@ -154,43 +164,43 @@ def make_lvis(root: Path, pictures: list[Picture]) -> None:
         ("lvis_v1_minival_inserted_image_name.json", 3),
     ):
         images, annotations = [], []
-        for number, picture in enumerate(pictures[:count], start=1):
-            shown = {names.index(kind.lvis) + 1 for kind, _ in picture.things}
+        for number, image in enumerate(drawn[:count], start=1):
+            shown = {names.index(kind.lvis) + 1 for kind, _ in image.objects}
             absent = [names.index(kind.lvis) + 1 for kind in KINDS]
             images.append(
-                picture.entry(
+                image.entry(
                     number,
-                    coco_url=f"http://images.cocodataset.org/val2017/{picture.path.name}",
+                    coco_url=f"http://images.cocodataset.org/val2017/{image.path.name}",
                     neg_category_ids=[each for each in absent if each not in shown],
                     not_exhaustive_category_ids=sorted(shown)[:1],
                 )
             )
             annotations += [
                 dict(image_id=number, category_id=names.index(kind.lvis) + 1, bbox=list(box))
-                for kind, box in picture.things
+                for kind, box in image.objects
             ]
         write_json(root / "annotations" / file, images, annotations, categories)
 
 
 def make_flickr30k(root: Path, painter: Painter, splits: Mapping[str, range]) -> None:
-    """Make splits in MDETR's format, and the original annotations they come from.
+    """Write splits in MDETR's format, and the original annotations of Flickr30k Entities.
 
     Args:
-        root: the folder.
-        painter: draws.
-        splits: for each split the numbers of its pictures, with two captions each.
+        root: folder to write to.
+        painter: draws the images.
+        splits: numbers of the images of each split; an image has two captions.
     """
     for split, numbers in splits.items():
         images, annotations = [], []
         for number in numbers:
-            picture = painter.draw(root / "flickr30k_images" / f"{number}.jpg", 3)
-            write_entities(root, number, picture)
+            image = painter.draw(root / "flickr30k_images" / f"{number}.jpg", 3)
+            write_entities(root, number, image)
             for sentence in (0, 1):
-                things = picture.things[sentence:]
-                caption, spans = describe(things)
+                objects = image.objects[sentence:]
+                caption, spans = describe(objects)
                 key = 2 * number + sentence
                 images.append(
-                    picture.entry(
+                    image.entry(
                         key,
                         caption=caption,
                         dataset_name="flickr",
@@ -202,65 +212,65 @@ def make_flickr30k(root: Path, painter: Painter, splits: Mapping[str, range]) ->
                 )
                 annotations += [
                     dict(image_id=key, category_id=1, bbox=list(box), tokens_positive=[span])
-                    for (_, box), span in zip(things, spans, strict=True)
+                    for (_, box), span in zip(objects, spans, strict=True)
                 ]
         file = root / f"final_flickr_separateGT_{split}.json"
         write_json(file, images, annotations, [dict(id=1, name="object")])
 
 
-def describe(things: tuple[tuple[Kind, Box], ...]) -> tuple[str, list[list[int]]]:
-    """Write a caption; return it with the characters of each thing."""
+def describe(objects: tuple[tuple[Kind, Box], ...]) -> tuple[str, list[list[int]]]:
+    """Return a caption of objects, and the character span of each."""
     caption, spans = "There is ", []
-    for at, (kind, _) in enumerate(things):
+    for at, (kind, _) in enumerate(objects):
         caption += " next to " if at else ""
-        spans.append([len(caption), len(caption) + len(kind.words)])
-        caption += kind.words
+        spans.append([len(caption), len(caption) + len(kind.phrase)])
+        caption += kind.phrase
     return caption + " .", spans
 
 
-def write_entities(root: Path, number: int, picture: Picture) -> None:
-    """Write a picture's captions and boxes as the release of Flickr30k Entities has them."""
+def write_entities(root: Path, number: int, image: ExampleImage) -> None:
+    """Write the captions and boxes of an image in the format of Flickr30k Entities."""
     lines = []
     for sentence in (0, 1):
         marked = [
-            f"[/EN#{number}{at}/{kind.type} {kind.words}]"
-            for at, (kind, _) in list(enumerate(picture.things))[sentence:]
+            f"[/EN#{number}{at}/{kind.type} {kind.phrase}]"
+            for at, (kind, _) in list(enumerate(image.objects))[sentence:]
         ]
         lines.append("There is " + " next to ".join(marked) + " .")
-    objects = "".join(
+    boxes = "".join(
         f"<object><name>{number}{at}</name><bndbox><xmin>{x}</xmin><ymin>{y}</ymin>"
         f"<xmax>{x + width}</xmax><ymax>{y + height}</ymax></bndbox></object>"
-        for at, (_, (x, y, width, height)) in enumerate(picture.things)
+        for at, (_, (x, y, width, height)) in enumerate(image.objects)
     )
     for folder, text in (
         (f"Sentences/{number}.txt", "\n".join(lines) + "\n"),
-        (f"Annotations/{number}.xml", f"<annotation>{objects}</annotation>\n"),
+        (f"Annotations/{number}.xml", f"<annotation>{boxes}</annotation>\n"),
     ):
         (root / folder).parent.mkdir(parents=True, exist_ok=True)
         (root / folder).write_text(text, encoding="utf-8")
 
 
 def make_refcoco(root: Path, painter: Painter) -> None:
-    """Make three of the eight splits, two expressions each."""
+    """Write three of the eight splits, with two expressions each."""
     for start, name in enumerate(("refcoco_val", "refcoco_testA", "refcocog_val")):
         images, annotations = [], []
         for number in (2 * start + 1, 2 * start + 2):
             file = f"COCO_train2014_{number:012d}.jpg"
-            picture = painter.draw(root / "train2014" / file, 2)
-            kind, box = picture.things[0]
-            caption = f"{kind.words.split(maxsplit=1)[1]} beside {picture.things[1][0].words}"
-            whole = [[0, len(caption)]]
+            image = painter.draw(root / "train2014" / file, 2)
+            kind, box = image.objects[0]
+            caption = f"{kind.phrase.split(maxsplit=1)[1]} beside {image.objects[1][0].phrase}"
+            full_span = [[0, len(caption)]]
             more = dict(original_id=number, caption=caption, dataset_name=name.split("_")[0])
-            images.append(picture.entry(number, tokens_negative=whole, **more))
+            images.append(image.entry(number, tokens_negative=full_span, **more))
             annotations.append(
-                dict(image_id=number, category_id=1, bbox=list(box), tokens_positive=whole)
+                dict(image_id=number, category_id=1, bbox=list(box), tokens_positive=full_span)
             )
         path = root / "mdetr_annotations" / f"finetune_{name}.json"
         write_json(path, images, annotations, [dict(id=1, name="object")])
 
 
 def make_odinw(root: Path, painter: Painter) -> None:
-    """Make Aquarium, CottontailRabbits and pistols, two or three pictures each."""
+    """Write Aquarium, CottontailRabbits and pistols, with two or three images each."""
     aquarium = ["fish", "jellyfish", "penguin", "puffin", "shark", "starfish", "stingray"]
     for folder, file, names, count in (
         ("Aquarium/Aquarium Combined.v2-raw-1024.coco", "valid/", aquarium, 3),
@@ -268,14 +278,14 @@ def make_odinw(root: Path, painter: Painter) -> None:
         ("pistols/export", "val_", ["pistol"], 2),
     ):
         images, annotations = [], []
-        # In an "export" folder the pictures lie beside the annotation files.
+        # In an "export" folder the images are beside the annotation files.
         parent = root / folder / (file if file.endswith("/") else "")
         for number in range(count):
-            picture = painter.draw(parent / f"{number:04d}.jpg", 2)
-            images.append(picture.entry(number))
+            image = painter.draw(parent / f"{number:04d}.jpg", 2)
+            images.append(image.entry(number))
             annotations += [
                 dict(image_id=number, category_id=at % len(names) + 1, bbox=list(box))
-                for at, (_, box) in enumerate(picture.things, start=number)
+                for at, (_, box) in enumerate(image.objects, start=number)
             ]
         categories = [dict(id=at, name=name) for at, name in enumerate(names, start=1)]
         path = root / folder / f"{file}annotations_without_background.json"

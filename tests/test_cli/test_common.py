@@ -1,10 +1,20 @@
-"""How command lines end."""
+"""Options that commands share, and how a command ends."""
 
 import argparse
 
 import pytest
+from mmengine.config import DictAction
 
-from glip.cli.common import CfgOptions, positive_int, run_main
+from glip.cli.common import (
+    AMP_CHOICES,
+    CfgOptions,
+    UsageError,
+    new_parser,
+    non_negative_int,
+    parse_and_run,
+    positive_int,
+    run_main,
+)
 from glip.utils.errors import (
     CheckpointError,
     ConfigError,
@@ -12,6 +22,7 @@ from glip.utils.errors import (
     PromptError,
     TokenizerNotFoundError,
 )
+from glip.utils.precision import AMP_DTYPES
 
 
 def raiser(error):
@@ -33,19 +44,19 @@ def raiser(error):
         TokenizerNotFoundError,
     ],
 )
-def test_what_a_user_can_mend(kind):
+def test_errors_of_the_user(kind):
     with pytest.raises(SystemExit) as caught:
         run_main(raiser(kind("what to do")))
     assert caught.value.code == "error: what to do"  # Python prints it and exits with 1
 
 
 @pytest.mark.parametrize("kind", [ValueError, RuntimeError, KeyError])
-def test_our_mistakes_show_where_they_are(kind):
+def test_bugs_have_a_traceback(kind):
     with pytest.raises(kind):
         run_main(raiser(kind("a bug")))
 
 
-def test_good_end():
+def test_success():
     calls = []
     run_main(lambda: calls.append(1))
     assert calls == [1]
@@ -56,6 +67,58 @@ def test_positive_int():
     for text in ("0", "-1", "1.5", "many", ""):
         with pytest.raises(argparse.ArgumentTypeError, match="1 or more"):
             positive_int(text)
+
+
+def test_non_negative_int():
+    assert non_negative_int("0") == 0
+    for text in ("-1", "1.5", ""):
+        with pytest.raises(argparse.ArgumentTypeError, match="0 or more"):
+            non_negative_int(text)
+
+
+def test_amp_choices():
+    assert set(AMP_CHOICES) == set(AMP_DTYPES)
+
+
+def test_usage_error(capsys):
+    def run(args):
+        raise UsageError(f"expected more than {args.number}")
+
+    parser = new_parser("It counts.", lambda parser: parser.add_argument("number"))
+    with pytest.raises(SystemExit, match="2"):
+        parse_and_run(parser, run, ["3"])
+    printed = capsys.readouterr().err
+    assert printed.startswith("usage: ")
+    assert printed.endswith("error: expected more than 3\n")
+
+
+VALUES = [
+    *("3", "-3", "1e-4", "1.0", "inf", "true", "False", "None", "none", "", "a b", "'a,b'", '"x"'),
+    *("[]", "()", "[1,2]", "(1,2)", "[(1,2),[a,b],c]", "1,2,3", "1,2,", ",1", "(a)", "[[[1,2]]]"),
+    *("a(b", "[1", "a=b=c", "[1, 2.5, true, None, ' x ']", "(1,),(2,)", "[a](b),c", "[]]", "[,]"),
+    *("a,(b", "[1,(2]", "(1,2],[3)", "'[1,2]'", "x[0],y[1]"),
+]
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_cfg_options_have_the_grammar_of_mmengine(value):
+    def parse(action):
+        parser = argparse.ArgumentParser(exit_on_error=False)
+        parser.add_argument("--cfg-options", nargs="+", action=action)
+        try:
+            return parser.parse_args(["--cfg-options", f"a.b={value}", "c=1"]).cfg_options
+        except (AssertionError, RecursionError, argparse.ArgumentError):
+            return "error"
+
+    found, expected = parse(CfgOptions), parse(DictAction)
+    assert repr(found) == repr(expected)
+
+
+def test_cfg_options_accumulate():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cfg-options", nargs="+", action=CfgOptions)
+    argv = ["--cfg-options", "a=1", "b=2", "--cfg-options", "a=3"]
+    assert parser.parse_args(argv).cfg_options == dict(a=3, b=2)
 
 
 def test_cfg_options(capsys):

@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> None:
     print(f"{args.src} as {name}\n{report}")
     if not report.ok:
         raise CheckpointError(
-            f"{args.src} does not match {name}; nothing was written. Its shapes fit: "
+            f"{args.src} does not match {name}; nothing was written. By its shape it fits: "
             + (", ".join(report.fits) or "none of the shipped configs")
         )
     tokenizer = b""
@@ -115,7 +115,7 @@ def find_config_name(state_dict: dict, source: str) -> str:
     fits = fitting_configs(state_dict)
     if not fits:
         raise CheckpointError(
-            f"the shapes of {source} fit no shipped config: name its config with --config"
+            f"{source} has the shape of none of the shipped models: name its config with --config"
         )
     models = list_models()
     for name in fits:
