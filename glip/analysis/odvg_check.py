@@ -12,10 +12,9 @@ from typing import Any
 from tqdm import tqdm
 
 from glip.converters.image_files import image_size
-from glip.datasets.odvg.index import InvalidRecords
 from glip.datasets.odvg.records import boxes_of
 from glip.datasets.odvg.sources import Record, expand_patterns, is_shard, iter_records
-from glip.datasets.odvg.validation import Problem, find_problems
+from glip.datasets.odvg.validation import InvalidRecords, Problem, find_problems
 from glip.datasets.odvg.writing import read_label_map
 from glip.utils.errors import ImageReadError
 from glip.utils.file_ranges import read_range

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def atomic_write(path: str | Path, content: bytes) -> None:
@@ -12,6 +16,23 @@ def atomic_write(path: str | Path, content: bytes) -> None:
     partial = path.with_name(f".{path.name}.partial")
     partial.write_bytes(content)
     fsync_rename(partial, path)
+
+
+@contextmanager
+def atomic_open(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a file for writing that replaces ``path`` atomically when the block ends.
+
+    Several processes may write the same path at once: each writes a temporary file of its own. If
+    the block raises, ``path`` stays as it was.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    try:
+        with open(partial, "wb") as file:
+            yield file
+        fsync_rename(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def fsync_rename(partial: str | Path, path: str | Path) -> None:

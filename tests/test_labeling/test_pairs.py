@@ -40,7 +40,7 @@ def test_lines(tmp_path, folder):
     assert [each.text for each in pairs[1].captions] == ["a cow", "a pig"]
     assert pairs.image("b.jpg") == str(folder / "b.jpg")
     assert pairs.skipped.counts == {
-        "no valid JSON": 1,
+        "invalid JSON": 1,
         "of several captions that are invalid": 1,
     }
     assert "line 4" in pairs.skipped.summary()
@@ -49,7 +49,7 @@ def test_lines(tmp_path, folder):
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("[1]", "no JSON object"),
+        ("[1]", "not a JSON object"),
         ('{"caption": "a dog"}', "without a 'filename'"),
         ('{"filename": "a.jpg"}', "without a valid 'caption'"),
         (

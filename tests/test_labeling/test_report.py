@@ -57,7 +57,7 @@ def test_files(made, tmp_path):
     assert content["boxes per phrase"] == pytest.approx((2 + 2 + 30) / 6)
     assert content["share of phrases with a box"] == pytest.approx(4 / 6)
     assert content["counts"]["lines"] == 3
-    assert content["left out of the pairs"] == {"no valid JSON": 1}
+    assert content["left out of the pairs"] == {"invalid JSON": 1}
     with Image.open(tmp_path / "out.jsonl.samples.jpg") as sheet:
         assert sheet.width > 700  # two images: the third was removed
     with Image.open(tmp_path / "out.jsonl.scores.png") as histogram:

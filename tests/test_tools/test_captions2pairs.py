@@ -91,7 +91,7 @@ def test_json_lines(images, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "3 pairs without 'image' in a JSON object" in printed
     assert "1 pair without a caption" in printed
-    assert "1 record because 'caption' is no valid Unicode" in printed
+    assert "1 record because 'caption' is not valid Unicode" in printed
 
 
 def write_shard(path, members):

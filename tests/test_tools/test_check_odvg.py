@@ -64,14 +64,14 @@ def test_every_bad_line_is_named(tmp_path, capsys):
     printed = capsys.readouterr().out.splitlines()
     named = [line for line in printed if line.startswith(f"{path}, line ")]
     assert [int(line.split(" line ")[1].split(":")[0]) for line in named] == [3, 5, 7, 8, 9, 10]
-    assert "'height' is no whole number" in named[1]
+    assert "'height' is not a positive integer" in named[1]
     assert "a label is not in the label map" in named[1]
     assert "0 is 'cow' here and 'cat' in the label map" in named[2]
     assert "invalid records: 6" in printed
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["invalid_records"] == 6
     assert report["statistics"]["records"] == 12
-    assert report["problems"]["a box is without area"] == dict(count=1, first_lines=[3])
+    assert report["problems"]["a box has no area"] == dict(count=1, first_lines=[3])
     assert sum(each["count"] for each in report["problems"].values()) == 7
     check(path, "--max-report", "2")
     printed = capsys.readouterr().out
@@ -126,7 +126,7 @@ def test_wrong_use(tmp_path):
 def test_command_line(tmp_path):
     path = write_lines(tmp_path, [*make_lines(3), "{"])
     printed = command(f"tools/{TOOL}", path, fails=True)
-    assert f"{path}, line 4: no valid JSON" in printed
+    assert f"{path}, line 4: invalid JSON" in printed
     assert "Traceback" not in printed
     printed = command(f"tools/{TOOL}", tmp_path / "none", fails=True)
     assert printed.startswith("error: there is no annotation file")

@@ -365,4 +365,4 @@ def test_odvg(pictures, tmp_path, vocabulary):
     losses = [float(each) for each in re.findall(r"\bloss: ([\d.]+)", printed)]
     assert len(losses) == 2
     assert (tmp_path / "work" / "iter_2.pth").exists()
-    assert (tmp_path / "train.jsonl.odvg_index").exists()
+    assert list(tmp_path.glob("train.jsonl.odvg_index.*.npy"))

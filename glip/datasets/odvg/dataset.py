@@ -1,4 +1,4 @@
-"""Detection and grounding data in ODVG's lines, as many as there are."""
+"""The ODVG data set: detection and grounding records from JSON lines or tar shards."""
 
 from __future__ import annotations
 
@@ -22,42 +22,43 @@ from glip.utils.errors import AnnotationFileError, DataError
 
 @DATASETS.register_module()
 class ODVGDataset(BaseDetDataset):
-    """Lines of detection and of grounding data, mixed as they come, for training.
+    """A training data set of detection and grounding records, in any mixture.
 
-    The prompt of a detection line is the list of all names of the label map, of which
-    ``RandomSamplingNegPos`` in the pipeline draws some. The prompt of a grounding line is its
-    caption with the character spans of its phrases, and a label is the position of a phrase, as in
-    :class:`~glip.datasets.flickr30k.Flickr30kDataset`; captions of which no phrase has a box are
-    left out. Boxes smaller than one pixel are left out of both.
+    The prompt of a detection record is all names of the label map, from which
+    ``RandomSamplingNegPos`` in the pipeline samples a subset. The prompt of a grounding record is
+    its caption with the character spans of its phrases, and a label is the index of a phrase, as in
+    :class:`~glip.datasets.flickr30k.Flickr30kDataset`. Captions without a box and boxes smaller
+    than one pixel are excluded.
 
-    Lines are read when they are asked for. What is known of all of them is an index, made at the
-    first start and kept beside the data (:mod:`glip.datasets.odvg.index`).
+    Records are read on access. The fields that are needed of all records are in an index, which is
+    built at the first start and stored beside the data (:mod:`glip.datasets.odvg.index`).
 
-    **Bad lines** are left out, and one warning counts them by reason with their numbers;
-    ``max_invalid_records`` sets a limit. ``tools/misc/check_odvg.py`` lists them all.
+    Invalid records are skipped; one warning counts them by reason, with line numbers, and
+    ``max_invalid_records`` limits them. ``tools/misc/check_odvg.py`` lists all of them.
 
     Args:
-        ann_file: files of lines (``.jsonl``, ``.json``) or shards (``.tar``), one or a list, also
-            as patterns: ``shards/*.tar``, ``train-{000..099}.tar``. Relative to ``data_root``.
-        label_map_file: the names of the labels of detection lines, relative to ``data_root``;
-            ``metainfo['classes']`` may say them instead.
-        score_thr: leave out boxes of grounding lines whose score is lower. Those without a score,
-            which somebody drew, stay.
-        need_text: give the prompt of detection lines; another word for ``return_classes``.
-        max_invalid_records: how many records may be invalid: a share of all (a float), or their
-            number (an int).
-        filter_cfg: for training, ``filter_empty_gt`` (leave out detection lines without boxes) and
-            ``min_size`` (leave out images whose shorter side has fewer pixels).
-        metainfo: facts about the data.
-        data_root: the folder of everything.
-        return_classes: give the prompt of detection lines.
-        backend_args: must be None; lines are read from local files.
-        **others: the arguments of :class:`~glip.datasets.base.BaseDetDataset`.
+        ann_file: Files of records (``.jsonl``, ``.json``) or shards (``.tar``), one or a list,
+            relative to ``data_root``. Patterns are expanded: ``shards/*.tar``,
+            ``train-{000..099}.tar``.
+        label_map_file: Names of the labels of detection records, relative to ``data_root``;
+            ``metainfo['classes']`` may give them instead.
+        score_thr: Exclude boxes of grounding records with a lower score. Boxes without a score,
+            which a person annotated, are kept.
+        need_text: Use the label map as the prompt of detection records; the same as
+            ``return_classes``.
+        max_invalid_records: Limit of invalid records: a fraction (a float) or a number (an int).
+        filter_cfg: For training, ``filter_empty_gt`` (exclude detection records without boxes) and
+            ``min_size`` (exclude images whose shorter side has fewer pixels).
+        metainfo: Further metadata, such as ``classes``.
+        data_root: The folder that other paths are relative to.
+        return_classes: Use the label map as the prompt of detection records.
+        backend_args: Must be None; records are read from local files.
+        **kwargs: Arguments of :class:`~glip.datasets.base.BaseDetDataset`.
 
     Raises:
-        glip.datasets.annotation_file.AnnotationFileError: a file is absent or unusable, too many
-            lines are bad, the label map is another one than that of the lines, or nothing is left.
-        DataError: the arguments contradict each other.
+        AnnotationFileError: A file is missing or unusable, too many records are invalid, the label
+            map is not that of the records, or no record is left.
+        DataError: The arguments contradict each other.
     """
 
     PROMPT_KEYS = (*BaseDetDataset.PROMPT_KEYS, "phrases", "phrase_ids")
@@ -74,20 +75,20 @@ class ODVGDataset(BaseDetDataset):
         data_root: str = "",
         return_classes: bool = True,
         backend_args: dict | None = None,
-        **others: Any,
+        **kwargs: Any,
     ) -> None:
         if backend_args is not None:
             raise DataError(
-                "ODVGDataset reads lines by their place in a local file, so it takes no "
-                f"backend_args, but got {backend_args}."
+                "ODVGDataset reads byte ranges of local files, so it takes no backend_args, but "
+                f"got {backend_args}."
             )
         if label_map_file is not None:
             names = read_label_map(osp.join(data_root or "", label_map_file))
             metainfo = dict(metainfo or {})
             if tuple(metainfo.get("classes", names)) != names:
                 raise DataError(
-                    f"metainfo['classes'] are others than the names of '{label_map_file}'; leave "
-                    "one of them out."
+                    f"metainfo['classes'] differ from the names of '{label_map_file}'; give only "
+                    "one of them."
                 )
             metainfo["classes"] = names
         self._patterns = [ann_file] if isinstance(ann_file, str) else list(ann_file)
@@ -97,8 +98,8 @@ class ODVGDataset(BaseDetDataset):
             metainfo=metainfo,
             data_root=data_root,
             return_classes=return_classes and need_text,
-            serialize_data=False,  # nothing is held that could be
-            **others,
+            serialize_data=False,  # the records stay in their files
+            **kwargs,
         )
 
     def _join_prefix(self) -> None:
@@ -111,83 +112,84 @@ class ODVGDataset(BaseDetDataset):
         expand_patterns(self._patterns)
 
     def load_data_list(self) -> LazyRecords:  # type: ignore[override]
-        """Open the indexes of all files; no line is read whose index is there."""
+        """Open the indexes of all files, without reading a record of a file that has one."""
         files = [open_index(path) for path in expand_patterns(self._patterns)]
-        table = LazyRecords(files, RecordReader(self.data_prefix["img"], self.score_thr))
-        known = self._check_labels(table)
-        self._check_bad_lines(files, known)
-        return table.take(known)
+        records = LazyRecords(files, RecordReader(self.data_prefix["img"], self.score_thr))
+        has_known_labels = self._check_labels(records)
+        self._report_invalid(files, has_known_labels)
+        return records.subset(has_known_labels)
 
-    def _check_labels(self, table: LazyRecords) -> np.ndarray:
-        """Compare the labels with the label map; say for each line whether they are in it, bool."""
+    def _check_labels(self, records: LazyRecords) -> np.ndarray:
+        """Check the label map; return which records (N,), bool, have all their labels in it."""
         names = self._metainfo.get("classes")
-        labels = table.column("label")
+        max_labels = records.column("max_label")
         if names is None:
-            if (table.column("grounding") == 0).any():
+            if not records.column("is_grounding").all():
                 raise AnnotationFileError(
-                    f"'{self.ann_file}' has detection lines, whose labels need names; give "
+                    f"'{self.ann_file}' has detection records, whose labels need names; give "
                     "label_map_file, or metainfo=dict(classes=...)."
                 )
-            return np.ones(len(table), bool)
+            return np.ones(len(records), bool)
         wrong = [
             f"{label} is {category!r} in '{file.path}' and {names[label]!r} in the label map"
-            for file in table.files
+            for file in records.files
             for label, category in file.categories.items()
             if label < len(names) and category.casefold() != names[label].casefold()
         ]
         if wrong:
             more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
             raise AnnotationFileError(
-                "the label map is not that of the lines, or its names have another order: label "
+                "the label map does not match the records, or its names have another order: label "
                 f"{'; label '.join(wrong[:3])}{more}. Give the label map that was written with the "
-                "lines."
+                "records."
             )
-        return labels < len(names)
+        return max_labels < len(names)
 
-    def _check_bad_lines(self, files: Sequence[FileIndex], known: np.ndarray) -> None:
-        """Warn of bad lines, and stop if there are too many."""
-        ends = np.cumsum([0, *(len(file.rows) for file in files)])
-        summaries, total = [], 0
-        for number, file in enumerate(files):
-            bad = copy.deepcopy(file.bad)
-            for row in np.flatnonzero(~known[ends[number] : ends[number + 1]]):
-                bad.add("a label is not in the label map", int(file.rows["number"][row]))
-            total += bad.total
-            if bad.total:
-                summaries.append(f"'{file.path}': {bad.summary()}")
+    def _report_invalid(self, files: Sequence[FileIndex], has_known_labels: np.ndarray) -> None:
+        """Warn of invalid records and of unknown labels; raise if there are too many."""
+        summaries, total, start = [], 0, 0
+        for file in files:
+            known = has_known_labels[start : start + len(file.rows)]
+            start += len(file.rows)
+            invalid = copy.deepcopy(file.invalid)
+            for line_number in file.rows["line_number"][~known]:
+                invalid.add("a label is not in the label map", int(line_number))
+            total += invalid.total
+            if invalid.total:
+                summaries.append(f"'{file.path}': {invalid.summary()}")
         if not total:
             return
-        lines = sum(file.lines for file in files)
+        num_records = sum(file.num_records for file in files)
         more = f"; and of {len(summaries) - 5} more files" if len(summaries) > 5 else ""
-        found = f"{total} of {lines} lines are bad. {'. '.join(summaries[:5])}{more}"
-        allowed = self.max_invalid_records
-        if total > (allowed if isinstance(allowed, int) else allowed * lines):
+        found = f"{total} of {num_records} records are invalid. {'. '.join(summaries[:5])}{more}"
+        limit = self.max_invalid_records
+        if total > (limit if isinstance(limit, int) else limit * num_records):
             raise AnnotationFileError(
-                f"{found}. Mend them (tools/misc/check_odvg.py lists all), or raise "
-                f"max_invalid_records ({allowed})."
+                f"{found}. Fix them (tools/misc/check_odvg.py lists all), or raise "
+                f"max_invalid_records ({limit})."
             )
-        message = f"{type(self).__name__} leaves out bad lines: {found}."
+        message = f"{type(self).__name__} skips invalid records: {found}."
         print_log(message, logger="current", level=logging.WARNING)
 
     def filter_data(self) -> LazyRecords:  # type: ignore[override]
-        """Leave out captions without a box, and when training what ``filter_cfg`` says."""
-        table: LazyRecords = self.data_list  # type: ignore[assignment]
-        has_boxes = table.column("best") >= max(self.score_thr, 0)
-        kept = has_boxes | (table.column("grounding") == 0)
+        """Exclude captions without a box and, in training, what ``filter_cfg`` excludes."""
+        records: LazyRecords = self.data_list  # type: ignore[assignment]
+        has_boxes = records.column("max_score") >= max(self.score_thr, 0)
+        kept = has_boxes | (records.column("is_grounding") == 0)
         if not self.test_mode and self.filter_cfg:
             if self.filter_cfg.get("filter_empty_gt", False):
                 kept &= has_boxes
             min_size = self.filter_cfg.get("min_size", 0)
-            kept &= np.minimum(table.column("width"), table.column("height")) >= min_size
-        return table.take(kept)
+            kept &= np.minimum(records.column("width"), records.column("height")) >= min_size
+        return records.subset(kept)
 
     def _get_unserialized_subset(self, indices: int | Sequence[int]) -> LazyRecords:  # type: ignore[override]
-        table: LazyRecords = self.data_list  # type: ignore[assignment]
+        records: LazyRecords = self.data_list  # type: ignore[assignment]
         if isinstance(indices, int):
-            return table[:indices] if indices >= 0 else table[indices:]
-        return table.take(np.asarray(indices, dtype=np.int64))
+            return records[:indices] if indices >= 0 else records[indices:]
+        return records.subset(np.asarray(indices, dtype=np.int64))
 
     def get_image_size(self, idx: int) -> tuple[int, int]:
-        """Width and height of an image in pixels, without reading its line."""
+        """Return width and height of an image in pixels, without reading its record."""
         self.full_init()
-        return self.data_list.size(idx)  # type: ignore[attr-defined]
+        return self.data_list.image_size(idx)  # type: ignore[attr-defined]

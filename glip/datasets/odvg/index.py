@@ -1,93 +1,60 @@
-"""The index of a file of lines: where each line lies, and the little that is asked of all lines.
+"""The index of an ODVG file: the place of each record, and the fields needed of all records.
 
-It is made once, by reading the file from start to end, and kept in a file that is mapped into
-memory: a start reads none of the lines, and loading processes share it. It lies beside the data as
-``NAME.odvg_index`` or, where that folder cannot be written, below ``~/.cache/glip/odvg``.
+The index is built once, by reading the file from start to end, and stored beside it or, where that
+folder is not writable, below ``~/.cache/glip/odvg`` (``$XDG_CACHE_HOME``). It has two files:
+``NAME.odvg_index.FINGERPRINT.npy``, an array of :data:`ROW` that is memory-mapped, so a start reads
+no record and all workers share the memory; and a ``.json`` file with the same stem, which is
+written last and holds the number of rows, the invalid records and the categories.
 
-A kept index is used only if it is whole and the data have the name, size and time of change that
-they had. The file holds the rows, then a footer in JSON, the footer's length, and a mark. It gets
-its name when all of that is on the disk.
+The fingerprint covers the data file's name, size and modification time. A stale index is therefore
+never opened, and processes that build the same index at the same time write the same content.
 """
 
 from __future__ import annotations
 
+import glob
 import hashlib
+import io
 import json
 import os
-import struct
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from io import BytesIO
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from tqdm import tqdm
 
-from glip.datasets.odvg.records import boxes_of, check_record, scores_of
+from glip.datasets.odvg.records import boxes_of, check_record, is_visible, scores_of
 from glip.datasets.odvg.sources import Record, iter_records
-from glip.utils.atomic_write import fsync_rename
+from glip.datasets.odvg.validation import InvalidRecords
+from glip.utils.atomic_write import atomic_open
 from glip.utils.errors import OdvgRecordError
 
-#: A line: where its JSON and (in shards) its image lie, in bytes; its number in the file, from 1;
-#: the image's size in pixels; the highest score of its boxes (infinite where they have none, -1
-#: without a box of at least one pixel); its highest label (-1 without); whether it has a caption.
+#: The row of a valid record. ``offset`` and ``size``: bytes of its JSON in the file;
+#: ``image_offset`` and ``image_size``: bytes of its image in a shard; ``line_number``: from 1;
+#: ``height`` and ``width``: of the image in pixels; ``max_score``: highest score of its boxes of at
+#: least one pixel (infinite for boxes without scores, -1 without boxes); ``max_label``: highest
+#: label (-1 without labels); ``is_grounding``: 1 with a caption, 0 for detection.
 ROW = np.dtype(
     [
         ("offset", "<i8"),
         ("size", "<i8"),
         ("image_offset", "<i8"),
         ("image_size", "<i8"),
-        ("number", "<i8"),
-        ("best", "<f8"),
+        ("line_number", "<i8"),
+        ("max_score", "<f8"),
         ("height", "<i4"),
         ("width", "<i4"),
-        ("label", "<i4"),
-        ("grounding", "<i4"),
+        ("max_label", "<i4"),
+        ("is_grounding", "<i4"),
     ]
 )
-_PACK = struct.Struct("<5qd4i")
-_MARK = b"glip odvg index\1"
-_TAIL = struct.Struct(f"<Q{len(_MARK)}s")
-_MOST = 2**31 - 1
+_MAX_INT32 = 2**31 - 1
 
-
-@dataclass
-class InvalidRecords:
-    """Bad lines by reason: how many, and the numbers of the first of them.
-
-    Attributes:
-        counts: how many, for each reason.
-        examples: numbers of lines, for each reason.
-        limit: how many numbers to keep.
-    """
-
-    counts: dict[str, int] = field(default_factory=dict)
-    examples: dict[str, list[int]] = field(default_factory=dict)
-    limit: int = 3
-
-    def add(self, reason: str, number: int) -> None:
-        """Count one more."""
-        self.counts[reason] = self.counts.get(reason, 0) + 1
-        examples = self.examples.setdefault(reason, [])
-        if len(examples) < self.limit:
-            examples.append(number)
-
-    @property
-    def total(self) -> int:
-        """How many there are."""
-        return sum(self.counts.values())
-
-    def summary(self) -> str:
-        """Say it in one line."""
-        parts = []
-        for reason, count in self.counts.items():
-            lines = ", ".join(map(str, self.examples[reason]))
-            more = ", ..." if count > len(self.examples[reason]) else ""
-            parts.append(f"{count} x {reason} (line {lines}{more})")
-        return "; ".join(parts)
+#: Part of the fingerprint; to be increased when the content of an index changes.
+_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -95,166 +62,177 @@ class FileIndex:
     """The index of one file.
 
     Attributes:
-        path: of the file of lines, or the shard.
-        rows: a row of :data:`ROW` for each good line.
-        lines: how many lines there are, good and bad.
-        bad: the bad ones.
-        categories: for each label that has a category in the lines, the first one.
+        path: Path of the ``.jsonl`` file or the shard.
+        rows: A row of :data:`ROW` for each valid record.
+        num_records: Number of records, valid and invalid.
+        invalid: The invalid records.
+        categories: The first category of each label that has one in the records.
     """
 
     path: str
     rows: np.ndarray
-    lines: int
-    bad: InvalidRecords
+    num_records: int
+    invalid: InvalidRecords
     categories: dict[int, str]
 
-    def __reduce__(self) -> tuple:  # a spawned process maps the file instead of getting its rows
+    def __reduce__(self) -> tuple:  # a spawned worker maps the file instead of receiving the rows
         return open_index, (self.path,)
 
 
 def open_index(path: str) -> FileIndex:
-    """Open the index of a file of lines or a shard; make it, if there is none that fits.
+    """Open the index of a ``.jsonl`` file or a shard; build it if there is none for the content.
 
     Raises:
-        OSError: the file cannot be read.
-        AnnotationFileError: a shard is damaged.
+        OSError: The file cannot be read, or changed while its index was built.
+        TarFileError: A shard is damaged.
     """
-    now = modified(path)
-    places = [Path(path).with_name(f"{Path(path).name}.odvg_index"), _in_cache(path)]
-    for place in places:
-        index = _kept(place, path, now)
+    data = _describe(path)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    real_path = hashlib.sha256(os.path.realpath(path).encode()).hexdigest()
+    stems = [Path(f"{path}.odvg_index"), cache / "glip" / "odvg" / f"{real_path}.odvg_index"]
+    for stem in stems:
+        index = _load(stem, path, data)
         if index is not None:
             return index
-    with _partial(places) as (part, place):
-        footer = _write(path, now, part)
-        if place is None:
-            rows = np.frombuffer(part.getvalue(), ROW, footer["rows"])  # type: ignore[attr-defined]
-            return _index(path, rows, footer)
-    index = _kept(place, path, modified(path))
-    if index is None:
-        raise OSError(f"'{path}' was changed while its index '{place}' was made; start again.")
-    return index
+    for stem in stems:
+        rows_file, summary_file = _files(stem, data)
+        with ExitStack() as stack:
+            try:
+                stem.parent.mkdir(parents=True, exist_ok=True)
+                file = stack.enter_context(atomic_open(rows_file))
+            except OSError:  # not writable
+                continue
+            summary = _build(path, data, file)
+        with atomic_open(summary_file) as file:
+            file.write(json.dumps(summary).encode())
+        index = _load(stem, path, _describe(path))
+        if index is None:
+            raise OSError(f"'{path}' changed while its index '{rows_file}' was built; start again.")
+        _remove_stale(stem, data)
+        return index
+    buffer = io.BytesIO()
+    summary = _build(path, data, buffer)
+    buffer.seek(0)
+    return _index(path, np.load(buffer), summary)
 
 
-def _write(path: str, now: dict, part: BinaryIO) -> dict:
-    """Write the index of a file; return its footer."""
-    bad, rows, lines = InvalidRecords(), 0, 0
-    categories: dict[int, str] = {}
-    name = f"index of {now['name']}"
-    with tqdm(total=now["size"], desc=name, unit="B", unit_scale=True, delay=2) as progress:
+def _describe(path: str) -> dict[str, Any]:
+    """Return what identifies the content of a data file."""
+    status = os.stat(path)
+    return dict(
+        name=os.path.basename(path),
+        size=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        version=_VERSION,
+    )
+
+
+def _files(stem: Path, data: dict[str, Any]) -> tuple[Path, Path]:
+    """Return the paths of the rows and of the summary."""
+    fingerprint = hashlib.sha256(json.dumps(data).encode()).hexdigest()[:16]
+    name = f"{stem.name}.{fingerprint}"
+    return stem.with_name(f"{name}.npy"), stem.with_name(f"{name}.json")
+
+
+def _build(path: str, data: dict[str, Any], file: BinaryIO) -> dict[str, Any]:
+    """Write the rows of a data file in numpy's format, in constant memory; return the summary."""
+    invalid, categories = InvalidRecords(), {}
+    num_rows = num_records = 0
+    _write_header(file, num_rows)
+    description = f"index of {data['name']}"
+    with tqdm(total=data["size"], desc=description, unit="B", unit_scale=True, delay=2) as progress:
         for record in iter_records(path):
-            lines += 1
+            num_records += 1
             progress.update(max(record.offset + record.size - progress.n, 0))
             try:
                 row = _row(record)
             except OdvgRecordError as error:
-                bad.add(error.reason, record.line_number)
+                invalid.add(error.reason, record.line_number)
                 continue
-            part.write(row)
-            rows += 1
+            file.write(np.array(row, ROW).tobytes())
+            num_rows += 1
             for instance in (record.line.get("detection") or {}).get("instances", ()):
                 if instance.get("category") is not None:
                     categories.setdefault(instance["label"], instance["category"])
-    footer = dict(
-        data=now,
-        rows=rows,
-        lines=lines,
-        counts=bad.counts,
-        examples=bad.examples,
+    file.seek(0)
+    _write_header(file, num_rows)
+    return dict(
+        data=data,
+        num_rows=num_rows,
+        num_records=num_records,
+        invalid=asdict(invalid),
         categories=list(categories.items()),
     )
-    content = json.dumps(footer).encode()
-    part.write(content + _TAIL.pack(len(content), _MARK))
-    return footer
 
 
-def _row(record: Record) -> bytes:
-    """Make the row of a line.
+def _write_header(file: BinaryIO, num_rows: int) -> None:
+    """Write the header of the rows; numpy pads it, so its length is the same for any number."""
+    header = dict(descr=np.lib.format.dtype_to_descr(ROW), fortran_order=False, shape=(num_rows,))
+    np.lib.format.write_array_header_1_0(file, header)
+
+
+def _row(record: Record) -> tuple:
+    """Return the fields of :data:`ROW` for a record.
 
     Raises:
-        OdvgRecordError: it is a bad one.
+        OdvgRecordError: The record is invalid.
     """
     if record.error is not None:
         raise record.error
     line = record.line
     check_record(line)
-    scored: list[tuple[list[float], float]] = []
-    label = -1
-    if line.get("detection") is not None:
-        for instance in line["detection"]["instances"]:
-            scored.append((instance["bbox"], np.inf))
-            label = max(label, min(instance["label"], _MOST))
-    else:
-        for region in line["grounding"]["regions"]:
-            boxes = boxes_of(region)
-            scored += zip(boxes, scores_of(region) or [np.inf] * len(boxes), strict=True)
-    best = max((score for box, score in scored if is_visible(box)), default=-1)
-    size = [min(line[key], _MOST) for key in ("height", "width")]
-    grounding = int(line.get("grounding") is not None)
-    image = record.image or (0, 0)
-    return _PACK.pack(
-        record.offset, record.size, *image, record.line_number, best, *size, label, grounding
+    boxes = list(_scored_boxes(line))
+    labels = [each["label"] for each in (line.get("detection") or {}).get("instances", ())]
+    return (
+        record.offset,
+        record.size,
+        *(record.image or (0, 0)),
+        record.line_number,
+        max((score for box, score in boxes if is_visible(box)), default=-1),
+        min(line["height"], _MAX_INT32),
+        min(line["width"], _MAX_INT32),
+        min(max(labels, default=-1), _MAX_INT32),
+        int(line.get("grounding") is not None),
     )
 
 
-def is_visible(box: list[float]) -> bool:
-    """Say whether a box (xyxy, pixels) has at least one pixel each way."""
-    return box[2] - box[0] >= 1 and box[3] - box[1] >= 1
+def _scored_boxes(line: dict[str, Any]) -> Iterator[tuple[list[float], float]]:
+    """Iterate over the boxes of a valid record; boxes without a score have an infinite one."""
+    if line.get("detection") is not None:
+        yield from ((instance["bbox"], np.inf) for instance in line["detection"]["instances"])
+        return
+    for region in line["grounding"]["regions"]:
+        boxes = boxes_of(region)
+        yield from zip(boxes, scores_of(region) or [np.inf] * len(boxes), strict=True)
 
 
-def _kept(place: Path, path: str, now: dict) -> FileIndex | None:
-    """Open a kept index; None if there is none, or one that does not fit."""
+def _load(stem: Path, path: str, data: dict[str, Any]) -> FileIndex | None:
+    """Open a stored index; None if there is none for the content, or if it is damaged."""
+    rows_file, summary_file = _files(stem, data)
     try:
-        with open(place, "rb") as file:
-            end = file.seek(0, os.SEEK_END)
-            file.seek(max(end - _TAIL.size, 0))
-            length, mark = _TAIL.unpack(file.read())
-            if mark != _MARK or length > end:
-                return None
-            file.seek(end - _TAIL.size - length)
-            footer = json.loads(file.read(length))
-        count = footer["rows"]
-        if footer["data"] != now or count * ROW.itemsize + length + _TAIL.size != end:
+        summary = json.loads(summary_file.read_bytes())
+        rows = np.load(rows_file, mmap_mode="r")  # refuses pickles
+        if summary["data"] != data or rows.dtype != ROW or rows.shape != (summary["num_rows"],):
             return None
-        # An empty file cannot be mapped.
-        rows = np.memmap(place, ROW, "r", shape=(count,)) if count else np.empty(0, ROW)
-        return _index(path, rows, footer)
-    except (OSError, ValueError, LookupError, TypeError, struct.error):
+        return _index(path, rows, summary)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError):
         return None
 
 
-def _index(path: str, rows: np.ndarray, footer: dict) -> FileIndex:
-    bad = InvalidRecords(footer["counts"], footer["examples"])
-    return FileIndex(path, rows, footer["lines"], bad, dict(map(tuple, footer["categories"])))
+def _index(path: str, rows: np.ndarray, summary: dict[str, Any]) -> FileIndex:
+    return FileIndex(
+        path,
+        rows,
+        summary["num_records"],
+        InvalidRecords(**summary["invalid"]),
+        dict(map(tuple, summary["categories"])),
+    )
 
 
-@contextmanager
-def _partial(places: list[Path]) -> Iterator[tuple[BinaryIO, Path | None]]:
-    """Give a file to write to, and the place that it gets; in memory if no place can be written."""
-    for place in places:
-        # Processes that make the same index at the same time write files of their own.
-        part = place.with_name(f".{place.name}.{uuid.uuid4().hex}.part")
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            part.touch()
-        except OSError:
-            continue
-        try:
-            with open(part, "wb") as file:
-                yield file, place
-            fsync_rename(part, place)
-        finally:
-            part.unlink(missing_ok=True)
-        return
-    yield BytesIO(), None
-
-
-def modified(path: str) -> dict[str, int | str]:
-    """What tells that a file is still the one it was."""
-    status = os.stat(path)
-    return dict(name=Path(path).name, size=status.st_size, mtime_ns=status.st_mtime_ns)
-
-
-def _in_cache(path: str) -> Path:
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return home / "glip" / "odvg" / f"{hashlib.sha256(os.path.realpath(path).encode()).hexdigest()}"
+def _remove_stale(stem: Path, data: dict[str, Any]) -> None:
+    """Delete the indexes of the file's former contents."""
+    current = _files(stem, data)
+    for file in map(Path, glob.glob(f"{glob.escape(str(stem))}.*")):
+        if file not in current:
+            with suppress(OSError):  # another process deleted it, or has it open (Windows)
+                file.unlink()

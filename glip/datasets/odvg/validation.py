@@ -1,44 +1,95 @@
-"""What can be wrong with a line of an ODVG file: all of the format's rules, each in one place."""
+"""Validate ODVG records: every rule of the format, and the count of the records that break one."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from math import inf, isfinite
 from typing import NamedTuple
 
-#: A line has exactly one of these.
+#: A record has exactly one of these keys.
 KINDS = ("detection", "grounding")
 
 
 class Problem(NamedTuple):
-    """What is wrong with a line: a short text to count by, and what stands there."""
+    """What is wrong with a record.
+
+    Attributes:
+        reason: A short text without values, the same for all records with this problem.
+        detail: The values of this record; may be empty.
+    """
 
     reason: str
     detail: str
 
+    def __str__(self) -> str:
+        return f"{self.reason} ({self.detail})" if self.detail else self.reason
 
-def find_problems(line: object, *, num_labels: int | None = None) -> Iterator[Problem]:
-    """Go through all that is wrong with a line; for the arguments see ``check_record``."""
-    if not isinstance(line, dict):
-        yield Problem("no JSON object", short(line))
+
+@dataclass
+class InvalidRecords:
+    """The number of invalid records per reason, with the line numbers of the first ones.
+
+    Attributes:
+        counts: Number of records, per reason.
+        examples: Line numbers, per reason.
+        limit: How many line numbers to keep per reason.
+    """
+
+    counts: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, list[int]] = field(default_factory=dict)
+    limit: int = 3
+
+    def add(self, reason: str, line_number: int) -> None:
+        """Count one more record."""
+        self.counts[reason] = self.counts.get(reason, 0) + 1
+        examples = self.examples.setdefault(reason, [])
+        if len(examples) < self.limit:
+            examples.append(line_number)
+
+    @property
+    def total(self) -> int:
+        """The number of all invalid records."""
+        return sum(self.counts.values())
+
+    def summary(self) -> str:
+        """Return the counts in one line; empty without invalid records."""
+        parts = []
+        for reason, count in self.counts.items():
+            lines = ", ".join(map(str, self.examples[reason]))
+            more = ", ..." if count > len(self.examples[reason]) else ""
+            parts.append(f"{count} x {reason} (line {lines}{more})")
+        return "; ".join(parts)
+
+
+def find_problems(record: object, *, num_labels: int | None = None) -> Iterator[Problem]:
+    """Find everything that is wrong with a record.
+
+    Args:
+        record: The parsed JSON, or a record that was built.
+        num_labels: Number of labels in the label map, if it is known.
+    """
+    if not isinstance(record, dict):
+        yield Problem("not a JSON object", f"got {shorten(record)}")
         return
-    yield from _text_problems(line, "filename")
+    yield from _text_problems(record, "filename")
     size = []
     for key in ("height", "width"):
-        if _is_whole(line.get(key)) and line[key] > 0:
-            size.append(line[key])
+        if _is_integer(record.get(key)) and record[key] > 0:
+            size.append(record[key])
         else:
-            yield Problem(f"'{key}' is no whole number above 0", _found(line, key))
+            yield Problem(f"'{key}' is not a positive integer", _actual(record, key))
     height, width = size if len(size) == 2 else (None, None)
-    kinds = [kind for kind in KINDS if line.get(kind) is not None]
+    kinds = [kind for kind in KINDS if record.get(kind) is not None]
     if len(kinds) != 1:
-        number = "both" if kinds else "neither"
-        yield Problem(f"{number} of 'detection' and 'grounding'", f"the keys {short(list(line))}")
+        count = "both" if kinds else "neither"
+        detail = f"the keys are {shorten(list(record))}"
+        yield Problem(f"{count} of 'detection' and 'grounding'", detail)
         return
-    content = line[kinds[0]]
+    content = record[kinds[0]]
     if not isinstance(content, dict):
-        yield Problem(f"'{kinds[0]}' is no object", short(content))
+        yield Problem(f"'{kinds[0]}' is not an object", f"got {shorten(content)}")
     elif kinds[0] == "detection":
         yield from _detection_problems(content, height, width, num_labels)
     else:
@@ -50,20 +101,20 @@ def _detection_problems(
 ) -> Iterator[Problem]:
     instances = content.get("instances")
     if not isinstance(instances, list):
-        yield Problem("'instances' is no list", _found(content, "instances"))
+        yield Problem("'instances' is not a list", _actual(content, "instances"))
         return
-    for at, instance in enumerate(instances):
-        place = f"instances[{at}]"
+    for index, instance in enumerate(instances):
+        place = f"instances[{index}]"
         if not isinstance(instance, dict):
-            yield Problem("an instance is no object", f"{place} is {short(instance)}")
+            yield Problem("an instance is not an object", f"{place} is {shorten(instance)}")
             continue
         yield from _box_problems(instance.get("bbox"), height, width, place)
         label = instance.get("label")
-        if not _is_whole(label) or label < 0:
-            reason = "a label is no whole number of 0 or more"
-            yield Problem(reason, f"{place}: {_found(instance, 'label')}")
+        if not _is_integer(label) or label < 0:
+            reason = "a label is not a non-negative integer"
+            yield Problem(reason, f"{place}: {_actual(instance, 'label')}")
         elif num_labels is not None and label >= num_labels:
-            detail = f"{place} has {short(label)}, and the label map {num_labels} names"
+            detail = f"{place} has {shorten(label)}, the label map has {num_labels} names"
             yield Problem("a label is not in the label map", detail)
         if instance.get("category") is not None:
             yield from _text_problems(instance, "category", place)
@@ -74,12 +125,12 @@ def _grounding_problems(content: dict, height: int | None, width: int | None) ->
     caption = content.get("caption")
     regions = content.get("regions")
     if not isinstance(regions, list):
-        yield Problem("'regions' is no list", _found(content, "regions"))
+        yield Problem("'regions' is not a list", _actual(content, "regions"))
         return
-    for at, region in enumerate(regions):
-        place = f"regions[{at}]"
+    for index, region in enumerate(regions):
+        place = f"regions[{index}]"
         if not isinstance(region, dict):
-            yield Problem("a region is no object", f"{place} is {short(region)}")
+            yield Problem("a region is not an object", f"{place} is {shorten(region)}")
             continue
         boxes = region.get("bbox")
         if not (isinstance(boxes, list) and boxes and isinstance(boxes[0], list)):
@@ -87,108 +138,108 @@ def _grounding_problems(content: dict, height: int | None, width: int | None) ->
         for box in boxes:
             yield from _box_problems(box, height, width, place)
         yield from _score_problems(region.get("score"), len(boxes), place)
-        wrong = list(_text_problems(region, "phrase", place))
-        yield from wrong
-        if not wrong and isinstance(caption, str) and caption.strip():
-            yield from _phrase_problems(region, caption, place)
+        phrase_problems = list(_text_problems(region, "phrase", place))
+        yield from phrase_problems
+        if not phrase_problems and isinstance(caption, str) and caption.strip():
+            yield from _span_problems(region, caption, place)
 
 
 def _box_problems(
     box: object, height: int | None, width: int | None, place: str
 ) -> Iterator[Problem]:
     if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
-        yield Problem("a box is not four finite numbers", f"{place} has {short(box)}")
+        yield Problem("a box is not four finite numbers", f"{place} has {shorten(box)}")
         return
     left, top, right, bottom = box
     if right <= left or bottom <= top:
-        detail = f"{place} has {box}, and x2 > x1 and y2 > y1 are expected"
-        yield Problem("a box is without area", detail)
+        yield Problem("a box has no area", f"{place} has {box}, expected x2 > x1 and y2 > y1")
         return
-    wide, high = width or inf, height or inf
-    if right <= 0 or bottom <= 0 or left >= wide or top >= high:
-        detail = f"{place} has {box}, and the image is {wide} x {high}"
-        yield Problem("a box lies outside the image", detail)
+    right_edge, bottom_edge = width or inf, height or inf
+    if right <= 0 or bottom <= 0 or left >= right_edge or top >= bottom_edge:
+        detail = f"{place} has {box}, the image is {right_edge} x {bottom_edge}"
+        yield Problem("a box is outside the image", detail)
 
 
-def _score_problems(score: object, boxes: int, place: str) -> Iterator[Problem]:
-    """Check the scores of so many boxes; one number counts for all of them."""
+def _score_problems(score: object, num_boxes: int, place: str) -> Iterator[Problem]:
+    """Validate the scores of a region; a single number is the score of all its boxes."""
     if score is None:
         return
-    scores = score if isinstance(score, list) else [score] * boxes
+    scores = score if isinstance(score, list) else [score] * num_boxes
     if not all(_is_number(each) and 0 <= each <= 1 for each in scores):
-        yield Problem("a score is no number from 0 to 1", f"{place} has {short(score)}")
-    elif len(scores) != boxes:
-        detail = f"{place} has {len(scores)} scores for {boxes} boxes"
-        yield Problem("a region has not one score for each box", detail)
+        yield Problem("a score is not a number from 0 to 1", f"{place} has {shorten(score)}")
+    elif len(scores) != num_boxes:
+        detail = f"{place} has {len(scores)} scores for {num_boxes} boxes"
+        yield Problem("a region does not have one score per box", detail)
 
 
-def _phrase_problems(region: dict, caption: str, place: str) -> Iterator[Problem]:
-    """Check where a phrase, which is a text, stands in the caption."""
+def _span_problems(region: dict, caption: str, place: str) -> Iterator[Problem]:
+    """Validate the spans of a region whose phrase is valid."""
     phrase, spans = region["phrase"], region.get("tokens_positive")
     if spans is None:
         found = len(occurrences(phrase, caption))
         if found != 1:
             often = "more than once" if found else "not"
-            detail = f"{place}: {phrase!r} in {short(caption)}; give 'tokens_positive'"
+            detail = f"{place}: {phrase!r} in {shorten(caption)}; give 'tokens_positive'"
             yield Problem(f"a phrase is {often} in the caption", detail)
     elif not isinstance(spans, list) or not spans or not all(map(_is_span, spans)):
-        detail = f"{place} has {short(spans)}"
-        yield Problem("'tokens_positive' is no list of spans [start, end]", detail)
+        detail = f"{place} has {shorten(spans)}"
+        yield Problem("'tokens_positive' is not a list of spans [start, end]", detail)
     elif not all(0 <= start < end <= len(caption) for start, end in spans):
-        detail = f"{place} has {short(spans)}, and the caption {len(caption)} characters"
+        detail = f"{place} has {shorten(spans)}, the caption has {len(caption)} characters"
         yield Problem("a span is empty or outside the caption", detail)
     elif not all(caption[start:end].strip() for start, end in spans):
-        yield Problem("a span holds only spaces", f"{place} has {short(spans)}")
+        yield Problem("a span contains only spaces", f"{place} has {shorten(spans)}")
     else:
         words = " ".join(caption[start:end] for start, end in spans)
-        if _letters(words) != _letters(phrase):
-            detail = f"{place}: {phrase!r}, and the caption has {words!r} there"
-            yield Problem("the spans of a phrase hold other words", detail)
+        if _alphanumeric(words) != _alphanumeric(phrase):
+            detail = f"{place}: the phrase is {phrase!r}, the spans contain {words!r}"
+            yield Problem("the spans of a phrase contain other words", detail)
 
 
 def _text_problems(content: dict, key: str, place: str = "") -> Iterator[Problem]:
     text = content.get(key)
     prefix = f"{place}: " if place else ""
     if not isinstance(text, str) or not text.strip():
-        yield Problem(f"'{key}' is no text or is empty", prefix + _found(content, key))
-    elif re.search("[\ud800-\udfff]", text):  # half a pair, which no UTF-8 and no tokenizer holds
-        yield Problem(f"'{key}' is no valid Unicode", prefix + short(text))
+        yield Problem(f"'{key}' is not a non-empty string", prefix + _actual(content, key))
+    elif re.search("[\ud800-\udfff]", text):
+        # A lone surrogate, which neither UTF-8 nor a tokenizer can encode.
+        yield Problem(f"'{key}' is not valid Unicode", prefix + shorten(text))
 
 
 def occurrences(phrase: str, caption: str) -> list[list[int]]:
-    """Find a phrase as whole words, in capitals or not; its spans."""
+    """Return the spans ``[start, end)`` of a phrase as whole words, in any letter case."""
     pattern = rf"(?<!\w){re.escape(phrase)}(?!\w)"
     return [list(match.span()) for match in re.finditer(pattern, caption, re.IGNORECASE)]
 
 
-def _letters(text: str) -> str:
-    """What is compared of a phrase: neither case nor spaces nor punctuation."""
+def _alphanumeric(text: str) -> str:
+    """Return what is compared of a phrase: no letter case, spaces or punctuation."""
     return "".join(filter(str.isalnum, text.casefold()))
 
 
-def _is_whole(value: object) -> bool:
+def _is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_number(value: object) -> bool:
     try:
-        return (_is_whole(value) or isinstance(value, float)) and isfinite(value)
-    except OverflowError:  # a whole number beyond all floats
+        return (_is_integer(value) or isinstance(value, float)) and isfinite(value)  # type: ignore[arg-type]
+    except OverflowError:  # an integer beyond the range of floats
         return False
 
 
 def _is_span(value: object) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(_is_whole, value))
+    return isinstance(value, list) and len(value) == 2 and all(map(_is_integer, value))
 
 
-def _found(content: dict, key: str) -> str:
-    return f"got {short(content[key])}" if key in content else f"there is no '{key}'"
+def _actual(content: dict, key: str) -> str:
+    return f"got {shorten(content[key])}" if key in content else f"'{key}' is missing"
 
 
-def short(value: object) -> str:
-    """Show a value in a message, the beginning of a long one."""
+def shorten(value: object) -> str:
+    """Return the repr of a value for a message, at most 80 characters."""
     try:
         text = repr(value)
-    except ValueError:  # a number of thousands of digits
+    except ValueError:  # an integer of thousands of digits
         text = f"a huge {type(value).__name__}"
     return text if len(text) <= 80 else text[:77] + "..."

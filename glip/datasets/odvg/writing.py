@@ -1,4 +1,4 @@
-"""Writing ODVG files and their label maps, whole or not at all."""
+"""Write ODVG files and label maps atomically, and read label maps."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from typing import Any
 
 from glip.datasets.annotation_file import check_exists
 from glip.datasets.odvg.records import check_record
-from glip.utils.atomic_write import fsync_rename
+from glip.utils.atomic_write import atomic_write, fsync_rename
 from glip.utils.errors import AnnotationFileError, DataError
 
 
 class RecordWriter:
-    """Write a file of lines; to be used with ``with``.
+    """Write a file of records, one JSON line each, as a context manager.
 
-    The lines go to ``path + ".part"``, which gets its name when all are written. After an error it
-    stays, with the lines until then, each of them whole.
+    The lines go to ``path + ".part"``, which is renamed when all are written. After an error the
+    ``.part`` file stays; it holds complete lines only.
 
     Example:
         >>> with RecordWriter("train.jsonl") as writer:  # doctest: +SKIP
         ...     writer.write(detection_record(filename="a.jpg", height=9, width=9, instances=[]))
 
     Args:
-        path: of the file; its folder is made.
-        overwrite: write although there is a file already.
+        path: Path of the file; its folder is created.
+        overwrite: Replace an existing file.
 
     Attributes:
-        lines: how many were written.
+        lines: Number of records written.
 
     Raises:
-        DataError: there is a file already (on entering).
+        DataError: The file exists already (on entering).
     """
 
     def __init__(self, path: str | Path, overwrite: bool = False) -> None:
@@ -44,33 +44,33 @@ class RecordWriter:
     def __enter__(self) -> RecordWriter:
         if self.path.exists() and not self.overwrite:
             raise DataError(
-                f"'{self.path}' exists already; name another file, or say that it may be "
-                "overwritten (--overwrite)."
+                f"'{self.path}' exists already; name another file, or allow to overwrite it "
+                "(--overwrite)."
             )
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        # Without a buffer a line is one write, which a kill does not cut in half.
+        # Unbuffered: each line is one write, which a kill does not split.
         self._file = open(self.part, "wb", buffering=0)
         return self
 
-    def write(self, line: dict[str, Any]) -> None:
-        """Write one line.
+    def write(self, record: dict[str, Any]) -> None:
+        """Write one record.
 
         Raises:
-            OdvgRecordError: it is not as the format says; nothing of it is written.
+            OdvgRecordError: The record is invalid; nothing of it is written.
         """
-        self.check(line)
-        content = to_json_line(line)
+        self.check(record)
+        content = to_json_line(record)
         if self._file.write(content) != len(content):
-            raise OSError(f"'{self.part}' could not take a whole line; the disk may be full.")
+            raise OSError(f"a line of '{self.part}' was written in part; the disk may be full.")
         self.lines += 1
 
-    def check(self, line: dict[str, Any]) -> None:
-        """See to it that a line is one.
+    def check(self, record: dict[str, Any]) -> None:
+        """Check that a record is valid.
 
         Raises:
-            OdvgRecordError: it is not.
+            OdvgRecordError: It is not.
         """
-        check_record(line)
+        check_record(record)
 
     def __exit__(
         self,
@@ -80,12 +80,12 @@ class RecordWriter:
     ) -> None:
         self._file.close()
         if kind is None:
-            _finish(self.part, self.path)
+            fsync_rename(self.part, self.path)
 
 
-def to_json_line(line: Mapping[str, Any]) -> bytes:
-    """A JSON object as a line; half of a surrogate pair, which UTF-8 cannot hold, as an escape."""
-    text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
+def to_json_line(record: Mapping[str, Any]) -> bytes:
+    """Encode a JSON object as a line in UTF-8, with escapes for lone surrogates."""
+    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
@@ -93,38 +93,36 @@ def write_label_map(path: str | Path, names: Sequence[str]) -> None:
     """Write the names of the labels, ``{"0": "person", "1": ...}``.
 
     Raises:
-        DataError: a name is no text or is empty, or stands there twice.
+        AnnotationFileError: A name is empty, not a string, or the name of two labels.
     """
     _check_names(names, "the label map to write")
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = {str(label): name for label, name in enumerate(names)}
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(content, ensure_ascii=False, indent=0), encoding="utf-8")
-    _finish(part, path)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(path, json.dumps(content, ensure_ascii=False, indent=0).encode())
 
 
 def read_label_map(path: str | Path) -> tuple[str, ...]:
-    """Read the names of the labels; a name's place is its label.
+    """Read the names of the labels, in the order of the labels.
 
     Raises:
-        AnnotationFileNotFoundError: there is no such file.
-        AnnotationFileError: it is no JSON object with the keys "0", "1", ... and a name for each.
+        AnnotationFileNotFoundError: The file does not exist.
+        AnnotationFileError: The file is not a JSON object with the keys "0", "1", ... and a name
+            for each.
     """
     check_exists(str(path))
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise AnnotationFileError(f"the label map '{path}' is no valid JSON ({error}).") from error
+        raise AnnotationFileError(f"the label map '{path}' is invalid JSON ({error}).") from error
     expected = 'expected an object of names, {"0": "person", "1": "dog", ...}'
     if not isinstance(content, dict) or not content:
-        raise AnnotationFileError(f"'{path}' is no label map: {expected}.")
+        raise AnnotationFileError(f"'{path}' is not a label map: {expected}.")
     keys = [str(label) for label in range(len(content))]
     missing = [key for key in keys if key not in content]
     if missing:
         raise AnnotationFileError(
-            f"'{path}' is no label map: {expected}, with labels from 0 and without gaps, but among "
-            f"its {len(content)} labels there is no {missing[0]!r}."
+            f"'{path}' is not a label map: {expected}, with labels from 0 and without gaps, but "
+            f"among its {len(content)} labels there is no {missing[0]!r}."
         )
     names = tuple(content[key] for key in keys)
     _check_names(names, f"the label map '{path}'")
@@ -132,18 +130,13 @@ def read_label_map(path: str | Path) -> tuple[str, ...]:
 
 
 def _check_names(names: Sequence[str], where: str) -> None:
-    seen: dict[str, int] = {}
+    labels: dict[str, int] = {}
     for label, name in enumerate(names):
         if not isinstance(name, str) or not name.strip():
             raise AnnotationFileError(f"{where}: expected a name for label {label}, got {name!r}.")
-        if name in seen:
+        if name in labels:
             raise AnnotationFileError(
-                f"{where}: {name!r} is the name of the labels {seen[name]} and {label}; give each "
-                "label its own."
+                f"{where}: {name!r} is the name of the labels {labels[name]} and {label}; give "
+                "each label a name of its own."
             )
-        seen[name] = label
-
-
-def _finish(part: Path, path: Path) -> None:
-    """Give a finished file its name, its content on the disk first."""
-    fsync_rename(part, path)
+        labels[name] = label

@@ -150,11 +150,11 @@ def test_bad_lines_are_left_out_and_named(tmp_path, monkeypatch):
         dataset = build(path, max_invalid_records=3)
         assert len(dataset) == 17
         assert said.pop() == (
-            f"ODVGDataset leaves out bad lines: 3 of 20 lines are bad. '{path}': 1 x a box is "
-            "without area (line 6); 1 x no valid JSON (line 10); 1 x a label is not in the label "
-            "map (line 8)."
+            f"ODVGDataset skips invalid records: 3 of 20 records are invalid. '{path}': 1 x a box "
+            "has no area (line 6); 1 x invalid JSON (line 10); 1 x a label is not in the label map "
+            "(line 8)."
         )
-    with pytest.raises(AnnotationFileError, match=r"3 of 20 lines are bad.*check_odvg.py"):
+    with pytest.raises(AnnotationFileError, match=r"3 of 20 records are invalid.*check_odvg.py"):
         build(path, max_invalid_records=0.1)
     with pytest.raises(AnnotationFileError, match="max_invalid_records"):
         build(path, max_invalid_records=2)
@@ -167,7 +167,7 @@ def test_label_maps(tmp_path):
     assert len(build(path, label_map_file=None, metainfo=dict(classes=NAMES))) == 6
     with pytest.raises(AnnotationFileError, match=r"label 0 is 'cat' in .* and 'dog' in"):
         build(path, label_map_file=None, metainfo=dict(classes=("dog", "cat", "traffic light")))
-    with pytest.raises(DataError, match="leave one of them out"):
+    with pytest.raises(DataError, match="give only one of them"):
         build(path, metainfo=dict(classes=("dog",)))
     with pytest.raises(AnnotationFileNotFoundError):
         build(path, label_map_file="none.json")
@@ -277,6 +277,6 @@ def test_an_unreadable_image_in_a_shard(tmp_path):
 
 def test_a_coco_file_is_not_taken_for_lines(tmp_path):
     (tmp_path / "instances.json").write_text(json.dumps(dict(images=[], annotations=[])))
-    with pytest.raises(AnnotationFileError, match="1 of 1 lines are bad"):
+    with pytest.raises(AnnotationFileError, match="1 of 1 records are invalid"):
         build(tmp_path / "instances.json", label_map_file=None)
-    assert index.open_index(str(tmp_path / "instances.json")).lines == 1
+    assert index.open_index(str(tmp_path / "instances.json")).num_records == 1

@@ -1,4 +1,4 @@
-"""The index: made once, and never trusted if it is not whole, or not of these data."""
+"""The index: built once, memory-mapped, and never used if it is stale or damaged."""
 
 from __future__ import annotations
 
@@ -20,46 +20,52 @@ from tests.test_datasets.test_odvg.files import make_lines, write_lines
 
 
 @pytest.fixture
-def made(monkeypatch):
-    """The files whose index was made, one entry each time."""
-    made = []
-    whole = index._write
+def built(monkeypatch):
+    """The files whose index was built, one entry each time."""
+    paths = []
+    original = index._build
 
-    def write(path, *others):
-        made.append(path)
-        return whole(path, *others)
+    def build(path, *others):
+        paths.append(path)
+        return original(path, *others)
 
-    monkeypatch.setattr(index, "_write", write)
-    return made
-
-
-def kept(path: Path) -> Path:
-    return path.with_name(f"{path.name}.odvg_index")
+    monkeypatch.setattr(index, "_build", build)
+    return paths
 
 
-def test_rows(tmp_path, made):
+def index_files(path: Path) -> tuple[Path, Path]:
+    """The rows and the summary."""
+    (rows,) = path.parent.glob(f"{path.name}.odvg_index.*.npy")
+    (summary,) = path.parent.glob(f"{path.name}.odvg_index.*.json")
+    return rows, summary
+
+
+def test_rows(tmp_path, built):
     lines = make_lines(40)
     path = write_lines(tmp_path, lines)
     for _ in range(2):
         opened = open_index(str(path))
         assert isinstance(opened.rows, np.memmap)
-        assert opened.rows["number"].tolist() == list(range(1, 41))
+        assert opened.rows["line_number"].tolist() == list(range(1, 41))
         assert opened.rows["height"].tolist() == [line["height"] for line in lines]
         pieces = [
             read_range(str(path), int(row["offset"]), int(row["size"])) for row in opened.rows
         ]
         assert b"".join(pieces) == path.read_bytes()
-        assert opened.rows["label"].max() == 2
+        assert opened.rows["max_label"].max() == 2
         assert opened.categories == {0: "cat", 1: "dog", 2: "traffic light"}
-    assert made == [str(path)]
+    assert built == [str(path)]
+    rows, summary = index_files(path)
     assert {each.name for each in tmp_path.iterdir()} == {
         "train.jsonl",
-        "train.jsonl.odvg_index",
+        rows.name,
+        summary.name,
         "labels.json",
     }
+    np.testing.assert_array_equal(np.load(rows), opened.rows)  # a plain numpy file
 
 
-def test_changed_data_are_indexed_again(tmp_path, made):
+def test_changed_data_are_indexed_again(tmp_path, built):
     path = write_lines(tmp_path, make_lines(10))
     open_index(str(path))
     content = path.read_bytes()
@@ -68,21 +74,35 @@ def test_changed_data_are_indexed_again(tmp_path, made):
     assert open_index(str(path)).categories[1] == "cow"
     path.write_bytes(content + content)
     assert len(open_index(str(path)).rows) == 20
-    path.rename(tmp_path / "other.jsonl")
-    kept(path).rename(kept(tmp_path / "other.jsonl"))  # says another name
-    assert len(open_index(str(tmp_path / "other.jsonl")).rows) == 20
-    assert len(made) == 4
+    index_files(path)  # the stale ones are gone
+    other = tmp_path / "other.jsonl"
+    path.rename(other)
+    for file in index_files(path):  # the fingerprint covers the name
+        file.rename(file.with_name(file.name.replace(path.name, other.name)))
+    assert len(open_index(str(other)).rows) == 20
+    assert len(built) == 4
 
 
-@pytest.mark.parametrize("left", [0, 3, 100, -1, -8, -30])
-def test_a_cut_index_is_made_again(tmp_path, made, left):
+@pytest.mark.parametrize("part", [0, 1], ids=["rows", "summary"])
+@pytest.mark.parametrize("left", [0, 3, 100, 130, -1, -8, -30])
+def test_a_truncated_index_is_built_again(tmp_path, built, part, left):
     path = write_lines(tmp_path, make_lines(10))
     open_index(str(path))
-    whole = kept(path).read_bytes()
-    kept(path).write_bytes(whole[:left])
+    file = index_files(path)[part]
+    whole = file.read_bytes()
+    file.write_bytes(whole[:left])
     assert len(open_index(str(path)).rows) == 10
-    assert kept(path).read_bytes() == whole
-    assert len(made) == 2
+    assert index_files(path)[part].read_bytes() == whole
+    assert len(built) == 2
+
+
+@pytest.mark.parametrize("part", [0, 1], ids=["rows", "summary"])
+def test_half_an_index_is_built_again(tmp_path, built, part):
+    path = write_lines(tmp_path, make_lines(10))
+    open_index(str(path))
+    index_files(path)[part].unlink()
+    assert len(open_index(str(path)).rows) == 10
+    assert len(built) == 2
 
 
 class Evil:
@@ -90,21 +110,30 @@ class Evil:
         return os.mkdir, ("evil",)
 
 
-@pytest.mark.parametrize("kind", ["pickle", "rows", "footer", "noise"])
-def test_a_foreign_index_is_made_again_and_not_run(tmp_path, made, monkeypatch, kind):
+@pytest.mark.parametrize(
+    "kind", ["pickle", "object array", "fewer rows", "other dtype", "summary", "noise"]
+)
+def test_a_foreign_index_is_built_again_and_not_run(tmp_path, built, monkeypatch, kind):
     monkeypatch.chdir(tmp_path)
     path = write_lines(tmp_path, make_lines(10))
     open_index(str(path))
-    whole = kept(path).read_bytes()
-    foreign = dict(
-        pickle=pickle.dumps(Evil()),
-        rows=whole[ROW.itemsize :],
-        footer=whole.replace(b'"rows": 10', b'"rows": []'),
-        noise=np.random.default_rng(0).bytes(len(whole)),
-    )[kind]
-    kept(path).write_bytes(foreign)
+    rows, summary = index_files(path)
+    whole = rows.read_bytes(), summary.read_bytes()
+    if kind == "pickle":
+        rows.write_bytes(pickle.dumps(Evil()))
+    elif kind == "object array":
+        np.save(rows, np.array([Evil()] * 10, dtype=object), allow_pickle=True)
+    elif kind == "fewer rows":
+        np.save(rows, np.zeros(9, ROW))
+    elif kind == "other dtype":
+        np.save(rows, np.zeros(10))
+    elif kind == "summary":
+        summary.write_bytes(whole[1].replace(b'"num_rows": 10', b'"num_rows": []'))
+    else:
+        rows.write_bytes(np.random.default_rng(0).bytes(len(whole[0])))
+        summary.write_bytes(np.random.default_rng(0).bytes(len(whole[1])))
     assert len(open_index(str(path)).rows) == 10
-    assert kept(path).read_bytes() == whole
+    assert tuple(file.read_bytes() for file in index_files(path)) == whole
     assert not Path("evil").exists()
 
 
@@ -112,7 +141,7 @@ KILLED = """
 import os, signal, sys
 from glip.datasets.odvg import index
 
-whole = index._row
+original = index._row
 count = 0
 
 def row(record):
@@ -120,7 +149,7 @@ def row(record):
     count += 1
     if count == 5000:
         os.kill(os.getpid(), signal.SIGKILL)
-    return whole(record)
+    return original(record)
 
 index._row = row
 index.open_index(sys.argv[1])
@@ -131,13 +160,21 @@ def test_a_kill_leaves_no_index(tmp_path):
     path = write_lines(tmp_path, make_lines(6000))
     done = subprocess.run([sys.executable, "-c", KILLED, str(path)], capture_output=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    (part,) = tmp_path.glob(".*.part")
-    assert part.stat().st_size > 0
-    assert not kept(path).exists()
+    (partial,) = tmp_path.glob(".*.partial")
+    assert partial.stat().st_size > 0
+    assert not list(tmp_path.glob("train.jsonl.odvg_index*"))
     assert len(open_index(str(path)).rows) == 6000
 
 
-def test_several_at_once(tmp_path):
+def test_an_error_leaves_no_index(tmp_path, monkeypatch):
+    path = write_lines(tmp_path, make_lines(10))
+    monkeypatch.setattr(index, "_row", lambda record: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        open_index(str(path))
+    assert {each.name for each in tmp_path.iterdir()} == {"train.jsonl", "labels.json"}
+
+
+def test_several_threads_at_once(tmp_path):
     path = write_lines(tmp_path, make_lines(300))
     counts = []
     threads = [
@@ -152,30 +189,55 @@ def test_several_at_once(tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
+def test_several_processes_at_once(tmp_path):
+    path = write_lines(tmp_path, make_lines(3000))
+    code = f"from glip.datasets.odvg.index import *; print(len(open_index({str(path)!r}).rows))"
+    command = [sys.executable, "-c", code]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
+    assert [process.communicate()[0].strip() for process in processes] == [b"3000"] * 2
+    assert np.load(index_files(path)[0])["line_number"].tolist() == list(range(1, 3001))
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_data_that_change_while_they_are_indexed(tmp_path, monkeypatch):
+    path = write_lines(tmp_path, make_lines(10))
+    original = index._row
+
+    def row(record):
+        if record.line_number == 5:
+            path.write_bytes(path.read_bytes() + b"\n")
+        return original(record)
+
+    monkeypatch.setattr(index, "_row", row)
+    with pytest.raises(OSError, match="changed while its index"):
+        open_index(str(path))
+    monkeypatch.undo()
+    assert len(open_index(str(path)).rows) == 10
+    index_files(path)
+
+
 @pytest.mark.parametrize("cache", [True, False])
-def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch, made, cache):
+def test_a_folder_that_is_not_writable(tmp_path, monkeypatch, built, cache):
     path = write_lines(tmp_path / "data", make_lines(10))
-    kept(path).mkdir()  # root writes anywhere, but not over a folder
-    (kept(path) / "full").touch()
-    whole = Path.touch
+    original = index.atomic_open
 
-    def touch(self, *args, **others):
-        if self.parent == path.parent or not cache:
-            raise PermissionError(13, "Permission denied", str(self))
-        whole(self, *args, **others)
+    def atomic_open(target):  # root may write anywhere
+        if target.parent == path.parent or not cache:
+            raise PermissionError(13, "Permission denied", str(target))
+        return original(target)
 
-    monkeypatch.setattr(Path, "touch", touch)
+    monkeypatch.setattr(index, "atomic_open", atomic_open)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for _ in range(2):
         opened = open_index(str(path))
-        assert opened.rows["number"].tolist() == list(range(1, 11))
+        assert opened.rows["line_number"].tolist() == list(range(1, 11))
         assert isinstance(opened.rows, np.memmap) == cache
-    assert len(made) == (1 if cache else 2)
-    assert len(list((tmp_path / "cache").rglob("*"))) == (3 if cache else 2)
+    assert len(built) == (1 if cache else 2)
+    assert len(list((tmp_path / "cache").rglob("*"))) == (4 if cache else 2)
 
 
 def test_an_empty_file(tmp_path):
     (tmp_path / "a.jsonl").write_text("\n \n")
     for _ in range(2):
         opened = open_index(str(tmp_path / "a.jsonl"))
-        assert (len(opened.rows), opened.lines) == (0, 0)
+        assert (len(opened.rows), opened.num_records) == (0, 0)

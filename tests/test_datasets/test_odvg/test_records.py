@@ -15,7 +15,6 @@ from glip.datasets.odvg.records import (
     Region,
     boxes_of,
     check_record,
-    describe_problems,
     detection_record,
     grounding_record,
     parse_record,
@@ -59,7 +58,7 @@ def test_what_is_built_is_good_and_survives_json(line):
     check_record(line, num_labels=6)
     again = parse_record(json.dumps(line).encode())
     assert again == line
-    assert describe_problems(again) == []
+    assert list(find_problems(again)) == []
 
 
 JSON = st.recursive(
@@ -82,7 +81,7 @@ def test_anything_in_any_place_is_judged_and_never_crashes(line, wrong, data):
             continue
         node[key] = wrong
         break
-    found = describe_problems(line, num_labels=6)
+    found = [str(problem) for problem in find_problems(line, num_labels=6)]
     if found:
         with pytest.raises(OdvgRecordError) as raised:
             check_record(line, num_labels=6)
@@ -119,40 +118,46 @@ def instance_with(**changes):
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ([1], "no JSON object"),
-        (with_(detection(), filename=""), "'filename' is no text or is empty"),
-        (with_(detection(), filename="\ud800.jpg"), "'filename' is no valid Unicode"),
-        (with_(detection(), height=50.0), "'height' is no whole number above 0"),
-        (with_(detection(), width=True), "'width' is no whole number above 0"),
+        ([1], "not a JSON object"),
+        (with_(detection(), filename=""), "'filename' is not a non-empty string"),
+        (with_(detection(), filename="\ud800.jpg"), "'filename' is not valid Unicode"),
+        (with_(detection(), height=50.0), "'height' is not a positive integer"),
+        (with_(detection(), width=True), "'width' is not a positive integer"),
         (with_(detection(), grounding={}), "both of 'detection' and 'grounding'"),
         (dict(filename="a", height=1, width=1), "neither of 'detection' and 'grounding'"),
-        (with_(detection(), detection=[]), "'detection' is no object"),
-        (with_(detection(), detection={}), "'instances' is no list"),
-        (with_(detection(), detection=dict(instances=[3])), "an instance is no object"),
+        (with_(detection(), detection=[]), "'detection' is not an object"),
+        (with_(detection(), detection={}), "'instances' is not a list"),
+        (with_(detection(), detection=dict(instances=[3])), "an instance is not an object"),
         (instance_with(bbox=[1, 2, 3]), "a box is not four finite numbers"),
         (instance_with(bbox=[1, 2, 3, float("nan")]), "a box is not four finite numbers"),
         (instance_with(bbox=[1, 2, 3, 10**400]), "a box is not four finite numbers"),
-        (instance_with(bbox=[30, 2, 30, 9]), "a box is without area"),
-        (instance_with(bbox=[60, 2, 70, 9]), "a box lies outside the image"),
-        (instance_with(label=-1), "a label is no whole number of 0 or more"),
+        (instance_with(bbox=[30, 2, 30, 9]), "a box has no area"),
+        (instance_with(bbox=[60, 2, 70, 9]), "a box is outside the image"),
+        (instance_with(label=-1), "a label is not a non-negative integer"),
         (instance_with(label=2), "a label is not in the label map"),
-        (instance_with(category=4), "'category' is no text or is empty"),
-        (grounding(caption=" "), "'caption' is no text or is empty"),
-        (with_(detection(), detection=None, grounding=dict(caption="a")), "'regions' is no list"),
+        (instance_with(category=4), "'category' is not a non-empty string"),
+        (grounding(caption=" "), "'caption' is not a non-empty string"),
+        (
+            with_(detection(), detection=None, grounding=dict(caption="a")),
+            "'regions' is not a list",
+        ),
         (grounding(bbox=[]), "a box is not four finite numbers"),
         (grounding(bbox=[[1, 2, 3, 4], 5]), "a box is not four finite numbers"),
-        (grounding(phrase=3), "'phrase' is no text or is empty"),
+        (grounding(phrase=3), "'phrase' is not a non-empty string"),
         (grounding(tokens_positive=None), "a phrase is more than once in the caption"),
         (grounding(phrase="cat", tokens_positive=None), "a phrase is not in the caption"),
         (grounding(phrase="so", tokens_positive=None), "a phrase is not in the caption"),
-        (grounding(tokens_positive=[0, 5]), "'tokens_positive' is no list of spans [start, end]"),
+        (
+            grounding(tokens_positive=[0, 5]),
+            "'tokens_positive' is not a list of spans [start, end]",
+        ),
         (grounding(tokens_positive=[[0, 99]]), "a span is empty or outside the caption"),
         (grounding(tokens_positive=[[3, 3]]), "a span is empty or outside the caption"),
         (grounding(tokens_positive=[[0, 6]]), None),  # spaces do not count
-        (grounding(tokens_positive=[[2, 8]]), "the spans of a phrase hold other words"),
-        (grounding(score="high"), "a score is no number from 0 to 1"),
-        (grounding(score=1.5), "a score is no number from 0 to 1"),
-        (grounding(score=[0.5, 0.5]), "a region has not one score for each box"),
+        (grounding(tokens_positive=[[2, 8]]), "the spans of a phrase contain other words"),
+        (grounding(score="high"), "a score is not a number from 0 to 1"),
+        (grounding(score=1.5), "a score is not a number from 0 to 1"),
+        (grounding(score=[0.5, 0.5]), "a region does not have one score per box"),
         (grounding(bbox=[[1, 2, 3, 4], [5, 6, 7, 8]], score=0.5), None),
         (grounding(phrase="A SOFA", tokens_positive=None), None),
         (instance_with(bbox=[-5, 2, 30, 99]), None),  # partly outside
@@ -166,9 +171,9 @@ def test_reasons(line, reason):
 
 def test_all_problems_are_said():
     line = with_(instance_with(bbox=None, label="dog"), height=-1)
-    found = describe_problems(line)
+    found = [str(problem) for problem in find_problems(line)]
     assert len(found) == 3
-    assert found[0] == "'height' is no whole number above 0 (got -1)"
+    assert found[0] == "'height' is not a positive integer (got -1)"
     assert "instances[0]: got 'dog'" in found[2]
 
 
@@ -176,7 +181,7 @@ def test_all_problems_are_said():
     "content", [b"", b"{", b"[1]", b'{"a": "\xff"}', b"[" * 100_000, b"7" * 9000, b"\xef\xbb\xbf{}"]
 )
 def test_no_json(content):
-    with pytest.raises(OdvgRecordError, match=r"no (valid JSON|JSON object)"):
+    with pytest.raises(OdvgRecordError, match=r"invalid JSON|not a JSON object"):
         parse_record(content)
 
 
@@ -209,11 +214,11 @@ def test_several_boxes_stay_together():
 def test_extra_is_carried_and_hides_nothing():
     line = detection_record(filename="a", height=9, width=9, instances=[], extra=dict(img_id=7))
     assert line["img_id"] == 7
-    with pytest.raises(OdvgRecordError, match="'extra' has keys of the line itself"):
+    with pytest.raises(OdvgRecordError, match="'extra' has keys of the record itself"):
         detection_record(filename="a", height=9, width=9, instances=[], extra=dict(height=7))
 
 
 def test_the_error_survives_a_loading_process():
-    error = OdvgRecordError("no JSON object", "got 3")
+    error = OdvgRecordError("not a JSON object", "got 3")
     again = pickle.loads(pickle.dumps(error))
-    assert (str(again), again.reason) == (str(error), "no JSON object")
+    assert (str(again), again.reason) == (str(error), "not a JSON object")

@@ -72,7 +72,7 @@ def test_names_in_a_shard(tmp_path):
     path = write_shard(tmp_path / "a b.tar", members)
     good, broken, lonely = iter_records(str(path))
     assert read_image(member_url(str(path), *good.image, good.line["filename"])).any() == 0
-    assert broken.error.reason == "no valid JSON"
+    assert broken.error.reason == "invalid JSON"
     assert lonely.error.reason == "no image in the shard for the record's 'filename'"
     assert (good.line_number, lonely.line_number, broken.line_number) == (1, 2, 3)
 

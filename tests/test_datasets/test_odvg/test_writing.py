@@ -70,9 +70,9 @@ def test_label_map(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "no valid JSON"),
-        ("[]", "is no label map"),
-        ("{}", "is no label map"),
+        ("{", "invalid JSON"),
+        ("[]", "is not a label map"),
+        ("{}", "is not a label map"),
         ('{"1": "dog", "2": "cat"}', "there is no '0'"),
         ('{"0": "dog", "2": "cat"}', "there is no '1'"),
         ('{"0": 3}', "expected a name for label 0, got 3"),
