@@ -35,7 +35,19 @@ TRANSFORMS = Registry(
     "transform", parent=parents.TRANSFORMS, scope="glip", locations=["glip.datasets.transforms"]
 )
 #: Data sets.
-DATASETS = Registry("dataset", parent=parents.DATASETS, scope="glip", locations=["glip.datasets"])
+DATASETS = Registry(
+    "dataset",
+    parent=parents.DATASETS,
+    scope="glip",
+    locations=[
+        "glip.datasets.coco",
+        "glip.datasets.flickr30k",
+        "glip.datasets.lvis",
+        "glip.datasets.odvg.dataset",
+        "glip.datasets.refexp",
+        "glip.datasets.wrappers",
+    ],
+)
 #: Samplers and batch samplers.
 DATA_SAMPLERS = Registry(
     "data sampler",

@@ -14,7 +14,7 @@ from glip.converters.box_table import Box
 from glip.converters.coco_format import read_boxes, read_images
 from glip.converters.conversion import Conversion, Entry, SourceImage
 from glip.converters.report import Report
-from glip.datasets.flickr30k import find_phrases
+from glip.datasets.annotation_file import find_phrases
 from glip.datasets.odvg.records import Region
 
 Spans = tuple[tuple[int, int], ...]

@@ -171,6 +171,24 @@ def box_problem(box: Any) -> str | None:
     return None
 
 
+def find_phrases(image: dict[str, Any], skipped: Skipped) -> list[list[tuple[int, int]]]:
+    """Return the spans of each phrase of a caption in MDETR's format.
+
+    Args:
+        image: entry with ``id``, ``caption`` and ``tokens_positive_eval``, for each phrase a list
+            of spans ``[start, end)``.
+        skipped: counts the phrases that are not inside the caption, which are left out.
+    """
+    found = []
+    for index, ranges in enumerate(image.get("tokens_positive_eval") or ()):
+        spans = [(int(start), int(end)) for start, end in ranges]
+        if spans and all(0 <= start < end <= len(image["caption"]) for start, end in spans):
+            found.append(spans)
+        else:
+            skipped.add("outside the caption", f"image {image['id']}, number {index}")
+    return found
+
+
 def _load(path: str, backend_args: dict[str, Any] | None) -> dict[str, Any]:
     """Load the JSON and check its outline."""
     check_exists(path, backend_args)

@@ -6,7 +6,13 @@ import os.path as osp
 from pathlib import Path
 from typing import Any
 
-from glip.datasets.annotation_file import Skipped, box_problem, read_annotation_file, require
+from glip.datasets.annotation_file import (
+    Skipped,
+    box_problem,
+    find_phrases,
+    read_annotation_file,
+    require,
+)
 from glip.datasets.base import BaseDetDataset
 from glip.datasets.flickr30k_entities import Flickr30kEntities, Span
 from glip.registry import DATASETS
@@ -120,18 +126,6 @@ class Flickr30kDataset(BaseDetDataset):
             phrase_ids=[label for label, _ in pairs],
             instances=[dict(bbox=box, bbox_label=label, ignore_flag=0) for label, box in pairs],
         )
-
-
-def find_phrases(image: dict[str, Any], skipped: Skipped) -> list[list[Span]]:
-    """Return the spans of each phrase of a caption, leaving out those that are not inside it."""
-    found = []
-    for number, ranges in enumerate(image.get("tokens_positive_eval") or ()):
-        spans = [(int(start), int(end)) for start, end in ranges]
-        if spans and all(0 <= start < end <= len(image["caption"]) for start, end in spans):
-            found.append(spans)
-        else:
-            skipped.add("outside the caption", f"image {image['id']}, number {number}")
-    return found
 
 
 def _original(

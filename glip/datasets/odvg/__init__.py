@@ -1,6 +1,5 @@
 """ODVG: detection and grounding data as JSON lines, in files or tar shards of any size."""
 
-from glip.datasets.odvg.dataset import ODVGDataset
 from glip.datasets.odvg.records import (
     Region,
     check_record,
@@ -12,7 +11,6 @@ from glip.datasets.odvg.writing import RecordWriter, read_label_map, write_label
 from glip.utils.errors import OdvgRecordError
 
 __all__ = [
-    "ODVGDataset",
     "OdvgRecordError",
     "Problem",
     "RecordWriter",
