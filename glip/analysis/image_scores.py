@@ -17,8 +17,8 @@ from glip.apis.evaluation import build_evaluator, check_test_data
 from glip.datasets import CocoDataset
 from glip.datasets.images import read_image
 from glip.evaluation import Predictions
-from glip.evaluation.annotated_metric import AnnotatedMetric
-from glip.evaluation.image_metric import read_predictions
+from glip.evaluation.base_ap_metric import BaseAPMetric
+from glip.evaluation.predictions import read_predictions
 from glip.registry import DATASETS
 from glip.utils.errors import ConfigError, DataError, ImageReadError
 from glip.visualization import draw_detections, label_color
@@ -55,7 +55,7 @@ class ScoredImage:
         return sum(not each["ignore_flag"] for each in self.info["instances"])
 
 
-def build(cfg: Config) -> tuple[CocoDataset, AnnotatedMetric]:
+def build(cfg: Config) -> tuple[CocoDataset, BaseAPMetric]:
     """Build the test data set and its metric.
 
     Raises:
@@ -71,7 +71,7 @@ def build(cfg: Config) -> tuple[CocoDataset, AnnotatedMetric]:
                 f"{type(dataset).__name__}"
             )
         metrics = build_evaluator(cfg).metrics
-    metric = next((each for each in metrics if isinstance(each, AnnotatedMetric)), None)
+    metric = next((each for each in metrics if isinstance(each, BaseAPMetric)), None)
     if metric is None:
         kinds = ", ".join(type(each).__name__ for each in metrics)
         raise ConfigError(
@@ -82,7 +82,7 @@ def build(cfg: Config) -> tuple[CocoDataset, AnnotatedMetric]:
 
 
 def score_images(
-    dataset: CocoDataset, metric: AnnotatedMetric, predictions: list[dict]
+    dataset: CocoDataset, metric: BaseAPMetric, predictions: list[dict]
 ) -> list[ScoredImage]:
     """Score each image that has stored predictions.
 
@@ -106,8 +106,8 @@ def score_images(
             f"'{dataset.ann_file}', for example {unknown[:3]}: the predictions are of other data"
         )
     return [
-        ScoredImage(infos[img_id], images[img_id].best_first(), numbers)
-        for img_id, numbers in metric.score_each(images)
+        ScoredImage(infos[img_id], images[img_id].sort_by_score(), numbers)
+        for img_id, numbers in metric.compute_per_image(images)
     ]
 
 

@@ -1,18 +1,18 @@
-"""Metrics, which score predictions, and the evaluators that feed them."""
+"""Metrics, stored predictions and the evaluator of several data sets."""
 
+from glip.evaluation.base_metric import BaseDetMetric, Predictions
 from glip.evaluation.coco_metric import CocoMetric
 from glip.evaluation.dump import DumpDetResults, load_predictions, write_odinw_submission
 from glip.evaluation.flickr30k_metric import Flickr30kMetric
-from glip.evaluation.image_metric import ImageMetric, Predictions
 from glip.evaluation.lvis_metric import LVISFixedAPMetric, LVISMetric
 from glip.evaluation.multi_datasets_evaluator import MultiDatasetsEvaluator
 from glip.evaluation.refexp_metric import RefExpMetric
 
 __all__ = [
+    "BaseDetMetric",
     "CocoMetric",
     "DumpDetResults",
     "Flickr30kMetric",
-    "ImageMetric",
     "LVISFixedAPMetric",
     "LVISMetric",
     "MultiDatasetsEvaluator",

@@ -1,10 +1,11 @@
-"""Storing predictions, and reading them back to score them again."""
+"""Store predictions, and read them to compute other metrics later."""
 
 from __future__ import annotations
 
 import json
 import pickle
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,53 +15,57 @@ from mmengine import fileio
 from mmengine.logging import print_log
 
 from glip.checkpoint.restricted_pickle import restricted_loads
-from glip.evaluation.image_metric import ImageMetric, Predictions
+from glip.evaluation.base_metric import BaseDetMetric, ImageResult
+from glip.evaluation.predictions import Predictions
 from glip.registry import METRICS
 from glip.utils.errors import AnnotationFileNotFoundError, DataError
 
-#: Meta information that is not stored: it is the data set's, and long.
-_LEFT_OUT = ("caption_prompt", "batch_input_shape")
-_SUFFIXES = (".pkl", ".pickle", ".json")
+#: Meta information that is not stored, because it is the data set's, and long.
+_EXCLUDED_KEYS = ("caption_prompt", "batch_input_shape")
+#: The types of stored meta information; tensors of annotations, for example, are not stored.
+_STORED_TYPES = (str, bool, int, float, list, tuple, np.generic, type(None))
+_EXTENSIONS = (".pkl", ".pickle", ".json")
 
 
 @METRICS.register_module()
-class DumpDetResults(ImageMetric):
-    """Store the detections of every image, once, in a file.
+@dataclass(kw_only=True, eq=False, repr=False)
+class DumpDetResults(BaseDetMetric):
+    """Store the detections in every image in a file, each image once.
 
     The file is a list with a dictionary for each image: its meta information (``img_id``,
-    ``img_path``, ``ori_shape``, a caption's phrases and their true boxes, ...; not a list of class
-    names) and ``pred_instances`` with ``bboxes`` (K lists xyxy in pixels of the original image),
-    ``scores``, ``labels`` and ``label_names``. Pickled files hold numpy arrays, JSON files lists.
-    :func:`load_predictions` reads both; an evaluator's ``offline_evaluate`` scores them.
+    ``img_path``, ``ori_shape``, a caption's phrases and their ground-truth boxes, ...; not the list
+    of class names) and ``pred_instances`` with ``bboxes`` (K, 4), xyxy in pixels of the original
+    image, ``scores`` (K,), ``labels`` (K,) and ``label_names``. A pickle holds numpy arrays, a JSON
+    file lists. :func:`load_predictions` reads both; an evaluator's ``offline_evaluate`` computes
+    metrics from them.
 
     Args:
-        out_file_path: where to; the name must end in ``.pkl``, ``.pickle`` or ``.json``.
-        collect_device: ``'cpu'`` or ``'gpu'``, where the processes' results are gathered.
-        collect_dir: a folder all processes share, for gathering on the CPU.
+        out_file_path: the file, with the extension ``.pkl``, ``.pickle`` or ``.json``.
+
+    The other arguments are those of :class:`~glip.evaluation.base_metric.BaseDetMetric`.
 
     Raises:
-        DataError: the name ends in something else.
+        DataError: the file has another extension.
     """
 
     default_prefix = "dump"
 
-    def __init__(
-        self, out_file_path: str, collect_device: str = "cpu", collect_dir: str | None = None
-    ) -> None:
-        super().__init__(collect_device=collect_device, collect_dir=collect_dir)
-        if not str(out_file_path).endswith(_SUFFIXES):
+    out_file_path: str | Path = field(kw_only=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not str(self.out_file_path).endswith(_EXTENSIONS):
             raise DataError(
-                f"predictions are stored in a file whose name ends in one of {_SUFFIXES}, but got "
-                f"{str(out_file_path)!r}."
+                f"expected out_file_path to end in one of {_EXTENSIONS}, got "
+                f"{str(self.out_file_path)!r}."
             )
-        self.out_file_path = str(out_file_path)
 
     def image_key(self, sample: dict) -> Any:
-        """Return what tells an image from all others, also among several data sets."""
+        """Return a key that identifies the image, also among several data sets."""
         return sample.get("dataset_index"), sample["img_id"]
 
-    def read_sample(self, sample: dict, predictions: Predictions) -> dict[str, Any]:
-        """Keep an image's meta information and detections."""
+    def extract(self, sample: dict, predictions: Predictions) -> dict[str, Any]:
+        """Return an image's meta information and detections."""
         given = sample["pred_instances"]
         instances: dict[str, Any] = dict(
             bboxes=predictions.bboxes.astype(np.float32),
@@ -73,42 +78,40 @@ class DumpDetResults(ImageMetric):
         kept = {
             key: value
             for key, value in sample.items()
-            if key not in _LEFT_OUT and _is_plain(value) and not _is_names(key, value)
+            if key not in _EXCLUDED_KEYS
+            and isinstance(value, _STORED_TYPES)
+            and not (key == "text" and not isinstance(value, str))  # LVIS has 1203 class names
         }
         return {**kept, "pred_instances": instances}
 
-    def score(self, images: dict[Any, Any]) -> dict[str, float]:
-        """Write the file; there are no numbers."""
-        stored = list(images.values())
-        if self.out_file_path.endswith(".json"):
-            stored = [_as_lists(each) for each in stored]
-        Path(self.out_file_path).parent.mkdir(parents=True, exist_ok=True)
-        fileio.dump(stored, self.out_file_path)
-        print_log(
-            f"the predictions for {len(stored)} images are written to {self.out_file_path}",
-            logger="current",
-        )
+    def compute_metrics(self, results: list[ImageResult]) -> dict[str, float]:
+        """Write the file; return no metrics."""
+        stored = list(self.unique_images(results).values())
+        path = Path(self.out_file_path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fileio.dump(stored, path)
+        print_log(f"wrote the predictions for {len(stored)} images to {path}", logger="current")
         return {}
 
 
 def load_predictions(path: str | Path) -> list[dict[str, Any]]:
     """Read what :class:`DumpDetResults` stored.
 
-    Of a pickled file only numbers, text and plain containers are read; it cannot run code.
+    A pickle is read with the restricted unpickler, so it cannot run code.
 
     Args:
-        path: of the ``.pkl`` or ``.json`` file.
+        path: the ``.pkl``, ``.pickle`` or ``.json`` file.
 
     Returns:
         A dictionary for each image; its ``pred_instances`` hold tensors ``bboxes`` (K, 4),
         ``scores`` (K,) and ``labels`` (K,), and a list ``label_names`` of K names.
 
     Raises:
-        AnnotationFileNotFoundError: there is no such file.
-        DataError: it holds something else.
+        AnnotationFileNotFoundError: the file does not exist.
+        DataError: it does not hold predictions.
     """
     if not fileio.exists(str(path)):
-        raise AnnotationFileNotFoundError(f"there is no file of predictions '{path}'.")
+        raise AnnotationFileNotFoundError(f"the file of predictions '{path}' does not exist.")
     stored = _read(str(path))
     if not isinstance(stored, list) or any("pred_instances" not in each for each in stored):
         raise DataError(
@@ -138,43 +141,18 @@ def _read(path: str) -> Any:
 
 
 def write_odinw_submission(parts: Mapping[str, str | Path], path: str | Path) -> None:
-    """Join the detections on several data sets into one file for the ODinW challenge.
+    """Join the detections on several data sets in one file for the ODinW challenge.
 
-    Its format for the zero-shot and full-shot tracks (README of microsoft/GLIP, "Submit Your
-    Results to ODinW Leaderboard"): an object with an entry for each data set, named as there
-    (``WildfireSmoke``, ...), which is a list in COCO's result format.
+    The format of the zero-shot and full-shot tracks (README of microsoft/GLIP, "Submit Your Results
+    to ODinW Leaderboard") is a JSON object that maps the name of each data set
+    (``WildfireSmoke``, ...) to a list in COCO's result format.
 
     Args:
-        parts: for each data set the file of its detections in COCO's result format, as
+        parts: for each data set its file of detections in COCO's result format, as
             :class:`~glip.evaluation.CocoMetric` writes it.
-        path: where to; a ``.json`` file.
+        path: the JSON file to write.
     """
     joined = {name: fileio.load(str(part)) for name, part in parts.items()}
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     fileio.dump(joined, str(path), file_format="json")
-    print_log(f"the detections on {len(joined)} data sets are written to {path}", logger="current")
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether a value is plain data, and not annotations as tensors."""
-    if isinstance(value, dict):
-        return False
-    return value is None or isinstance(value, (str, bool, int, float, list, tuple, np.generic))
-
-
-def _is_names(key: str, value: Any) -> bool:
-    """Whether it is a prompt of class names, a thousand of them for LVIS."""
-    return key == "text" and not isinstance(value, str)
-
-
-def _as_lists(image: dict[str, Any]) -> dict[str, Any]:
-    """Turn arrays and numpy numbers into what JSON can hold."""
-    instances = {
-        key: value.tolist() if isinstance(value, np.ndarray) else value
-        for key, value in image["pred_instances"].items()
-    }
-    plain = {
-        key: value.item() if isinstance(value, np.generic) else value
-        for key, value in image.items()
-    }
-    return {**plain, "pred_instances": instances}
+    print_log(f"wrote the detections on {len(joined)} data sets to {path}", logger="current")

@@ -1,15 +1,17 @@
 """Average precision over federated annotations, as LVIS defines it.
 
-In LVIS no image is searched for all 1203 categories. An image tells of three kinds of categories:
-those annotated in it, those certainly absent (``neg_category_ids``), and those of which some
-objects may be unmarked (``not_exhaustive_category_ids``). A detection counts only where its
-category is of the first two kinds; an unmatched one of the third kind is ignored.
+In LVIS (Gupta, Dollár and Girshick 2019, arXiv:1908.03195) no image is annotated for all 1203
+categories. An image lists the categories that are annotated in it, those that are verified to be
+absent (``neg_category_ids``), and those whose annotation is not exhaustive
+(``not_exhaustive_category_ids``). A detection counts only if its category is annotated or verified
+to be absent; an unmatched detection of a category that is not exhaustively annotated is ignored.
 
-The numbers equal those of the ``lvis`` package's ``LVISEval``, including that objects and
-detections without area do not exist for it. The work is done category by category, on arrays.
+The metrics equal those of the ``lvis`` package's ``LVISEval``, which drops zero-area objects and
+detections. The evaluation goes category by category over arrays: the package's Python objects for
+every pair of image and category need far more time and memory on 20,000 images.
 
-Letters: G annotated objects, N detections, T IoU thresholds, R recalls, A ranges of areas,
-K categories, I images. Images and categories are numbered by their place in rising order of id.
+Letters: G annotated objects, N detections, T IoU thresholds, R recalls, A area ranges,
+K categories, I images. Images and categories are indexed in ascending order of id.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import numpy as np
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)
-#: Name -> smallest and largest area in square pixels, both included.
+#: The smallest and the largest area of each range in square pixels, both inclusive (as in COCO).
 AREA_RANGES = {
     "all": (0.0, 1e10),
     "small": (0.0, 32.0**2),
@@ -33,15 +35,15 @@ _LOW, _HIGH = np.array(list(AREA_RANGES.values())).T[:, :, None]  # (A, 1) each
 
 @dataclass(frozen=True)
 class Boxes:
-    """Objects or detections of many images.
+    """Annotated objects or detections of many images.
 
     Attributes:
-        image: (N,) number of the image.
-        category: (N,) number of the category.
+        image: (N,) index of the image.
+        category: (N,) index of the category.
         xywh: (N, 4) float64, pixels.
-        area: (N,) float64, square pixels; of objects as annotated (the mask's).
-        score: (N,) float64; of objects unused.
-        ignore: (N,) bool, objects that neither reward nor punish; of detections unused.
+        area: (N,) float64, square pixels; of an object the annotated area (its mask's).
+        score: (N,) float64; unused for objects.
+        ignore: (N,) bool, objects to ignore; unused for detections.
     """
 
     image: np.ndarray
@@ -54,20 +56,20 @@ class Boxes:
     def __len__(self) -> int:
         return len(self.image)
 
-    def __getitem__(self, chosen: np.ndarray | slice) -> Boxes:
-        return Boxes(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
+    def __getitem__(self, index: np.ndarray | slice) -> Boxes:
+        return Boxes(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
 
 
 @dataclass(frozen=True)
-class FederatedTruth:
-    """Federated annotations.
+class FederatedGroundTruth:
+    """Federated annotations as arrays.
 
     Attributes:
         num_images: I.
         num_categories: K.
         objects: the G annotated objects.
-        negative: (n, 2) pairs of image and category that is certainly absent from it.
-        not_exhaustive: (m, 2) pairs of image and category with unmarked objects.
+        negative: (n, 2) pairs of an image and a category that is verified to be absent.
+        not_exhaustive: (m, 2) pairs of an image and a category that is not exhaustively annotated.
     """
 
     num_images: int
@@ -77,13 +79,13 @@ class FederatedTruth:
     not_exhaustive: np.ndarray
 
     def key(self, image: np.ndarray, category: np.ndarray) -> np.ndarray:
-        """Number the pairs of image and category, categories first."""
+        """Return one index for each pair of image and category, sorted by category, then image."""
         return category * self.num_images + image
 
 
 @dataclass(frozen=True)
 class PrecisionRecall:
-    """What is measured; -1 where there is nothing to measure.
+    """Precision and recall; -1 where there is nothing to measure.
 
     Attributes:
         precision: (T, R, K, A) interpolated precision.
@@ -94,32 +96,33 @@ class PrecisionRecall:
     recall: np.ndarray
 
 
-def evaluate(truth: FederatedTruth, detections: Boxes) -> PrecisionRecall:
-    """Measure precision and recall.
+def evaluate(ground_truth: FederatedGroundTruth, detections: Boxes) -> PrecisionRecall:
+    """Compute precision and recall.
 
     Args:
-        truth: the annotations.
-        detections: in any order; among equal scores of a category the images go in order, and
-            within an image the detections as given.
+        ground_truth: the annotations.
+        detections: in any order. Equal scores of a category are ranked by image, then in the given
+            order.
     """
-    objects = truth.objects[truth.objects.area > 0]
-    objects = objects[_by_key(truth.key(objects.image, objects.category))]
-    detections = _countable(truth, objects, detections)
-    open_keys = truth.key(*truth.not_exhaustive.T)
+    objects = ground_truth.objects[ground_truth.objects.area > 0]
+    objects = objects[np.argsort(ground_truth.key(objects.image, objects.category), kind="stable")]
+    detections = _filter_detections(ground_truth, objects, detections)
+    not_exhaustive_keys = ground_truth.key(*ground_truth.not_exhaustive.T)
 
-    shape = (len(IOU_THRESHOLDS), len(RECALLS), truth.num_categories, len(AREA_RANGES))
+    shape = (len(IOU_THRESHOLDS), len(RECALLS), ground_truth.num_categories, len(AREA_RANGES))
     precision = -np.ones(shape)
     recall = -np.ones((shape[0], *shape[2:]))
-    for category, its_objects, its_detections in _categories(truth, objects, detections):
-        counted = _out_of_range(its_objects.area) | its_objects.ignore
-        num_objects = (~counted).sum(axis=1)  # (A,)
+    for category, own_objects, own_detections in _categories(ground_truth, objects, detections):
+        ignored_objects = _out_of_range(own_objects.area) | own_objects.ignore
+        num_objects = (~ignored_objects).sum(axis=1)  # (A,)
         if not num_objects.any():
             continue
-        matched, ignored = _match_category(its_objects, counted, its_detections)
-        is_open = np.isin(truth.key(its_detections.image, its_detections.category), open_keys)
-        outside = _out_of_range(its_detections.area) | is_open  # (A, N)
+        matched, ignored = _match_category(own_objects, ignored_objects, own_detections)
+        keys = ground_truth.key(own_detections.image, own_detections.category)
+        not_exhaustive = np.isin(keys, not_exhaustive_keys)
+        outside = _out_of_range(own_detections.area) | not_exhaustive  # (A, N)
         ignored |= ~matched & outside[:, None]
-        order = np.argsort(-its_detections.score, kind="stable")
+        order = np.argsort(-own_detections.score, kind="stable")
         for area in np.flatnonzero(num_objects):
             hits, skipped = matched[area][:, order], ignored[area][:, order]
             curve, reached = _curve(hits & ~skipped, ~hits & ~skipped, int(num_objects[area]))
@@ -129,17 +132,18 @@ def evaluate(truth: FederatedTruth, detections: Boxes) -> PrecisionRecall:
 
 
 def match(ious: np.ndarray, ignored: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Match the detections of an image to its objects of one category, best score first.
+    """Match the detections of an image with its objects of one category, best score first.
 
-    A detection takes the free object with the highest IoU not below the threshold (the last of
-    equals), objects that are to be ignored only if no other will do.
+    A detection matches the unmatched object with the highest IoU, at least the threshold (the last
+    one of equals). It matches an ignored object only if there is no other.
 
     Args:
-        ious: (N, G), detections by falling score.
-        ignored: (A, G) bool, the objects to ignore.
+        ious: (N, G), detections by descending score.
+        ignored: (A, G) bool, the ignored objects.
 
     Returns:
-        (A, T, N) bool, whether a detection is matched, and whether to an object that is ignored.
+        Two arrays (A, T, N) bool: whether a detection is matched, and whether with an ignored
+        object.
     """
     num_areas, num_objects = ignored.shape
     thresholds = np.minimum(IOU_THRESHOLDS, 1 - 1e-10)
@@ -160,27 +164,28 @@ def match(ious: np.ndarray, ignored: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return matched, to_ignored
 
 
-def _countable(truth: FederatedTruth, objects: Boxes, detections: Boxes) -> Boxes:
-    """Keep the detections that can count, by category, then image, then falling score."""
-    known = np.union1d(truth.key(objects.image, objects.category), truth.key(*truth.negative.T))
-    keys = truth.key(detections.image, detections.category)
+def _filter_detections(
+    ground_truth: FederatedGroundTruth, objects: Boxes, detections: Boxes
+) -> Boxes:
+    """Keep the detections that count, sorted by category, image and descending score."""
+    known = np.union1d(
+        ground_truth.key(objects.image, objects.category),
+        ground_truth.key(*ground_truth.negative.T),
+    )
+    keys = ground_truth.key(detections.image, detections.category)
     kept = np.flatnonzero(np.isin(keys, known) & (detections.area > 0))
     order = np.lexsort((-detections.score[kept], keys[kept]))
     return detections[kept[order]]
 
 
-def _by_key(keys: np.ndarray) -> np.ndarray:
-    return np.argsort(keys, kind="stable")
-
-
 def _categories(
-    truth: FederatedTruth, objects: Boxes, detections: Boxes
+    ground_truth: FederatedGroundTruth, objects: Boxes, detections: Boxes
 ) -> Iterator[tuple[int, Boxes, Boxes]]:
     """Yield each category with its objects and detections; both are sorted by category."""
-    edges = np.arange(truth.num_categories + 1)
+    edges = np.arange(ground_truth.num_categories + 1)
     object_edges = np.searchsorted(objects.category, edges)
     detection_edges = np.searchsorted(detections.category, edges)
-    for category in range(truth.num_categories):
+    for category in range(ground_truth.num_categories):
         yield (
             category,
             objects[object_edges[category] : object_edges[category + 1]],
@@ -191,15 +196,16 @@ def _categories(
 def _match_category(
     objects: Boxes, ignored: np.ndarray, detections: Boxes
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Match the detections of a category, image by image; both come sorted by image.
+    """Match the detections of a category image by image; both are sorted by image.
 
     Args:
         objects: G objects.
-        ignored: (A, G) bool, those to ignore.
+        ignored: (A, G) bool, the ignored objects.
         detections: N detections.
 
     Returns:
-        (A, T, N) bool, whether a detection is matched, and whether to an object that is ignored.
+        Two arrays (A, T, N) bool: whether a detection is matched, and whether with an ignored
+        object.
     """
     from pycocotools import mask
 
@@ -208,22 +214,22 @@ def _match_category(
     for image in np.intersect1d(objects.image, detections.image):
         own = slice(*np.searchsorted(objects.image, (image, image + 1)))
         found = slice(*np.searchsorted(detections.image, (image, image + 1)))
-        truths = objects.xywh[own]
-        ious = mask.iou(detections.xywh[found], truths, np.zeros(len(truths), dtype=np.uint8))
+        boxes = objects.xywh[own]
+        ious = mask.iou(detections.xywh[found], boxes, np.zeros(len(boxes), dtype=np.uint8))
         matched[..., found], to_ignored[..., found] = match(ious, ignored[:, own])
     return matched, to_ignored
 
 
 def _curve(hits: np.ndarray, misses: np.ndarray, num_objects: int) -> tuple[np.ndarray, np.ndarray]:
-    """Measure one category and range of areas.
+    """Compute precision and recall of one category and area range.
 
     Args:
-        hits: (T, N) bool, true positives by falling score.
+        hits: (T, N) bool, true positives by descending score.
         misses: (T, N) bool, false positives.
-        num_objects: how many objects there are to find, at least 1.
+        num_objects: number of objects that are not ignored, at least 1.
 
     Returns:
-        (T, R) precision, at each recall the best of that recall and beyond, and (T,) recall.
+        (T, R) precision, at each recall the maximum at that recall or above, and (T,) recall.
     """
     curve = np.zeros((len(hits), len(RECALLS)))
     if hits.shape[1] == 0:
@@ -241,5 +247,5 @@ def _curve(hits: np.ndarray, misses: np.ndarray, num_objects: int) -> tuple[np.n
 
 
 def _out_of_range(area: np.ndarray) -> np.ndarray:
-    """(N,) areas -> (A, N) bool, whether each is outside each range."""
+    """Return (A, N) bool, whether each area of (N,) is outside each range."""
     return (area < _LOW) | (area > _HIGH)

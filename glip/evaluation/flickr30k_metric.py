@@ -5,55 +5,55 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from glip.evaluation.image_metric import ImageMetric, Predictions
-from glip.evaluation.overlaps import box_iou
+from glip.evaluation.base_metric import BaseDetMetric, ImageResult
+from glip.evaluation.predictions import Predictions
 from glip.registry import METRICS
 from glip.utils.errors import DataError
 from glip.utils.tables import log_table
 
 
 @dataclass(frozen=True)
-class _Phrase:
-    """What is kept of a phrase.
+class _PhraseResult:
+    """The detections of one phrase compared with its ground-truth boxes.
 
     Attributes:
-        overlaps: (K,) best IoU of each of its detections with one of its boxes, best score first.
-        types: the kinds of thing it names.
+        ious: (K,) the highest IoU of each detection with a ground-truth box, best score first.
+        types: the phrase's types (people, animals, ...).
     """
 
-    overlaps: np.ndarray
+    ious: np.ndarray
     types: tuple[str, ...]
 
 
 @METRICS.register_module()
-class Flickr30kMetric(ImageMetric):
-    """The share of phrases for which a box among the k best overlaps a true one.
+@dataclass(kw_only=True, eq=False, repr=False)
+class Flickr30kMetric(BaseDetMetric):
+    """Recall@k: the fraction of phrases with a correct box among their k best detections.
 
-    ``Recall@1_all``, ``Recall@5_all``, ``Recall@10_all`` and ``Upper_bound_all`` (any of the
-    phrase's detections), and the same for each kind of phrase (``Recall@1_people``, ...) where the
-    data set knows the kinds: fractions from 0 to 1. The names are the official code's.
+    ``Recall@1_all``, ``Recall@5_all``, ``Recall@10_all`` and ``Upper_bound_all`` (all detections of
+    the phrase), and the same for each phrase type (``Recall@1_people``, ...) if the data set gives
+    the types: fractions from 0 to 1. The names are the official code's.
 
-    Two protocols (MDETR, section 4.1): *any box*, where a phrase of several things is found if one
-    of its boxes is; and *merged boxes*, where the true box is the smallest around all of them.
+    Two protocols (MDETR, section 4.1): *any box*, where a detection is correct if it overlaps one
+    of the phrase's boxes; and *merged boxes*, where it has to overlap the smallest box that
+    encloses all of them.
 
-    A phrase's detections are those of its label, ranked by score. The official code compares its
-    own boxes, which are one pixel smaller to the right and bottom (they end in their last pixel).
+    A phrase's detections are those of its label, ranked by score. The official code compares boxes
+    that are one pixel smaller on the right and at the bottom (they end in their last pixel).
 
-    The data set gives for each caption ``phrase_boxes`` and ``phrase_types`` (see
-    :class:`~glip.datasets.flickr30k.Flickr30kDataset`); without them the boxes are read from
+    The data set gives ``phrase_boxes`` and ``phrase_types`` of each caption (see
+    :class:`~glip.datasets.flickr30k.Flickr30kDataset`). Otherwise the boxes come from
     ``gt_instances``, ``phrase_ids`` and ``phrases``, in pixels of the original image.
 
     Args:
-        topk: the ks; -1 means all detections.
-        iou_thrs: an IoU of at least this counts as found.
-        merge_boxes: the protocol: merged boxes instead of any box.
-        collect_device: ``'cpu'`` or ``'gpu'``, where the processes' results are gathered.
-        prefix: what the names of the numbers begin with.
-        collect_dir: a folder all processes share, for gathering on the CPU.
+        topk: the values of k; -1 for all detections.
+        iou_thrs: the least IoU of a correct box.
+        merge_boxes: whether to use the protocol *merged boxes* instead of *any box*.
+
+    The other arguments are those of :class:`~glip.evaluation.base_metric.BaseDetMetric`.
 
     Raises:
         DataError: a k is neither positive nor -1.
@@ -61,63 +61,57 @@ class Flickr30kMetric(ImageMetric):
 
     default_prefix = "flickr30k"
 
-    def __init__(
-        self,
-        topk: Sequence[int] = (1, 5, 10, -1),
-        iou_thrs: float = 0.5,
-        merge_boxes: bool = False,
-        collect_device: str = "cpu",
-        prefix: str | None = None,
-        collect_dir: str | None = None,
-    ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
-        wrong = [k for k in topk if k != -1 and k < 1]
-        if wrong:
-            raise DataError(f"topk has {wrong}; expected numbers from 1, or -1 for no limit.")
-        self.topk = tuple(topk)
-        self.iou_thrs = iou_thrs
-        self.merge_boxes = merge_boxes
+    topk: Sequence[int] = (1, 5, 10, -1)
+    iou_thrs: float = 0.5
+    merge_boxes: bool = False
 
-    def read_sample(self, sample: dict, predictions: Predictions) -> list[_Phrase]:
-        """Keep, for each phrase that has boxes, how well its detections overlap them."""
-        ranked = predictions.best_first()
-        boxes = _boxes_of(sample)
-        types = sample.get("phrase_types") or [()] * len(boxes)
-        kept = []
-        for label, (truth, kinds) in enumerate(zip(boxes, types, strict=True)):
-            if len(truth) == 0:
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        invalid = [k for k in self.topk if k != -1 and k < 1]
+        if invalid:
+            raise DataError(f"topk has {invalid}; expected numbers from 1, or -1 for no limit.")
+
+    def extract(self, sample: dict, predictions: Predictions) -> list[_PhraseResult]:
+        """Return the IoU of each phrase's detections with its boxes; skip phrases without boxes."""
+        ranked = predictions.sort_by_score()
+        boxes_per_phrase = _phrase_boxes(sample)
+        types = sample.get("phrase_types") or [()] * len(boxes_per_phrase)
+        phrases = []
+        for label, (boxes, phrase_types) in enumerate(zip(boxes_per_phrase, types, strict=True)):
+            if len(boxes) == 0:
                 continue
             if self.merge_boxes:
-                truth = np.concatenate([truth[:, :2].min(axis=0), truth[:, 2:].max(axis=0)])[None]
-            found = ranked.bboxes[ranked.labels == label]
-            kept.append(_Phrase(box_iou(found, truth).max(axis=1), tuple(kinds)))
-        return kept
+                boxes = np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])[None]
+            ious = ranked[ranked.labels == label].iou(boxes).max(axis=1)
+            phrases.append(_PhraseResult(ious, tuple(phrase_types)))
+        return phrases
 
-    def score(self, images: dict[Any, list[_Phrase]]) -> dict[str, float]:
-        """Count the phrases that are found."""
-        phrases = [phrase for kept in images.values() for phrase in kept]
+    def compute_metrics(self, results: list[ImageResult]) -> dict[str, float]:
+        """Compute and log the recall of each phrase type."""
+        images = self.unique_images(results)
+        phrases = [phrase for phrases in images.values() for phrase in phrases]
         if not phrases:
-            self.warn("there is no phrase with a box, so there is nothing to measure.")
+            self.warn("no phrase has a box, so there is nothing to measure.")
             return {}
         total: Counter[str] = Counter()
         found: Counter[tuple[int, str]] = Counter()
         for phrase in phrases:
-            kinds = ("all", *phrase.types)
-            total.update(kinds)
+            types = ("all", *phrase.types)
+            total.update(types)
             for k in self.topk:
-                considered = phrase.overlaps if k == -1 else phrase.overlaps[:k]
-                if (considered >= self.iou_thrs).any():
-                    found.update((k, kind) for kind in kinds)
-        columns = ["all", *sorted(kind for kind in total if kind != "all")]
-        recall = {(k, kind): found[k, kind] / total[kind] for k in self.topk for kind in columns}
-        rows = [[_name(k), *(recall[k, kind] for kind in columns)] for k in self.topk]
-        rows.append(["phrases", *(total[kind] for kind in columns)])
+                ious = phrase.ious if k == -1 else phrase.ious[:k]
+                if (ious >= self.iou_thrs).any():
+                    found.update((k, each) for each in types)
+        columns = ["all", *sorted(each for each in total if each != "all")]
+        recall = {(k, each): found[k, each] / total[each] for k in self.topk for each in columns}
+        rows = [[_metric_name(k), *(recall[k, each] for each in columns)] for k in self.topk]
+        rows.append(["phrases", *(total[each] for each in columns)])
         log_table(["", *columns], rows)
-        return {f"{_name(k)}_{kind}": value for (k, kind), value in recall.items()}
+        return {f"{_metric_name(k)}_{each}": value for (k, each), value in recall.items()}
 
 
-def _boxes_of(sample: dict) -> list[np.ndarray]:
-    """Return the true boxes (n, 4) of each phrase."""
+def _phrase_boxes(sample: dict) -> list[np.ndarray]:
+    """Return the ground-truth boxes (n, 4) of each phrase."""
     if sample.get("phrase_boxes") is not None:
         return [np.array(boxes, float).reshape(-1, 4) for boxes in sample["phrase_boxes"]]
     missing = [key for key in ("gt_instances", "phrase_ids", "phrases") if key not in sample]
@@ -131,5 +125,5 @@ def _boxes_of(sample: dict) -> list[np.ndarray]:
     return [boxes[owners == label] for label in range(len(sample["phrases"]))]
 
 
-def _name(k: int) -> str:
+def _metric_name(k: int) -> str:
     return "Upper_bound" if k == -1 else f"Recall@{k}"

@@ -1,26 +1,26 @@
-"""The annotations to score against, and results in COCO's format."""
+"""The annotations that metrics evaluate on, and detections in COCO's result format."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from glip.datasets.annotation_file import AnnotationFile, Skipped, box_problem, read_annotation_file
 from glip.datasets.categories import check_classes, match_categories
-from glip.evaluation.image_metric import Predictions
+from glip.evaluation.predictions import Predictions
 from glip.utils.errors import AnnotationFileError, DataError
 
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """The annotations of a file, fit for scoring.
+    """The annotations of a file, checked and completed.
 
     Attributes:
         file: its content; every annotation has ``id``, ``bbox``, ``area`` and ``iscrowd``.
-        classes: the names, label by label.
-        category_ids: the category id of each label, None where the file lacks the class.
+        classes: the class names by label.
+        category_ids: the category id of each label, None for a class that the file lacks.
     """
 
     file: AnnotationFile
@@ -28,20 +28,20 @@ class GroundTruth:
     category_ids: tuple[Any, ...]
 
     @property
-    def scored_ids(self) -> list[Any]:
-        """The category ids that some class names, in rising order."""
+    def evaluated_ids(self) -> list[Any]:
+        """The category ids of the classes, in ascending order."""
         return sorted(number for number in self.category_ids if number is not None)
 
-    def names(self) -> dict[Any, str]:
-        """Return the class name of each scored category id."""
+    def category_names(self) -> dict[Any, str]:
+        """Return the class name of each evaluated category id."""
         pairs = zip(self.category_ids, self.classes, strict=True)
         return {number: name for number, name in pairs if number is not None}
 
-    def of_image(self, image: dict[str, Any]) -> GroundTruth:
-        """Return the annotations of one image, of which no more is scored than their classes.
+    def select_image(self, image: dict[str, Any]) -> GroundTruth:
+        """Return the annotations of one image, with only the classes that it shows.
 
         Args:
-            image: its entry in the file.
+            image: the image's entry in the file.
         """
         annotations = self.file.annotations[image["id"]]
         shown = {annotation["category_id"] for annotation in annotations}
@@ -62,41 +62,41 @@ def load_ground_truth(
     *,
     same_order: bool = False,
 ) -> GroundTruth:
-    """Read the annotations to score against.
+    """Read the annotations that a metric evaluates on.
 
-    What COCO's tools can score stays as it is, boxes without area included: nothing matches them,
-    so they count as missed, and a warning says how many there are. Only annotations whose boxes are
-    not four finite numbers are left out (COCO's tools would let NaN match everything). A missing
-    ``area`` becomes width x height, a missing ``iscrowd`` 0.
+    Annotations that pycocotools can evaluate are kept, zero-area boxes included: nothing matches
+    them, so they count as missed, and a warning gives their number. An annotation whose box is not
+    four finite numbers is dropped, because pycocotools would match NaN with everything. A missing
+    ``area`` becomes width x height, a missing ``iscrowd`` becomes 0.
 
     Args:
-        path: of the annotation file.
-        classes: the names, label by label.
-        backend_args: mmengine's file backend and its settings.
+        path: the annotation file.
+        classes: the class names by label.
+        backend_args: arguments of mmengine's file backend.
         same_order: see :func:`glip.datasets.categories.match_categories`.
 
     Raises:
-        glip.datasets.annotation_file.AnnotationFileError: the file is absent or unusable, or its
+        glip.utils.errors.AnnotationFileError: the file does not exist or is invalid, or its
             categories are not the classes.
     """
     file = read_annotation_file(path, backend_args)
     if not file.images:
-        raise AnnotationFileError(f"there is nothing to score against: '{path}' has no images.")
-    hollow = Skipped("annotation")
+        raise AnnotationFileError(f"there is nothing to evaluate on: '{path}' has no images.")
+    unmatchable = Skipped("annotation")
     for image_id, entries in file.annotations.items():
-        file.annotations[image_id] = list(_completed(entries, file.skipped, hollow))
-    file.skipped.log(f"Scoring leaves out of '{path}'")
-    hollow.log(f"Scoring counts as missed in '{path}', as COCO's tools do")
+        file.annotations[image_id] = list(_complete(entries, file.skipped, unmatchable))
+    file.skipped.log(f"The evaluation drops from '{path}'")
+    unmatchable.log(f"The evaluation counts as missed in '{path}', as pycocotools does")
     classes = check_classes(classes)
     used = {annotation.get("category_id") for annotation in file.all_annotations()}
     ids = match_categories(classes, file.categories, used, path, same_order=same_order)
     return GroundTruth(file, classes, tuple(ids))
 
 
-def _completed(
-    entries: list[dict[str, Any]], skipped: Skipped, hollow: Skipped
-) -> Iterable[dict[str, Any]]:
-    """Yield the annotations that can be scored, with all fields that scoring needs."""
+def _complete(
+    entries: list[dict[str, Any]], skipped: Skipped, unmatchable: Skipped
+) -> Iterator[dict[str, Any]]:
+    """Yield the valid annotations with all fields that the evaluation needs."""
     for annotation in entries:
         problem = box_problem(annotation.get("bbox"))
         if problem is not None:
@@ -104,9 +104,9 @@ def _completed(
             continue
         _, _, width, height = annotation["bbox"]
         if width <= 0 or height <= 0:
-            hollow.add("with a box without area", f"id {annotation['id']}")
+            unmatchable.add("with a zero-area box", f"id {annotation['id']}")
         elif annotation["id"] == 0:
-            hollow.add("with the id 0, which means 'no match' there", f"id {annotation['id']}")
+            unmatchable.add("with the id 0, which means 'no match' there", f"id {annotation['id']}")
         area = annotation.get("area")
         if not isinstance(area, (int, float)) or not math.isfinite(area):
             annotation["area"] = width * height
@@ -114,22 +114,22 @@ def _completed(
         yield annotation
 
 
-def results_of(
+def to_coco_results(
     img_id: Any, predictions: Predictions, category_ids: Sequence[Any]
 ) -> list[dict[str, Any]]:
-    """Write detections in COCO's result format; those of classes the file lacks are left out.
+    """Convert an image's detections to COCO's result format; drop classes that the file lacks.
 
     Args:
         img_id: the id of the image.
         predictions: its K detections.
-        category_ids: the category id of each label, None for a class without one.
+        category_ids: the category id of each label, None for a class that the file lacks.
 
     Returns:
         At most K dictionaries with ``image_id``, ``category_id``, ``bbox`` (x, y, width, height in
         pixels) and ``score``.
 
     Raises:
-        DataError: a label is not one of the classes.
+        DataError: a label has no class.
     """
     check_labels(predictions, len(category_ids))
     boxes, scores = predictions.xywh.tolist(), predictions.scores.tolist()
@@ -142,15 +142,15 @@ def results_of(
 
 
 def check_labels(predictions: Predictions, num_classes: int) -> None:
-    """See to it that every label means a class.
+    """Check that every label has a class.
 
     Raises:
-        DataError: one does not.
+        DataError: a label is not from 0 to ``num_classes - 1``.
     """
     labels = predictions.labels
     if len(labels) and not (labels.min() >= 0 and labels.max() < num_classes):
         worst = int(labels.max() if labels.max() >= num_classes else labels.min())
         raise DataError(
-            f"a detection has the label {worst}, but there are {num_classes} classes, so expected "
-            f"0 to {num_classes - 1}. The prompt the model was given is not the metric's classes."
+            f"a detection has the label {worst}, but there are {num_classes} classes: expected "
+            f"0 to {num_classes - 1}. The model's prompt is not the list of the metric's classes."
         )

@@ -1,130 +1,108 @@
-"""Average precision on LVIS: the standard one, and the fixed one that GLIP reports."""
+"""Average precision on LVIS: the standard protocol, and fixed AP, which GLIP reports."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from glip.evaluation.annotated_metric import AnnotatedMetric
-from glip.evaluation.coco_metric import check_metric, mean_of, write_results
+from glip.evaluation.base_ap_metric import BaseAPMetric, mean_of, write_results
+from glip.evaluation.base_metric import ImageResult, check_metric
 from glip.evaluation.federated import (
     AREA_RANGES,
     IOU_THRESHOLDS,
     Boxes,
-    FederatedTruth,
+    FederatedGroundTruth,
     PrecisionRecall,
     evaluate,
 )
 from glip.evaluation.ground_truth import GroundTruth, check_labels
-from glip.evaluation.image_metric import Predictions
+from glip.evaluation.predictions import Predictions
 from glip.registry import METRICS
 from glip.utils.errors import AnnotationFileError, DataError
 from glip.utils.tables import log_table
 
+#: Rare, common and frequent categories.
 _FREQUENCIES = ("r", "c", "f")
-#: The numbers of LVIS, in the order of the lvis package.
+#: The metrics of LVIS, in the order of the lvis package.
 _KEYS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "APr", "APc", "APf", "AR", "ARs", "ARm", "ARl")
 
 
-class _FederatedMetric(AnnotatedMetric):
-    """What the two protocols share: all but which detections they look at.
+class _BaseLVISMetric(BaseAPMetric):
+    """AP over federated annotations; a subclass chooses the detections that count."""
 
-    Args:
-        ann_file: the annotation file in LVIS's format; by default the data set's.
-        classwise: also give each class's AP, ``<name>_precision`` (NaN where nothing is annotated).
-        format_only: write the detections, score nothing.
-        outfile_prefix: write the detections to ``<prefix>.bbox.json`` in COCO's result format.
-        backend_args: mmengine's file backend and its settings.
-        collect_device: ``'cpu'`` or ``'gpu'``, where the processes' results are gathered.
-        prefix: what the names of the numbers begin with.
-        collect_dir: a folder all processes share, for gathering on the CPU.
-    """
+    same_order = True  # some copies of LVIS have cleaned category names
 
-    #: Some copies of LVIS clean the names of the categories.
-    SAME_ORDER = True
+    @abstractmethod
+    def select(self, detections: Boxes) -> Boxes:
+        """Return the detections that count in the protocol, in the given order.
 
-    def __init__(
-        self,
-        ann_file: str | None = None,
-        *,
-        classwise: bool = False,
-        format_only: bool = False,
-        outfile_prefix: str | None = None,
-        backend_args: dict | None = None,
-        collect_device: str = "cpu",
-        prefix: str | None = None,
-        collect_dir: str | None = None,
-    ) -> None:
-        super().__init__(
-            ann_file,
-            backend_args=backend_args,
-            collect_device=collect_device,
-            prefix=prefix,
-            collect_dir=collect_dir,
-        )
-        if format_only and outfile_prefix is None:
-            raise DataError("format_only=True writes the detections: set outfile_prefix to where.")
-        self.classwise = classwise
-        self.format_only = format_only
-        self.outfile_prefix = outfile_prefix
+        Args:
+            detections: the detections in all images, by image.
+        """
 
-    def load_truth(self, meta: dict) -> GroundTruth:
-        """Read the annotation file and see to it that it is federated."""
-        truth = super().load_truth(meta)
-        for image in truth.file.images:
+    @abstractmethod
+    def report(self, metrics: dict[str, float]) -> dict[str, float]:
+        """Return the metrics of the protocol under their names.
+
+        Args:
+            metrics: all metrics of LVIS by :data:`_KEYS`.
+        """
+
+    def load_annotations(self, meta: dict) -> GroundTruth:
+        """Read the annotation file and check that its annotations are federated."""
+        ground_truth = super().load_annotations(meta)
+        for image in ground_truth.file.images:
             if "neg_category_ids" not in image or "not_exhaustive_category_ids" not in image:
                 raise AnnotationFileError(
-                    f"'{truth.file.path}' is not in LVIS's format: image {image['id']} has no "
-                    "'neg_category_ids' or no 'not_exhaustive_category_ids'. For annotations in "
+                    f"'{ground_truth.file.path}' is not in LVIS's format: image {image['id']} has "
+                    "no 'neg_category_ids' or no 'not_exhaustive_category_ids'. For annotations in "
                     "COCO's format use CocoMetric."
                 )
-        return truth
+        return ground_truth
 
-    def choose(self, detections: Boxes) -> Boxes:
-        """Return the detections that the protocol looks at, of those sorted by image."""
-        raise NotImplementedError
-
-    def report(self, numbers: dict[str, float]) -> dict[str, float]:
-        """Name and choose the numbers to give."""
-        raise NotImplementedError
-
-    def score(self, images: dict[Any, Predictions]) -> dict[str, float]:
-        """Compute the numbers."""
-        img_ids = self.scored_images(images)
-        detections = self.choose(_gather(self.truth, images, img_ids))
+    def compute_metrics(self, results: list[ImageResult]) -> dict[str, float]:
+        """Compute and log the metrics."""
+        images = self.unique_images(results)
+        img_ids = self.evaluated_image_ids(images)
+        detections = self.select(_join_detections(self.ground_truth, images, img_ids))
         if self.outfile_prefix is not None:
-            results = _as_results(detections, img_ids, self.truth.scored_ids)
-            write_results(results, self.outfile_prefix)
+            rows = _to_coco_results(detections, img_ids, self.ground_truth.evaluated_ids)
+            write_results(rows, self.outfile_prefix)
         if self.format_only:
             return {}
-        measured = evaluate(_federate(self.truth, img_ids), detections)
-        numbers = self.report(_summary(measured, _frequency_groups(self.truth)))
-        log_table(["bbox", ""], [[key, value] for key, value in numbers.items()])
-        return {**numbers, **(self._by_class(measured) if self.classwise else {})}
+        measured = evaluate(_federate(self.ground_truth, img_ids), detections)
+        metrics = self.report(_summarize(measured, _frequency_groups(self.ground_truth)))
+        log_table(["bbox", ""], [[key, value] for key, value in metrics.items()])
+        return {**metrics, **(self._by_class(measured) if self.classwise else {})}
 
-    def measure(self, truth: GroundTruth, images: dict[Any, Predictions]) -> dict[str, float]:
-        """Compute the numbers, and log nothing."""
+    def compute_ap(
+        self, ground_truth: GroundTruth, images: Mapping[Any, Predictions]
+    ) -> dict[str, float]:
+        """Compute the metrics without logging."""
         img_ids = sorted(images)
-        detections = self.choose(_gather(truth, images, img_ids))
-        measured = evaluate(_federate(truth, img_ids), detections)
-        return _summary(measured, _frequency_groups(truth))
+        detections = self.select(_join_detections(ground_truth, images, img_ids))
+        measured = evaluate(_federate(ground_truth, img_ids), detections)
+        return _summarize(measured, _frequency_groups(ground_truth))
 
     def _by_class(self, measured: PrecisionRecall) -> dict[str, float]:
-        """Give each class's AP and log the table."""
-        names = self.truth.names()
-        rows, numbers = [], {}
-        for at, category_id in enumerate(self.truth.scored_ids):
-            value = mean_of(measured.precision[:, :, at, 0])
+        """Return each class's AP and log a table."""
+        names = self.ground_truth.category_names()
+        rows, metrics = [], {}
+        for index, category_id in enumerate(self.ground_truth.evaluated_ids):
+            value = mean_of(measured.precision[:, :, index, 0])
             rows.append([names[category_id], value])
-            numbers[f"{names[category_id]}_precision"] = float("nan") if value == -1 else value
+            metrics[f"{names[category_id]}_precision"] = float("nan") if value == -1 else value
         log_table(["category", "AP"], rows)
-        return numbers
+        return metrics
 
 
 @METRICS.register_module()
-class LVISMetric(_FederatedMetric):
+@dataclass(kw_only=True, eq=False, repr=False)
+class LVISMetric(_BaseLVISMetric):
     """Standard AP on LVIS: the best 300 detections of each image count.
 
     ``bbox_AP``, ``bbox_AP50``, ``bbox_AP75``, ``bbox_APs``, ``APm``, ``APl`` (small, medium, large
@@ -133,150 +111,111 @@ class LVISMetric(_FederatedMetric):
     measure, equal to those of the ``lvis`` package, which need not be installed.
 
     Args:
-        ann_file: the annotation file in LVIS's format; by default the data set's.
         metric: ``'bbox'``.
-        classwise: also give each class's AP, ``<name>_precision`` (NaN where nothing is annotated).
         max_dets: how many detections of an image count.
-        metric_items: the numbers to give, for example ``['AP', 'APr']``; by default all.
-        format_only: write the detections, score nothing.
-        outfile_prefix: write the detections to ``<prefix>.bbox.json`` in COCO's result format.
-        backend_args: mmengine's file backend and its settings.
-        collect_device: ``'cpu'`` or ``'gpu'``, where the processes' results are gathered.
-        prefix: what the names of the numbers begin with.
-        collect_dir: a folder all processes share, for gathering on the CPU.
+        metric_items: the metrics to return, for example ``['AP', 'APr']``; by default all.
+
+    The other arguments are those of :class:`~glip.evaluation.base_ap_metric.BaseAPMetric`; the
+    annotation file is in LVIS's format.
 
     Raises:
-        DataError: an argument is not one of those above.
-        glip.datasets.annotation_file.AnnotationFileError: the annotation file is absent, unusable,
-            or does not have the classes (when the data set is known).
+        DataError: an argument is invalid.
+        glip.utils.errors.AnnotationFileError: the annotation file does not exist, is invalid, or
+            does not have the classes.
     """
 
     default_prefix = "lvis"
 
-    def __init__(
-        self,
-        ann_file: str | None = None,
-        metric: str | Sequence[str] = "bbox",
-        classwise: bool = False,
-        max_dets: int = 300,
-        metric_items: Sequence[str] | None = None,
-        format_only: bool = False,
-        outfile_prefix: str | None = None,
-        backend_args: dict | None = None,
-        collect_device: str = "cpu",
-        prefix: str | None = None,
-        collect_dir: str | None = None,
-    ) -> None:
-        super().__init__(
-            ann_file,
-            classwise=classwise,
-            format_only=format_only,
-            outfile_prefix=outfile_prefix,
-            backend_args=backend_args,
-            collect_device=collect_device,
-            prefix=prefix,
-            collect_dir=collect_dir,
-        )
-        check_metric(metric)
-        self._keys = [key + f"@{max_dets}" * key.startswith("AR") for key in _KEYS]
-        unknown = [item for item in metric_items or () if item not in self._keys]
+    metric: str | Sequence[str] = "bbox"
+    max_dets: int = 300
+    metric_items: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_metric(self.metric)
+        self._names = [key + f"@{self.max_dets}" * key.startswith("AR") for key in _KEYS]
+        unknown = [item for item in self.metric_items or () if item not in self._names]
         if unknown:
-            raise DataError(f"metric_items has {unknown}; expected some of {self._keys}.")
-        self.max_dets = max_dets
-        self.metric_items = metric_items
+            raise DataError(f"metric_items has {unknown}; expected some of {self._names}.")
 
-    def choose(self, detections: Boxes) -> Boxes:
-        """Return the best of each image, in the order given."""
-        order = np.lexsort((-detections.score, detections.image))
-        images = detections.image[order]
-        rank = np.arange(len(order)) - np.searchsorted(images, images)
-        return detections[np.sort(order[rank < self.max_dets])]
+    def select(self, detections: Boxes) -> Boxes:
+        """Return the ``max_dets`` best detections of each image."""
+        return detections[_best_per_group(detections.image, detections.score, self.max_dets)]
 
-    def report(self, numbers: dict[str, float]) -> dict[str, float]:
-        """Name and choose the numbers."""
-        wanted = self.metric_items if self.metric_items is not None else self._keys
-        by_key = dict(zip(self._keys, numbers.values(), strict=True))
-        return {f"bbox_{key}": by_key[key] for key in wanted}
+    def report(self, metrics: dict[str, float]) -> dict[str, float]:
+        """Return the ``metric_items``."""
+        items = self.metric_items if self.metric_items is not None else self._names
+        by_name = dict(zip(self._names, metrics.values(), strict=True))
+        return {f"bbox_{name}": by_name[name] for name in items}
 
 
 @METRICS.register_module()
-class LVISFixedAPMetric(_FederatedMetric):
+@dataclass(kw_only=True, eq=False, repr=False)
+class LVISFixedAPMetric(_BaseLVISMetric):
     """Fixed AP on LVIS: the best 10,000 detections of each class over the data set count.
 
-    With a limit for each image, the classes compete for places in it, and AP rewards scores that
-    are comparable between classes. Dave, Dollár, Ramanan, Kirillov and Girshick, "Evaluating
+    With a limit per image, the classes compete for places in it, and AP rewards scores that are
+    comparable between classes. Dave, Dollár, Ramanan, Kirillov and Girshick, "Evaluating
     Large-Vocabulary Object Detectors: The Devil is in the Details" (2021, arXiv:2102.01066),
-    propose this instead; MDETR and GLIP report it. No image has a limit here. (How many detections
-    a model gives for an image is the model's ``max_per_img``: 300 in GLIP's protocol.)
+    propose a limit per class instead; MDETR and GLIP report it. There is no limit per image, except
+    the model's ``max_per_img``: 300 in GLIP's protocol.
 
     ``AP``, ``AP50``, ``AP75``, ``APs``, ``APm``, ``APl`` (small, medium, large objects), ``APr``,
     ``APc``, ``APf`` (rare, common, frequent categories): fractions from 0 to 1, -1 where there is
-    nothing to measure. Among equal scores the images go in rising order of id.
+    nothing to measure. Among equal scores, images with lower ids come first.
 
     Args:
-        ann_file: the annotation file in LVIS's format; by default the data set's.
         topk: how many detections of a class count.
-        classwise: also give each class's AP, ``<name>_precision`` (NaN where nothing is annotated).
-        format_only: write the detections, score nothing.
-        outfile_prefix: write the detections to ``<prefix>.bbox.json`` in COCO's result format.
-        backend_args: mmengine's file backend and its settings.
-        collect_device: ``'cpu'`` or ``'gpu'``, where the processes' results are gathered.
-        prefix: what the names of the numbers begin with.
-        collect_dir: a folder all processes share, for gathering on the CPU.
+
+    The other arguments are those of :class:`~glip.evaluation.base_ap_metric.BaseAPMetric`; the
+    annotation file is in LVIS's format.
 
     Raises:
-        glip.datasets.annotation_file.AnnotationFileError: the annotation file is absent, unusable,
-            or does not have the classes (when the data set is known).
+        glip.utils.errors.AnnotationFileError: the annotation file does not exist, is invalid, or
+            does not have the classes.
     """
 
     default_prefix = "lvis_fixed_ap"
 
-    def __init__(
-        self,
-        ann_file: str | None = None,
-        topk: int = 10000,
-        classwise: bool = False,
-        format_only: bool = False,
-        outfile_prefix: str | None = None,
-        backend_args: dict | None = None,
-        collect_device: str = "cpu",
-        prefix: str | None = None,
-        collect_dir: str | None = None,
-    ) -> None:
-        super().__init__(
-            ann_file,
-            classwise=classwise,
-            format_only=format_only,
-            outfile_prefix=outfile_prefix,
-            backend_args=backend_args,
-            collect_device=collect_device,
-            prefix=prefix,
-            collect_dir=collect_dir,
-        )
-        self.topk = topk
+    topk: int = 10000
 
-    def choose(self, detections: Boxes) -> Boxes:
-        """Return the best of each class, in the order given."""
-        order = np.lexsort((-detections.score, detections.category))
-        categories = detections.category[order]
-        rank = np.arange(len(order)) - np.searchsorted(categories, categories)
-        return detections[np.sort(order[rank < self.topk])]
+    def select(self, detections: Boxes) -> Boxes:
+        """Return the ``topk`` best detections of each class."""
+        return detections[_best_per_group(detections.category, detections.score, self.topk)]
 
-    def report(self, numbers: dict[str, float]) -> dict[str, float]:
-        """Choose the precisions."""
-        return {key: value for key, value in numbers.items() if key.startswith("AP")}
+    def report(self, metrics: dict[str, float]) -> dict[str, float]:
+        """Return the precisions."""
+        return {key: value for key, value in metrics.items() if key.startswith("AP")}
 
 
-def _gather(truth: GroundTruth, images: dict[Any, Predictions], img_ids: list[Any]) -> Boxes:
+def _best_per_group(group: np.ndarray, score: np.ndarray, limit: int) -> np.ndarray:
+    """Return the ascending indices of the ``limit`` best scores of each group.
+
+    Args:
+        group: (N,) int.
+        score: (N,) float; of equal scores the first ones are better.
+        limit: how many to keep.
+    """
+    order = np.lexsort((-score, group))
+    ordered = group[order]
+    rank = np.arange(len(order)) - np.searchsorted(ordered, ordered)
+    return np.sort(order[rank < limit])
+
+
+def _join_detections(
+    ground_truth: GroundTruth, images: Mapping[Any, Predictions], img_ids: list[Any]
+) -> Boxes:
     """Join the detections of all images, in the order of ``img_ids``.
 
     Args:
-        truth: the classes; detections of those without a category are left out.
+        ground_truth: the classes; detections of classes that the file lacks are dropped.
         images: the detections by image id.
-        img_ids: the I images, in rising order.
+        img_ids: the I images, in ascending order.
     """
-    numbers = {category_id: at for at, category_id in enumerate(truth.scored_ids)}
-    by_label = np.array([numbers.get(each, -1) for each in truth.category_ids], dtype=np.int64)
+    index_of = {number: index for index, number in enumerate(ground_truth.evaluated_ids)}
+    by_label = np.array(
+        [index_of.get(each, -1) for each in ground_truth.category_ids], dtype=np.int64
+    )
     parts = [images[img_id] for img_id in img_ids]
     for part in parts:
         check_labels(part, len(by_label))
@@ -289,21 +228,23 @@ def _gather(truth: GroundTruth, images: dict[Any, Predictions], img_ids: list[An
     return boxes[category >= 0]
 
 
-def _federate(truth: GroundTruth, img_ids: list[Any]) -> FederatedTruth:
-    """Bring the annotations of some images into the form that is scored."""
-    numbers = {category_id: at for at, category_id in enumerate(truth.scored_ids)}
-    entries = {image["id"]: image for image in truth.file.images}
+def _federate(ground_truth: GroundTruth, img_ids: list[Any]) -> FederatedGroundTruth:
+    """Convert the annotations of some images to arrays."""
+    index_of = {number: index for index, number in enumerate(ground_truth.evaluated_ids)}
+    entries = {each["id"]: each for each in ground_truth.file.images}
     objects = []
     pairs: dict[str, list] = dict(neg_category_ids=[], not_exhaustive_category_ids=[])
-    for at, img_id in enumerate(img_ids):
-        for annotation in truth.file.annotations[img_id]:
-            if annotation["category_id"] in numbers:
-                objects.append((at, numbers[annotation["category_id"]], annotation))
+    for image, img_id in enumerate(img_ids):
+        for annotation in ground_truth.file.annotations[img_id]:
+            if annotation["category_id"] in index_of:
+                objects.append((image, index_of[annotation["category_id"]], annotation))
         for key, kept in pairs.items():
-            kept.extend((at, numbers[each]) for each in entries[img_id][key] if each in numbers)
+            kept.extend(
+                (image, index_of[each]) for each in entries[img_id][key] if each in index_of
+            )
     boxes = Boxes(
-        image=np.array([at for at, _, _ in objects], dtype=np.int64),
-        category=np.array([number for _, number, _ in objects], dtype=np.int64),
+        image=np.array([image for image, _, _ in objects], dtype=np.int64),
+        category=np.array([category for _, category, _ in objects], dtype=np.int64),
         xywh=np.array([each["bbox"] for _, _, each in objects], dtype=float).reshape(-1, 4),
         area=np.array([each["area"] for _, _, each in objects], dtype=float),
         score=np.zeros(len(objects)),
@@ -312,36 +253,40 @@ def _federate(truth: GroundTruth, img_ids: list[Any]) -> FederatedTruth:
     negative, not_exhaustive = (
         np.array(kept, dtype=np.int64).reshape(-1, 2) for kept in pairs.values()
     )
-    return FederatedTruth(len(img_ids), len(numbers), boxes, negative, not_exhaustive)
+    return FederatedGroundTruth(len(img_ids), len(index_of), boxes, negative, not_exhaustive)
 
 
-def _frequency_groups(truth: GroundTruth) -> dict[str, list[int]]:
-    """Return the numbers of the rare, common and frequent categories."""
-    frequency = {each["id"]: each.get("frequency") for each in truth.file.categories}
+def _frequency_groups(ground_truth: GroundTruth) -> dict[str, list[int]]:
+    """Return the indices of the rare, common and frequent categories."""
+    frequency = {each["id"]: each.get("frequency") for each in ground_truth.file.categories}
     return {
-        group: [at for at, number in enumerate(truth.scored_ids) if frequency[number] == group]
+        group: [
+            index
+            for index, number in enumerate(ground_truth.evaluated_ids)
+            if frequency[number] == group
+        ]
         for group in _FREQUENCIES
     }
 
 
-def _summary(measured: PrecisionRecall, groups: dict[str, list[int]]) -> dict[str, float]:
-    """Average what was measured, in the order of :data:`_KEYS`."""
+def _summarize(measured: PrecisionRecall, groups: dict[str, list[int]]) -> dict[str, float]:
+    """Return the metrics of LVIS by :data:`_KEYS`."""
     precision, recall = measured.precision, measured.recall  # (T, R, K, A), (T, K, A)
-    numbers = [precision[..., 0]]
-    numbers += [precision[np.isclose(IOU_THRESHOLDS, each)][..., 0] for each in (0.5, 0.75)]
-    numbers += [precision[..., area] for area in range(1, len(AREA_RANGES))]
-    numbers += [precision[:, :, groups[each], 0] for each in _FREQUENCIES]
-    numbers += [recall[..., area] for area in range(len(AREA_RANGES))]
-    return dict(zip(_KEYS, map(mean_of, numbers), strict=True))
+    values = [precision[..., 0]]
+    values += [precision[np.isclose(IOU_THRESHOLDS, each)][..., 0] for each in (0.5, 0.75)]
+    values += [precision[..., area] for area in range(1, len(AREA_RANGES))]
+    values += [precision[:, :, groups[each], 0] for each in _FREQUENCIES]
+    values += [recall[..., area] for area in range(len(AREA_RANGES))]
+    return dict(zip(_KEYS, map(mean_of, values), strict=True))
 
 
-def _as_results(
-    detections: Boxes, img_ids: list[Any], scored_ids: list[Any]
+def _to_coco_results(
+    detections: Boxes, img_ids: list[Any], category_ids: list[Any]
 ) -> list[dict[str, Any]]:
-    """Write detections in COCO's result format."""
+    """Convert detections to COCO's result format."""
     columns = (each.tolist() for each in (detections.image, detections.category))
     boxes, scores = detections.xywh.tolist(), detections.score.tolist()
     return [
-        dict(image_id=img_ids[at], category_id=scored_ids[number], bbox=box, score=score)
-        for at, number, box, score in zip(*columns, boxes, scores, strict=True)
+        dict(image_id=img_ids[image], category_id=category_ids[index], bbox=box, score=score)
+        for image, index, box, score in zip(*columns, boxes, scores, strict=True)
     ]

@@ -160,7 +160,7 @@ def test_writes_results(truth, samples, tmp_path):
 def test_validates_twice_without_reading_twice(truth, samples, monkeypatch):
     metric = CocoMetric(truth)
     first = run(metric, samples)
-    monkeypatch.setattr(metric, "load_truth", lambda meta: pytest.fail("read again"))
+    monkeypatch.setattr(metric, "load_annotations", lambda meta: pytest.fail("read again"))
     assert run(metric, samples) == first
 
 
@@ -249,7 +249,7 @@ class TestBadData:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(metric="segm"), "must be 'bbox'"),
+        (dict(metric="segm"), "expected metric='bbox'"),
         (dict(format_only=True), "outfile_prefix"),
         (dict(metric_items=["mAP_99"]), "mAP_99"),
         (dict(proposal_nums=(100,)), "three"),

@@ -1,4 +1,4 @@
-"""Stored predictions score the same, and the submission has the challenge's form."""
+"""Stored predictions give the same metrics; the submission has the challenge's format."""
 
 import json
 import pickle
@@ -14,7 +14,7 @@ from tests.test_evaluation.generated import CLASSES, coco_truth, predictions_for
 
 
 @pytest.mark.parametrize("name", ["out/preds.pkl", "out/preds.json"])
-def test_scores_the_same_afterwards(tmp_path, name):
+def test_round_trip(tmp_path, name):
     path = write(tmp_path / "truth.json", coco_truth())
     samples = predictions_for(coco_truth())
     expected = run(CocoMetric(path), samples)
@@ -27,7 +27,7 @@ def test_scores_the_same_afterwards(tmp_path, name):
     assert evaluator.offline_evaluate(stored, chunk_size=7) == expected
 
 
-def test_what_is_kept(tmp_path):
+def test_stored_keys(tmp_path):
     out = str(tmp_path / "preds.json")
     one = sample(
         5,
@@ -64,7 +64,7 @@ def test_submission(tmp_path):
 
 
 def test_errors(tmp_path):
-    with pytest.raises(ValueError, match="ends in one of"):
+    with pytest.raises(ValueError, match="end in one of"):
         METRICS.build(dict(type="DumpDetResults", out_file_path="preds.csv"))
     with pytest.raises(AnnotationFileNotFoundError):
         load_predictions(tmp_path / "none.pkl")
@@ -81,7 +81,6 @@ class Evil:
 
 
 def test_pickles_run_no_code(tmp_path):
-
     file = tmp_path / "preds.pkl"
     file.write_bytes(pickle.dumps([{"pred_instances": Evil(tmp_path / "ran")}]))
     with pytest.raises(DataError, match=r"preds\.pkl"):

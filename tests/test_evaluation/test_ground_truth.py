@@ -1,10 +1,10 @@
-"""What scoring reads from a file, and how detections are written."""
+"""The annotations to evaluate on, and detections in COCO's result format."""
 
 import numpy as np
 import pytest
 
-from glip.evaluation.ground_truth import load_ground_truth, results_of
-from glip.evaluation.image_metric import Predictions
+from glip.evaluation import Predictions
+from glip.evaluation.ground_truth import load_ground_truth, to_coco_results
 from glip.utils.errors import AnnotationFileError
 from tests.test_evaluation.generated import CATEGORY_IDS, CLASSES, coco_truth, write
 
@@ -12,11 +12,11 @@ from tests.test_evaluation.generated import CATEGORY_IDS, CLASSES, coco_truth, w
 def test_category_ids(tmp_path):
     truth = load_ground_truth(write(tmp_path / "truth.json", coco_truth()), CLASSES)
     assert truth.category_ids == tuple(CATEGORY_IDS[name] for name in CLASSES)
-    assert truth.scored_ids == sorted(CATEGORY_IDS.values())
-    assert truth.names()[90] == "traffic light"
+    assert truth.evaluated_ids == sorted(CATEGORY_IDS.values())
+    assert truth.category_names()[90] == "traffic light"
 
 
-def test_fields_that_scoring_needs(tmp_path):
+def test_missing_fields_are_completed(tmp_path):
     content = coco_truth()
     first = content["annotations"][0]
     first.update(area=float("nan"), bbox=[1, 2, 3, 4])
@@ -37,12 +37,12 @@ def test_warnings(tmp_path, monkeypatch):
     content["annotations"][2]["bbox"] = None
     load_ground_truth(write(tmp_path / "truth.json", content), CLASSES)
     assert "1 annotation without a box of four numbers" in said[0]
-    assert "without area (id 1)" in said[1]
+    assert "zero-area box (id 1)" in said[1]
     assert "the id 0, which means 'no match' there (id 0)" in said[1]
 
 
 def test_no_images(tmp_path):
-    with pytest.raises(AnnotationFileError, match="nothing to score against"):
+    with pytest.raises(AnnotationFileError, match="nothing to evaluate on"):
         load_ground_truth(write(tmp_path / "truth.json", dict(images=[])), CLASSES)
 
 
@@ -50,8 +50,8 @@ def test_results():
     found = Predictions(
         np.array([[1.0, 2, 4, 6], [0, 0, 1, 1]]), np.array([0.5, 0.25]), np.array([1, 0])
     )
-    assert results_of(7, found, [None, 90]) == [
+    assert to_coco_results(7, found, [None, 90]) == [
         dict(image_id=7, category_id=90, bbox=[1, 2, 3, 4], score=0.5)
     ]
     with pytest.raises(ValueError, match="label 1, but there are 1 classes"):
-        results_of(7, found, [3])
+        to_coco_results(7, found, [3])

@@ -87,7 +87,9 @@ def test_logs_a_table(paths, tmp_path, monkeypatch):
 
 def test_metric_without_file_for_a_data_set_that_is_there(paths, tmp_path):
     evaluator = build([paths[0], str(tmp_path / "none.json"), paths[2]])
-    with pytest.raises(AnnotationFileNotFoundError, match=r"pistols cannot be scored.*none\.json"):
+    with pytest.raises(
+        AnnotationFileNotFoundError, match=r"pistols cannot be evaluated.*none\.json"
+    ):
         evaluator.dataset_meta = meta()
 
 
@@ -128,7 +130,7 @@ def test_submission(paths, tmp_path):
     written = json.loads((tmp_path / "out" / "all_predictions.json").read_text())
     assert list(written) == list(NAMES)
     assert set(written["pothole"][0]) == {"image_id", "category_id", "bbox", "score"}
-    with pytest.raises(ValueError, match="must be CocoMetric, not Flickr30kMetric"):
+    with pytest.raises(ValueError, match="must be CocoMetric, got Flickr30kMetric"):
         build(
             paths, metrics=[dict(type="Flickr30kMetric")] * 3, submission_file=str(tmp_path / "x")
         )
@@ -143,11 +145,11 @@ def test_one_data_set_without_concatenation(paths):
 
 
 def test_what_does_not_go_together(paths):
-    with pytest.raises(ValueError, match="one metric and one name"):
+    with pytest.raises(ValueError, match="one metric and one unique prefix"):
         build(paths, dataset_prefixes=NAMES[:2])
-    with pytest.raises(ValueError, match="one metric and one name"):
+    with pytest.raises(ValueError, match="one metric and one unique prefix"):
         build(paths, dataset_prefixes=["same"] * 3)
-    with pytest.raises(ValueError, match="goes with a ConcatDataset"):
+    with pytest.raises(ValueError, match="use a ConcatDataset"):
         build(paths).dataset_meta = dict(classes=CLASSES)
     evaluator = build(paths)
     evaluator.dataset_meta = meta()
