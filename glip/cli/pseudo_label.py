@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,13 +40,14 @@ from glip.cli.common import (
     parse_and_run,
     positive_int,
 )
+from glip.labeling.shards import Shard
 from glip.text.noun_phrases import CHUNKERS, find_noun_phrases
 from glip.utils.errors import ConfigError
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-    from glip.labeling import Pairs, ResumableOutput, Shard
+    from glip.labeling import Pairs, ResumableOutput
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -118,13 +118,11 @@ def _score(text: str) -> float:
     return score
 
 
-def _shard(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d+)/(\d+)", text)
-    if not found or int(found[1]) >= int(found[2]):
-        raise argparse.ArgumentTypeError(
-            f"expected a shard such as 0/4, the first of four, or 3/4, the last, got {text!r}"
-        )
-    return int(found[1]), int(found[2])
+def _shard(text: str) -> Shard:
+    try:
+        return Shard.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def run(args: argparse.Namespace) -> None:
@@ -142,14 +140,10 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError(str(error)) from error
 
     from glip.apis.build import load_config
-    from glip.labeling import ResumableOutput, Shard, merge_shards, open_pairs, write_report
+    from glip.labeling import ResumableOutput, merge_shards, open_pairs, write_report
 
     cfg = load_config(args.config, args.cfg_options)
-    part = None
-    if args.shard:
-        part = Shard(*args.shard)
-    elif args.launcher != "none":
-        part = Shard.of_launcher(args.launcher)
+    part = Shard.of_launcher(args.launcher) if args.launcher != "none" else args.shard
     shard = part or Shard()
     pairs = open_pairs(args.pairs, args.images)
     pairs.skipped.log(f"'{args.pairs}': skipped")

@@ -101,7 +101,7 @@ def convert_captions(
 
 
 def _write(
-    writer: PairWriter, pair: Pair, folder: ImageFolder, report: Report, *, decode: bool
+    writer: RecordWriter, pair: Pair, folder: ImageFolder, report: Report, *, decode: bool
 ) -> None:
     """Write a pair if its caption has words and its image can be read."""
     caption = " ".join(pair.caption.split()) if isinstance(pair.caption, str) else ""

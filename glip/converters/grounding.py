@@ -94,8 +94,8 @@ def _phrases(
         phrases = find_phrases(checked, report.excluded_of("phrase"))
         by_span = {span: at for at, spans in enumerate(phrases) for span in spans}
         shared: list[list[Box]] = [[] for _ in phrases]
-        for box, spans in boxes:
-            indices = sorted({by_span[span] for span in spans if span in by_span})
+        for box, own_spans in boxes:
+            indices = sorted({by_span[span] for span in own_spans if span in by_span})
             for at in indices:
                 shared[at].append(box)
             if not indices:
@@ -103,8 +103,8 @@ def _phrases(
         grouped = list(zip(phrases, shared, strict=True))
     else:
         by_spans: dict[Spans, list[Box]] = {}
-        for box, spans in boxes:
-            by_spans.setdefault(spans, []).append(box)
+        for box, own_spans in boxes:
+            by_spans.setdefault(own_spans, []).append(box)
         checked["tokens_positive_eval"] = list(by_spans)
         phrases = find_phrases(checked, report.excluded_of("phrase"))
         grouped = [(spans, by_spans[tuple(spans)]) for spans in phrases]

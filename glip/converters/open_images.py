@@ -136,7 +136,7 @@ def _rows(path: Path) -> Iterator[list[str]]:
             for index, row in enumerate(csv.reader(file)):
                 yield row
                 if index % 10000 == 0:
-                    progress.update(file.buffer.tell() - progress.n)
+                    progress.update(file.buffer.tell() - progress.n)  # type: ignore[attr-defined]
         except (UnicodeDecodeError, csv.Error) as error:
             raise AnnotationFileError(f"'{path}' is not a CSV file in UTF-8 ({error}).") from error
         progress.update(progress.total - progress.n)

@@ -97,7 +97,7 @@ class VisualGenome:
 
         def valid_boxes() -> Iterator[tuple[Box, str]]:
             for annotation in annotations:
-                box = [annotation.get(key) for key in ("x", "y", *size_keys)]
+                box: Any = [annotation.get(key) for key in ("x", "y", *size_keys)]
                 problem, text = box_problem(box), text_of(annotation)
                 if problem is None and (box[2] <= 0 or box[3] <= 0):
                     problem = "without area"
