@@ -1,4 +1,4 @@
-"""Gradients of a step that is half done when a checkpoint is saved."""
+"""Accumulated gradients in checkpoints, for a checkpoint saved between two optimizer steps."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from mmengine.dist import all_reduce
 from torch import Tensor, nn
 
 
-def unfinished_gradients(model: nn.Module) -> dict[str, Tensor]:
-    """Collect what ``accumulative_counts`` batches have added up so far; all processes must ask.
+def collect_gradients(model: nn.Module) -> dict[str, Tensor]:
+    """Return the gradients accumulated since the last optimizer step, averaged over the ranks.
+
+    All ranks must call it.
 
     Args:
-        model: whose gradients are ``None`` after a step, as mmengine leaves them.
+        model: its gradients are ``None`` right after a step, as mmengine leaves them.
 
     Returns:
-        the gradients by parameter, means over the processes; none after a whole step.
+        gradients by parameter name, on the CPU; empty right after a step.
     """
     gradients = {
         name: parameter.grad.detach().clone()
@@ -26,11 +28,11 @@ def unfinished_gradients(model: nn.Module) -> dict[str, Tensor]:
 
 
 def restore_gradients(model: nn.Module, gradients: dict[str, Tensor]) -> None:
-    """Put back what :func:`unfinished_gradients` collected.
+    """Set the gradients that :func:`collect_gradients` returned.
 
     Args:
-        model: the same model.
-        gradients: by parameter.
+        model: a model with the same parameters.
+        gradients: by parameter name.
     """
     for name, parameter in model.named_parameters():
         if name in gradients:

@@ -1,4 +1,4 @@
-"""What stands in a line of the log."""
+"""Format log lines."""
 
 from __future__ import annotations
 
@@ -13,29 +13,26 @@ from glip.registry import LOG_PROCESSORS
 
 @LOG_PROCESSORS.register_module()
 class LogProcessor(MMEngineLogProcessor):
-    """mmengine's, which without a GPU also says how much memory the process took at most."""
+    """mmengine's log processor, which also logs the peak memory of a process without a GPU."""
 
     def get_log_after_iter(self, runner: Runner, batch_idx: int, mode: str) -> tuple[dict, str]:
-        """Make the line of an iteration.
+        """Return the logged values by name, and the log line.
 
         Args:
-            runner: mmengine's runner.
+            runner: the runner.
             batch_idx: number of the batch in its epoch.
             mode: ``'train'``, ``'val'`` or ``'test'``.
-
-        Returns:
-            the numbers by name, and the line.
         """
-        numbers, line = super().get_log_after_iter(runner, batch_idx, mode)
+        values, line = super().get_log_after_iter(runner, batch_idx, mode)
         memory = peak_memory()
         if not torch.cuda.is_available() and memory is not None:
-            numbers["memory"] = memory
+            values["memory"] = memory
             line = f"{line.rstrip()}  memory: {memory}"
-        return numbers, line
+        return values, line
 
 
 def peak_memory() -> int | None:
-    """The most memory this process has taken, in MB; ``None`` where the system does not say."""
+    """Return the peak memory of this process in MB; ``None`` on systems that do not report it."""
     try:
         import resource  # not on Windows
     except ImportError:

@@ -1,4 +1,4 @@
-"""Predictions on disk, so that an interrupted evaluation loses none."""
+"""Predictions on disk, with which an interrupted evaluation resumes."""
 
 from __future__ import annotations
 
@@ -17,47 +17,47 @@ from glip.utils.serialization import to_builtin
 
 
 class PredictionStore:
-    """A folder of predictions, by index in the data set; any number of processes may write.
+    """A folder of predictions by image index, which any number of processes may write to.
 
-    Every file is written whole or not at all, and read without unpickling objects.
+    Each file is written atomically and read without unpickling arbitrary objects.
 
     Args:
-        folder: where; made if it is not there.
+        folder: created if it does not exist.
         fingerprint: text that identifies the evaluation (config, checkpoint, data).
 
     Raises:
-        EvaluationMismatchError: the folder holds another evaluation.
+        EvaluationMismatchError: the folder holds predictions of another evaluation.
     """
 
     def __init__(self, folder: str | Path, *, fingerprint: str):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         digest = hashlib.sha256(fingerprint.encode()).hexdigest()
-        mark = self.folder / "evaluation.txt"
-        if is_main_process() and not mark.is_file():
-            atomic_write(mark, digest.encode())
+        digest_file = self.folder / "evaluation.txt"
+        if is_main_process() and not digest_file.is_file():
+            atomic_write(digest_file, digest.encode())
         barrier()
-        if mark.read_text() != digest:
+        if digest_file.read_text() != digest:
             raise EvaluationMismatchError(
                 f"{self.folder} holds predictions of another evaluation (config, checkpoint or "
                 "data differ): pass another --resume-dir, or delete this one"
             )
 
-    def write(self, found: dict[int, dict]) -> None:
-        """Write the predictions of a batch."""
-        name = f"{min(found):09d}-{uuid.uuid4().hex[:8]}.pth"
+    def write(self, predictions: dict[int, dict]) -> None:
+        """Write the predictions of a batch, by image index."""
+        name = f"{min(predictions):09d}-{uuid.uuid4().hex[:8]}.pth"
         partial = self.folder / f".{name}.partial"
-        # Scoring needs no prompt, and 1203 names an image would be most of the file.
+        # Metrics need no prompt, and 1203 class names per image would be most of the file.
         images = {
             index: to_builtin({key: value for key, value in sample.items() if key != "text"})
-            for index, sample in found.items()
+            for index, sample in predictions.items()
         }
         torch.save({"images": images}, partial)
         os.replace(partial, self.folder / name)
 
     def read(self) -> dict[int, dict]:
-        """Read all predictions."""
-        done: dict[int, dict] = {}
+        """Return all predictions by image index."""
+        predictions: dict[int, dict] = {}
         for file in sorted(self.folder.glob("*.pth")):
-            done.update(read_checkpoint(file)["images"])
-        return done
+            predictions.update(read_checkpoint(file)["images"])
+        return predictions

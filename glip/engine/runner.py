@@ -24,7 +24,7 @@ from glip.engine.gradient_accumulation import restore_gradients
 from glip.engine.hooks.checkpoint import last_checkpoint
 from glip.engine.hooks.invalid_loss import InvalidLossHook
 from glip.engine.loops import EpochBasedTrainLoop, IterBasedTrainLoop
-from glip.engine.printed_config import PrintedConfig
+from glip.engine.cached_text_config import CachedTextConfig
 from glip.registry import RUNNERS
 from glip.utils.atomic_write import fsync_rename
 from glip.utils.errors import CheckpointError, TrainingError
@@ -49,7 +49,7 @@ class GLIPRunner(Runner):
     @classmethod
     def from_cfg(cls, cfg: Config | dict) -> GLIPRunner:
         """Build a runner of a config, which is copied."""
-        return super().from_cfg(PrintedConfig.of(cfg if isinstance(cfg, Config) else Config(cfg)))
+        return super().from_cfg(CachedTextConfig.from_config(cfg if isinstance(cfg, Config) else Config(cfg)))
 
     def setup_env(self, env_cfg: dict) -> None:
         """Set up processes and their communication.

@@ -1,4 +1,4 @@
-"""What the log of a training shows."""
+"""The log lines of a training."""
 
 from __future__ import annotations
 

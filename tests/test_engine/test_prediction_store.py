@@ -30,10 +30,10 @@ def test_round_trip(tmp_path):
         assert kept["img_id"] == number
         assert kept["phrase_boxes"] == sample(number)["phrase_boxes"]
         assert torch.equal(kept["pred_instances"]["scores"], torch.tensor([0.5]))
-        assert "text" not in kept  # scoring needs no prompt
+        assert "text" not in kept  # metrics need no prompt
 
 
-def test_half_written_files_do_not_count(tmp_path):
+def test_partial_files_are_ignored(tmp_path):
     store = PredictionStore(tmp_path, fingerprint="this")
     store.write({0: sample(0)})
     (tmp_path / ".000000001-cut.pth.partial").write_bytes(b"half")

@@ -1,4 +1,4 @@
-"""The hook that stops a training whose loss is no number."""
+"""Stop a training whose loss is not finite."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from glip.utils.errors import TrainingError
 
 @HOOKS.register_module()
 class InvalidLossHook(Hook):
-    """Stops when a loss is not finite, and says on which images.
+    """Stop at a non-finite (NaN or Inf) loss, and name the images of its batch.
 
-    The weights in memory are spoiled then; it comes before the hook that saves them, so the last
-    checkpoint is a good one.
+    The weights in memory are not usable then. The hook runs before the one that saves checkpoints,
+    so the last checkpoint is unaffected.
     """
 
     priority = "HIGH"
@@ -29,34 +29,34 @@ class InvalidLossHook(Hook):
         data_batch: dict | None = None,
         outputs: dict[str, torch.Tensor] | None = None,
     ) -> None:
-        """Look at the losses.
+        """Check the losses.
 
         Args:
-            runner: mmengine's runner.
+            runner: the runner.
             batch_idx: number of the batch in its epoch.
             data_batch: with ``data_samples``.
-            outputs: the losses by name.
+            outputs: losses by name.
 
         Raises:
-            TrainingError: one of them is not finite.
+            TrainingError: a loss is NaN or Inf.
         """
-        bad = {
+        invalid = {
             name: torch.as_tensor(value).tolist()
             for name, value in (outputs or {}).items()
             if not torch.isfinite(torch.as_tensor(value)).all()
         }
-        if not bad:
+        if not invalid:
             return
-        losses = ", ".join(f"{name}={value}" for name, value in bad.items())
+        losses = ", ".join(f"{name}={value}" for name, value in invalid.items())
         raise TrainingError(
-            f"the loss is not finite in iteration {runner.iter + 1} ({losses}). The batch: "
-            f"{_images(data_batch)}. Look at the annotations of these images, lower the learning "
-            "rate or clip the gradients (optim_wrapper.clip_grad), and go on from the last "
-            "checkpoint with --resume"
+            f"the loss is not finite in iteration {runner.iter + 1} ({losses}). Images of the "
+            f"batch: {_image_names(data_batch)}. Check their annotations, lower the learning rate "
+            "or clip the gradients (optim_wrapper.clip_grad), and resume from the last checkpoint "
+            "with --resume"
         )
 
 
-def _images(data_batch: dict | None) -> str:
+def _image_names(data_batch: dict | None) -> str:
     samples: list[Any] = (data_batch or {}).get("data_samples") or []
     names = [str(sample.get("img_path", sample.get("img_id"))) for sample in samples]
     return ", ".join(names) or "unknown"

@@ -1,4 +1,4 @@
-"""The hook that logs, and stores the numbers of a test."""
+"""Log, and store the metrics of a test."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from glip.registry import HOOKS
 
 @HOOKS.register_module()
 class LoggerHook(MMEngineLoggerHook):
-    """mmengine's hook; but of several processes one stores the numbers of a test.
+    """mmengine's hook, except that only the main process stores the metrics of a test.
 
-    mmengine's own lets all of them write one file at the same time, which can spoil it.
+    In mmengine's hook all ranks write the same file at once, which can corrupt it.
     """
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Log and store the numbers.
+        """Log and store the metrics.
 
         Args:
-            runner: mmengine's runner.
-            metrics: the numbers by name.
+            runner: the runner.
+            metrics: values by name.
         """
         if is_main_process():
             super().after_test_epoch(runner, metrics)

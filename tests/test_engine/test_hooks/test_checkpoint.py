@@ -1,4 +1,4 @@
-"""Checkpoints of a training: whole, the last one always there, and readable by everything else."""
+"""Checkpoints are written atomically, the last one always exists, and all are readable."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHORT = dict(early_fuse=False, train_cfg__max_epochs=1, **NO_VALIDATION)
 
 @METRICS.register_module(force=True)
 class Counting(BaseMetric):
-    """A number that is better every time."""
+    """A metric that increases with each validation."""
 
     seen = 0
 
@@ -40,8 +40,8 @@ class Counting(BaseMetric):
 
 
 def saving_fails(monkeypatch, after: int, at: str = "epoch") -> None:
-    """From the ``after``-th file on, only half of a checkpoint gets written."""
-    whole = LocalBackend.put
+    """Write only half of a checkpoint, from the ``after``-th file on."""
+    original = LocalBackend.put
     seen = []
 
     def put(self, obj, filepath):
@@ -51,14 +51,14 @@ def saving_fails(monkeypatch, after: int, at: str = "epoch") -> None:
             with open(filepath, "wb") as file:
                 file.write(obj[: len(obj) // 2])
             raise OSError("no space left on the device")
-        whole(self, obj, filepath)
+        original(self, obj, filepath)
 
     monkeypatch.setattr(LocalBackend, "put", put)
 
 
 @pytest.fixture(scope="module")
 def trained(pictures, tmp_path_factory) -> Path:
-    """The working folder of a training of one epoch."""
+    """Return the work directory of a training of one epoch."""
     folder = tmp_path_factory.mktemp("trained")
     cfg = training_config(pictures, folder, **SHORT)
     with nothing_left():
@@ -67,7 +67,7 @@ def trained(pictures, tmp_path_factory) -> Path:
     return folder
 
 
-def test_only_one_is_kept_and_its_successor_fails(pictures, tmp_path, monkeypatch):
+def test_a_failed_save_keeps_the_only_checkpoint(pictures, tmp_path, monkeypatch):
     saving_fails(monkeypatch, after=2)
     cfg = training_config(
         pictures,
@@ -86,19 +86,19 @@ def test_only_one_is_kept_and_its_successor_fails(pictures, tmp_path, monkeypatc
     runner = GLIPRunner.from_cfg(cfg)
     runner.train()
     assert runner.epoch == 2
-    # What was written by halves is gone, and so is the checkpoint that is not kept any more.
+    # Partial files are deleted, and so is the outdated checkpoint.
     assert [path.name for path in sorted(tmp_path.iterdir()) if "epoch" in path.name] == [
         "epoch_2.pth"
     ]
 
 
-def test_former_best_stays_until_the_new_one_is_there(pictures, tmp_path, monkeypatch):
+def test_previous_best_is_kept_until_the_new_one_is_saved(pictures, tmp_path, monkeypatch):
     saving_fails(monkeypatch, after=2, at="best_")
     cfg = training_config(
         pictures,
         tmp_path,
         early_fuse=False,
-        # Whatever the numbers are, every validation is the best so far.
+        # Every validation is the best so far.
         default_hooks__checkpoint=dict(interval=1, save_best="count", rule="greater"),
         val_evaluator=dict(type="mmengine.Counting", _delete_=True),
     )
@@ -112,7 +112,7 @@ def test_former_best_stays_until_the_new_one_is_there(pictures, tmp_path, monkey
     assert [path.name for path in tmp_path.glob("best*.pth")] == ["best_count_epoch_2.pth"]
 
 
-def test_what_it_says_of_itself(trained):
+def test_meta(trained):
     checkpoint = read_checkpoint(trained / "epoch_1.pth")
     meta = checkpoint["meta"]
     assert (meta["format"], meta["config"], meta["epoch"], meta["iter"]) == ("glip", "", 1, 5)
@@ -123,7 +123,7 @@ def test_what_it_says_of_itself(trained):
 
 @pytest.mark.parametrize("change", [{}, {"model.bbox_head.num_dyhead_blocks": 2}])
 def test_name_of_the_config(change):
-    """Of a shipped one, unless its model was changed."""
+    """The name of a shipped config, unless its model was changed."""
     name = "glip_atss_swin-t_a_fpn_dyhead_pretrain_obj365"
     cfg = load_config(name, {"lang_model_name": "some/folder", **change})
     assert _shipped_name(cfg) == ("" if change else name)
@@ -145,7 +145,7 @@ def test_it_detects_without_the_tokenizer(trained, photo, tmp_path):
 def test_last_checkpoint(trained, tmp_path):
     assert last_checkpoint(tmp_path) is None
     (tmp_path / "last_checkpoint").write_text("gone/epoch_7.pth")
-    with pytest.raises(CheckpointError, match=r"names gone/epoch_7.pth .* delete .* to start anew"):
+    with pytest.raises(CheckpointError, match=r"names gone/epoch_7.pth .* delete .* to start from the beginning"):
         last_checkpoint(tmp_path)
     # The folder was moved: the checkpoint is beside the file that names it.
     (tmp_path / "epoch_7.pth").write_bytes(b"")
@@ -153,7 +153,7 @@ def test_last_checkpoint(trained, tmp_path):
     assert Path(last_checkpoint(trained)) == trained / "epoch_1.pth"
 
 
-def test_best_by_a_number_that_is_not_there(pictures, tmp_path):
+def test_best_by_an_unknown_metric(pictures, tmp_path):
     cfg = training_config(
         pictures,
         tmp_path,
@@ -168,14 +168,14 @@ def test_best_by_a_number_that_is_not_there(pictures, tmp_path):
 
 
 class Evil:
-    """Would run a command when it is unpickled."""
+    """Runs a command when it is unpickled."""
 
     def __reduce__(self):
         return (os.system, ("touch run_by_a_pickle",))
 
 
 @pytest.mark.parametrize("where", ["meta", "optimizer"])
-def test_a_checkpoint_that_holds_code_is_not_resumed(trained, pictures, tmp_path, where):
+def test_a_checkpoint_that_contains_code_is_not_resumed(trained, pictures, tmp_path, where):
     checkpoint = dict(read_checkpoint(trained / "epoch_1.pth"))
     checkpoint[where] = {**checkpoint[where], "extra": Evil()}
     torch.save(checkpoint, tmp_path / "evil.pth")
@@ -186,7 +186,7 @@ def test_a_checkpoint_that_holds_code_is_not_resumed(trained, pictures, tmp_path
 
 
 def test_the_name_of_a_config_is_not_run(trained, pictures, tmp_path):
-    """To mmengine ``meta['config']`` is the text of a config, that is a program."""
+    """mmengine would run ``meta['config']`` as a config."""
     checkpoint = dict(read_checkpoint(trained / "epoch_1.pth"))
     checkpoint["meta"] = {**checkpoint["meta"], "config": "raise SystemExit('it was run')"}
     torch.save(checkpoint, tmp_path / "named.pth")
@@ -198,7 +198,7 @@ def test_the_name_of_a_config_is_not_run(trained, pictures, tmp_path):
     assert runner.iter == 10
 
 
-#: Every kind of schedule, with what it cannot do without.
+#: Every parameter scheduler with its required arguments.
 SCHEDULES = dict(
     ConstantLR=dict(),
     CosineAnnealingLR=dict(T_max=5),
@@ -216,7 +216,7 @@ SCHEDULES = dict(
 @pytest.mark.parametrize("old_torch", [False, True])
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_schedules_can_be_read(tmp_path, monkeypatch, schedule, old_torch):
-    """Also by the reader of torch before 2.6, which knows fewer names."""
+    """Also by the reader of torch before 2.6, which accepts fewer names."""
     optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.ones(2))], lr=0.1)
     built = PARAM_SCHEDULERS.build(dict(type=schedule, optimizer=optimizer, **SCHEDULES[schedule]))
     optimizer.step()
@@ -235,20 +235,20 @@ def test_schedules_can_be_read(tmp_path, monkeypatch, schedule, old_torch):
     again = PARAM_SCHEDULERS.build(dict(type=schedule, optimizer=optimizer, **SCHEDULES[schedule]))
     again.load_state_dict(found["param_schedulers"][0])
     if schedule != "ReduceOnPlateauLR":
-        again.step()  # with the functions that it set up by itself
+        again.step()  # with the functions that it created itself
     assert again.state_dict().keys() == built.state_dict().keys()
 
 
 class Unreadable(Hook):
-    """Saves what no safe reader takes."""
+    """Saves an object that the restricted reader refuses."""
 
     def before_save_checkpoint(self, runner, checkpoint):
         checkpoint["mine"] = Evil()
 
 
-def test_what_cannot_be_resumed_is_said_at_once(pictures, tmp_path):
+def test_an_unreadable_checkpoint_is_reported_at_once(pictures, tmp_path):
     runner = GLIPRunner.from_cfg(training_config(pictures, tmp_path, **SHORT))
     runner.register_hook(Unreadable())
     runner.train()
     log = next(Path(runner.log_dir).glob("*.log")).read_text()
-    assert "--resume will not be able to go on from here" in log
+    assert "--resume will fail for this training" in log

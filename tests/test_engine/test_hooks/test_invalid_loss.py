@@ -1,4 +1,4 @@
-"""A loss that is no number ends the training, before it is saved."""
+"""A non-finite loss stops the training before the checkpoint is saved."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.training import NO_VALIDATION, training_config
 OPTIONS = dict(early_fuse=False, train_cfg__max_epochs=1, **NO_VALIDATION)
 
 
-class Spoil(Hook):
-    """Spoils a weight before the third iteration."""
+class SetNaN(Hook):
+    """Sets a weight to NaN before the third iteration."""
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         if runner.iter == 2:
@@ -30,7 +30,7 @@ def train(pictures, tmp_path, **options):
         **options,
     )
     runner = GLIPRunner.from_cfg(cfg)
-    runner.register_hook(Spoil())
+    runner.register_hook(SetNaN())
     runner.train()
 
 
@@ -46,17 +46,17 @@ def test_it_names_the_images_and_saves_nothing(pictures, tmp_path):
     assert sorted(path.name for path in tmp_path.glob("*.pth")) == ["iter_1.pth", "iter_2.pth"]
 
 
-def test_it_can_be_left_out(pictures, tmp_path):
+def test_it_can_be_disabled(pictures, tmp_path):
     train(pictures, tmp_path, default_hooks__invalid_loss=None)
     assert (tmp_path / "iter_5.pth").is_file()
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan"), -float("inf")])
-def test_what_is_not_finite(value):
+def test_non_finite_values(value):
     class Runner:
         iter = 7
 
     outputs = dict(loss=torch.tensor(value), loss_cls=torch.tensor(1.0))
-    with pytest.raises(TrainingError, match=r"iteration 8 \(loss=.*The batch: unknown"):
+    with pytest.raises(TrainingError, match=r"iteration 8 \(loss=.*Images of the batch: unknown"):
         InvalidLossHook().after_train_iter(Runner, 0, None, outputs)
     InvalidLossHook().after_train_iter(Runner, 0, None, dict(loss=torch.tensor(3.0)))

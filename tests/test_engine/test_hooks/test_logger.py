@@ -1,4 +1,4 @@
-"""The numbers of a test are stored by one process."""
+"""Only the main process stores the metrics of a test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_configs_get_ours():
 
 
 @pytest.mark.parametrize("main", [False, True])
-def test_one_process_stores(monkeypatch, main):
+def test_only_the_main_process_stores(monkeypatch, main):
     calls = []
     monkeypatch.setattr(logger_hook, "is_main_process", lambda: main)
     monkeypatch.setattr(MMEngineLoggerHook, "after_test_epoch", lambda *args: calls.append(args))

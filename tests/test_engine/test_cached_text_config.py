@@ -1,4 +1,4 @@
-"""A config's text: as mmengine makes it, once."""
+"""The text of a config: equal to that of mmengine, formatted once."""
 
 import copy
 import pickle
@@ -8,13 +8,13 @@ import pytest
 from mmengine.config import Config
 
 from glip.engine import GLIPRunner
-from glip.engine.printed_config import PrintedConfig
+from glip.engine.cached_text_config import CachedTextConfig
 from tests.training import NO_VALIDATION, training_config
 
 
 @pytest.fixture
 def formatted(monkeypatch) -> list[str]:
-    """The texts that were formatted."""
+    """Return the list of the texts that are formatted."""
     texts, format_code = [], mmengine.config.config.FormatCode
 
     def counted(text, **settings):
@@ -30,34 +30,34 @@ def cfg() -> Config:
     return Config(dict(model=dict(type="GLIP", sizes=[1, 2]), name="x"))
 
 
-def test_text_is_mmengines(cfg):
-    printed = PrintedConfig.of(cfg)
-    assert printed.pretty_text == cfg.pretty_text
-    assert printed.pretty_text == cfg.pretty_text
-    assert isinstance(printed, Config)
-    assert dict(printed) == dict(cfg)
+def test_text_equals_that_of_mmengine(cfg):
+    cached = CachedTextConfig.from_config(cfg)
+    assert cached.pretty_text == cfg.pretty_text
+    assert cached.pretty_text == cfg.pretty_text
+    assert isinstance(cached, Config)
+    assert dict(cached) == dict(cfg)
 
 
 def test_it_is_formatted_once(cfg, formatted, tmp_path):
-    printed = PrintedConfig.of(cfg)
-    printed.dump(tmp_path / "a.py")
-    text = copy.deepcopy(printed).pretty_text
+    cached = CachedTextConfig.from_config(cfg)
+    cached.dump(tmp_path / "a.py")
+    text = copy.deepcopy(cached).pretty_text
     assert (tmp_path / "a.py").read_text() == text
     assert len(formatted) == 1
 
 
-def test_a_change_is_seen(cfg):
-    printed = PrintedConfig.of(cfg)
-    before = printed.pretty_text
-    printed.model.sizes.append(3)
-    assert printed.pretty_text == Config(printed.to_dict()).pretty_text != before
-    printed.name = "y"
-    assert "'y'" in printed.pretty_text
+def test_a_change_updates_the_text(cfg):
+    cached = CachedTextConfig.from_config(cfg)
+    before = cached.pretty_text
+    cached.model.sizes.append(3)
+    assert cached.pretty_text == Config(cached.to_dict()).pretty_text != before
+    cached.name = "y"
+    assert "'y'" in cached.pretty_text
 
 
-def test_it_goes_to_other_processes(cfg):
-    other = pickle.loads(pickle.dumps(PrintedConfig.of(cfg)))
-    assert type(other) is PrintedConfig
+def test_it_can_be_pickled(cfg):
+    other = pickle.loads(pickle.dumps(CachedTextConfig.from_config(cfg)))
+    assert type(other) is CachedTextConfig
     assert other.pretty_text == cfg.pretty_text
 
 
