@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmengine.dist import broadcast_object_list, get_rank, is_main_process
@@ -19,55 +18,73 @@ from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from glip.engine.prediction_store import PredictionStore
-from glip.engine.seeding import STEP_STREAM, SeededLoader, derive_seed, set_seed
+from glip.engine.seeding import (
+    STEP_STREAM,
+    SeededDataLoader,
+    derive_seed,
+    set_seed,
+    worker_options,
+)
 from glip.registry import LOOPS
 
-#: The message hub's name for the iteration whose validation is finished.
-VALIDATED = "validated_iter"
+#: Key of the message hub for the iteration whose validation has finished.
+VALIDATED_ITER = "validated_iter"
 
 
-class _ResumableLoop:
-    """What both loops share: seeds of every step, and validations that an interruption left out."""
+class _ResumableTrainLoop:
+    """What both train loops share: a seed for every step, and validation that was interrupted."""
 
     runner: Runner
-    dataloader: SeededLoader
+    dataloader: SeededDataLoader
+    val_begin: int
+    val_interval: int
     _iter: int
 
     def _seed_step(self) -> None:
-        """Seed what the model draws (dropout, stochastic depth) in this iteration."""
-        set_seed(derive_seed(STEP_STREAM, self.dataloader.draws.seed, get_rank(), self._iter))
+        """Seed the random numbers that the model uses in this step (dropout, drop path)."""
+        seed = self.dataloader.batch_sampler.seed
+        set_seed(derive_seed(STEP_STREAM, seed, get_rank(), self._iter))
 
-    def _validate_if_interrupted(self) -> None:
-        """Validate if that is due and was not finished: a checkpoint is saved before it."""
+    def _validate_if_due(self, done: int, total: int) -> None:
+        """Validate after ``done`` of ``total`` epochs or iterations if the interval says so."""
         if (
-            self._iter > 0
-            and self._validation_is_due()
-            and self.runner.message_hub.runtime_info.get(VALIDATED) != self._iter
+            self.runner.val_loop is not None
+            and done >= self.val_begin
+            and (done % self.val_interval == 0 or done == total)
         ):
             self.runner.val_loop.run()
 
-    def _validation_is_due(self) -> bool:
-        raise NotImplementedError
+    def _validate_if_interrupted(self, done: int, total: int) -> None:
+        """Validate after resuming, if that was due but not finished.
+
+        A checkpoint is saved before the validation of the same iteration.
+        """
+        if self._iter > 0 and (
+            self.runner.message_hub.runtime_info.get(VALIDATED_ITER) != self._iter
+        ):
+            self._validate_if_due(done, total)
 
 
 @LOOPS.register_module()
-class EpochBasedTrainLoop(_ResumableLoop, MMEngineEpochBasedTrainLoop):
-    """mmengine's loop over epochs, whose course follows from the seed alone.
+class EpochBasedTrainLoop(_ResumableTrainLoop, MMEngineEpochBasedTrainLoop):
+    """Train by epochs; the course of the training is a deterministic function of the seed.
 
     Args:
-        runner: mmengine's runner.
+        runner: the runner.
         dataloader: a data loader or its config.
-        max_epochs: how many passes over the data.
-        val_begin: the epoch of the first validation.
-        val_interval: epochs from one validation to the next.
-        dynamic_intervals: pairs (epoch, interval from there on).
+        max_epochs: number of passes over the data.
+        val_begin: epoch of the first validation.
+        val_interval: epochs between validations.
+        dynamic_intervals: pairs (epoch, interval from this epoch on).
 
     Attributes:
-        batches_done: batches of the current epoch that were trained on.
+        batches_done: finished batches of the current epoch.
 
     Raises:
         TrainingError: the data do not fill one batch.
     """
+
+    dataloader: SeededDataLoader
 
     def __init__(
         self,
@@ -80,7 +97,7 @@ class EpochBasedTrainLoop(_ResumableLoop, MMEngineEpochBasedTrainLoop):
     ):
         super().__init__(
             runner,
-            _seeded_loader(runner, dataloader),
+            _build_seeded_dataloader(runner, dataloader, infinite=False),
             max_epochs,
             val_begin,
             val_interval,
@@ -89,29 +106,23 @@ class EpochBasedTrainLoop(_ResumableLoop, MMEngineEpochBasedTrainLoop):
         self.batches_done = 0
 
     def run(self) -> nn.Module:
-        """Train.
-
-        Returns:
-            the model.
-        """
+        """Train and return the model."""
         self.runner.call_hook("before_train")
         self._decide_current_val_interval()
         if not self.batches_done:
-            self._validate_if_interrupted()
+            self._validate_if_interrupted(self._epoch, self._max_epochs)
         while self._epoch < self._max_epochs and not self.stop_training:
             self.run_epoch()
             self._decide_current_val_interval()
-            if self._validation_is_due():
-                self.runner.val_loop.run()
+            self._validate_if_due(self._epoch, self._max_epochs)
         self.runner.call_hook("after_train")
         return self.runner.model
 
     def run_epoch(self) -> None:
-        """Train on what is left of the epoch."""
+        """Train on the remaining batches of the epoch."""
         self.runner.call_hook("before_train_epoch")
         self.runner.model.train()
-        self.dataloader.draws.epoch = self._epoch
-        self.dataloader.draws.start = self.batches_done
+        self.dataloader.batch_sampler.seek(self._epoch, self.batches_done)
         for number, data_batch in enumerate(self.dataloader, start=self.batches_done):
             self.batches_done = number + 1
             self.run_iter(number, data_batch)
@@ -120,42 +131,36 @@ class EpochBasedTrainLoop(_ResumableLoop, MMEngineEpochBasedTrainLoop):
         self._epoch += 1
 
     def run_iter(self, idx: int, data_batch: Sequence[dict]) -> None:
-        """Train on a batch.
+        """Train on one batch.
 
         Args:
             idx: its number in the epoch.
-            data_batch: of the data loader.
+            data_batch: from the data loader.
         """
         self._seed_step()
         super().run_iter(idx, data_batch)
 
-    def _validation_is_due(self) -> bool:
-        epoch = self._epoch
-        return (
-            self.runner.val_loop is not None
-            and epoch >= self.val_begin
-            and (epoch % self.val_interval == 0 or epoch == self._max_epochs)
-        )
-
 
 @LOOPS.register_module()
-class IterBasedTrainLoop(_ResumableLoop, MMEngineIterBasedTrainLoop):
-    """mmengine's loop over iterations, whose course follows from the seed alone.
+class IterBasedTrainLoop(_ResumableTrainLoop, MMEngineIterBasedTrainLoop):
+    """Train by iterations; the course of the training is a deterministic function of the seed.
 
-    With a sampler that ends it begins anew, shuffled in another way; an ``InfiniteSampler`` is not
-    needed.
+    A finite sampler restarts after each pass with another shuffle, so that no ``InfiniteSampler``
+    is needed.
 
     Args:
-        runner: mmengine's runner.
+        runner: the runner.
         dataloader: a data loader or its config.
-        max_iters: how many batches to train on.
-        val_begin: the iteration of the first validation.
-        val_interval: iterations from one validation to the next.
-        dynamic_intervals: pairs (iteration, interval from there on).
+        max_iters: number of batches to train on.
+        val_begin: iteration of the first validation.
+        val_interval: iterations between validations.
+        dynamic_intervals: pairs (iteration, interval from this iteration on).
 
     Raises:
         TrainingError: the data do not fill one batch.
     """
+
+    dataloader: SeededDataLoader
 
     def __init__(
         self,
@@ -168,7 +173,7 @@ class IterBasedTrainLoop(_ResumableLoop, MMEngineIterBasedTrainLoop):
     ):
         super().__init__(
             runner,
-            _seeded_loader(runner, dataloader),
+            _build_seeded_dataloader(runner, dataloader, infinite=True),
             max_iters,
             val_begin,
             val_interval,
@@ -176,73 +181,60 @@ class IterBasedTrainLoop(_ResumableLoop, MMEngineIterBasedTrainLoop):
         )
 
     def run(self) -> nn.Module:
-        """Train.
-
-        Returns:
-            the model.
-        """
+        """Train and return the model."""
         self.runner.call_hook("before_train")
         self.runner.call_hook("before_train_epoch")
-        self.dataloader.draws.start = self._iter
-        self.dataloader.draws.infinite = True
+        self.dataloader.batch_sampler.seek(batch=self._iter)
         self.dataloader_iterator = iter(self.dataloader)
         self._decide_current_val_interval()
-        self._validate_if_interrupted()
+        self._validate_if_interrupted(self._iter, self._max_iters)
         while self._iter < self._max_iters and not self.stop_training:
             self.runner.model.train()
             self.run_iter(next(self.dataloader_iterator))
             self._decide_current_val_interval()
-            if self._validation_is_due():
-                self.runner.val_loop.run()
+            self._validate_if_due(self._iter, self._max_iters)
         self.runner.call_hook("after_train_epoch")
         self.runner.call_hook("after_train")
         return self.runner.model
 
     def run_iter(self, data_batch: Sequence[dict]) -> None:
-        """Train on a batch.
+        """Train on one batch.
 
         Args:
-            data_batch: of the data loader.
+            data_batch: from the data loader.
         """
         self._seed_step()
         super().run_iter(data_batch)
 
-    def _validation_is_due(self) -> bool:
-        done = self._iter
-        return (
-            self.runner.val_loop is not None
-            and done >= self.val_begin
-            and (done % self.val_interval == 0 or done == self._max_iters)
-        )
 
-
-def _seeded_loader(runner: Runner, dataloader: DataLoader | dict) -> Any:
-    """Build the loader as mmengine's loops do, with all that is drawn following from the seed."""
-    # With randomness.diff_rank_seed every process has another; the samplers must agree on one.
+def _build_seeded_dataloader(
+    runner: Runner, dataloader: DataLoader | dict, *, infinite: bool
+) -> SeededDataLoader:
+    # With randomness.diff_rank_seed the ranks have different seeds, but samplers must agree on one.
     seeds = [runner.seed]
     broadcast_object_list(seeds)
     if isinstance(dataloader, dict):
         dataloader = runner.build_dataloader(dataloader, seed=seeds[0])
-    return SeededLoader(dataloader, seed=seeds[0], rank=get_rank())
+    return SeededDataLoader(dataloader, seed=seeds[0], rank=get_rank(), infinite=infinite)
 
 
 @LOOPS.register_module()
 class GLIPTestLoop(TestLoop):
-    """Run the model over a data set, then score.
+    """Detect in a data set and evaluate; an interrupted evaluation can be resumed.
 
-    With ``resume_dir`` the predictions of every batch are written there before the next begins; a
-    run that is started again with the same folder reads them instead of computing them. Images
-    reach the metrics in the same order either way, so the numbers are the same.
+    With ``resume_dir`` the predictions of each batch are stored before the next batch starts. A
+    later run with the same folder reads them instead of computing them. Images reach the metrics in
+    the same order either way, so the metrics are equal.
 
     Args:
-        runner: mmengine's runner.
+        runner: the runner.
         dataloader: a data loader or its config.
         evaluator: an evaluator or its config.
         fp16: run the model under autocast.
-        resume_dir: folder of finished predictions; ``None`` to keep none.
+        resume_dir: folder of stored predictions; ``None`` to store none.
 
     Raises:
-        EvaluationMismatchError: the folder of finished predictions belongs to another evaluation.
+        EvaluationMismatchError: the folder holds predictions of another evaluation.
     """
 
     def __init__(
@@ -259,43 +251,39 @@ class GLIPTestLoop(TestLoop):
             self.store = PredictionStore(resume_dir, fingerprint=self._fingerprint())
 
     def run(self) -> dict:
-        """Detect in every image, then score.
-
-        Returns:
-            the metrics.
-        """
+        """Detect in every image and return the metrics."""
         self.runner.call_hook("before_test")
         self.runner.call_hook("before_test_epoch")
         self.runner.model.eval()
         indices = list(self.dataloader.sampler)
-        ready = self._read_finished()
+        ready = self._read_stored()
         batches = self._detect([i for i in dict.fromkeys(indices) if i not in ready])
-        uses = Counter(indices)  # a sampler may repeat images to give every process as many
+        uses = Counter(indices)  # a sampler repeats images so that ranks get equally many
         for index in indices:
             while index not in ready:
                 ready.update(next(batches))
             uses[index] -= 1
             sample = ready[index] if uses[index] else ready.pop(index)
             self.evaluator.process(data_samples=[sample])
-        next(batches, None)  # there is none left: it ends the progress bar
+        next(batches, None)  # exhausted: closes the progress bar
         metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
         self.runner.call_hook("after_test_epoch", metrics=metrics)
         self.runner.call_hook("after_test")
         return metrics
 
-    def _read_finished(self) -> dict[int, dict]:
-        """Read the predictions of an interrupted run, by index."""
+    def _read_stored(self) -> dict[int, dict]:
+        """Return the predictions of an interrupted run by image index."""
         if self.store is None:
             return {}
         ready = self.store.read()
         self.runner.logger.info(
-            f"{len(ready)} of {len(self.dataloader.dataset)} images are finished already, in "
+            f"{len(ready)} of {len(self.dataloader.dataset)} images are already finished in "
             f"{self.store.folder}"
         )
         return ready
 
     def _detect(self, todo: Sequence[int]) -> Iterator[dict[int, dict]]:
-        """Run the model on some images; yield each batch's predictions by index."""
+        """Detect in some images; yield the predictions of each batch by image index."""
         size = self.dataloader.batch_size
         batches = tqdm(
             _restrict(self.dataloader, todo),
@@ -320,23 +308,19 @@ class GLIPTestLoop(TestLoop):
             yield found
 
     def _fingerprint(self) -> str:
-        """What two evaluations must share to share predictions."""
+        """Return a text that is equal for evaluations that may share predictions."""
         cfg = self.runner.cfg
         loader = cfg.get("test_dataloader", {})
-        # Images of a batch are padded to one size, which changes the last digits.
+        # Images are padded to the largest of their batch, which changes the last digits.
         data = [loader.get("dataset"), loader.get("batch_size")]
         parts = [cfg.get("model"), *data, cfg.get("load_from")]
         return "\n".join(str(part) for part in parts)
 
 
 def _restrict(loader: DataLoader, indices: Sequence[int]) -> DataLoader:
-    """A loader like ``loader`` over some of its images, in the given order."""
+    """Return a loader like ``loader`` over some of its images, in the given order."""
     return DataLoader(
         Subset(loader.dataset, list(indices)),
         batch_size=loader.batch_size,
-        num_workers=loader.num_workers,
-        collate_fn=loader.collate_fn,
-        pin_memory=loader.pin_memory,
-        worker_init_fn=loader.worker_init_fn,
-        prefetch_factor=loader.prefetch_factor,
+        **worker_options(loader),
     )

@@ -1,4 +1,4 @@
-"""mmengine's runner, with this library's way of loading and saving checkpoints."""
+"""mmengine's runner with checkpoints of this library and bit-exact resuming."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from torch.utils.data import DataLoader
 
 from glip.checkpoint import load_into, open_checkpoint, read_checkpoint
 from glip.config import config_files
+from glip.engine.cached_text_config import CachedTextConfig
 from glip.engine.gradient_accumulation import restore_gradients
 from glip.engine.hooks.checkpoint import last_checkpoint
 from glip.engine.hooks.invalid_loss import InvalidLossHook
 from glip.engine.loops import EpochBasedTrainLoop, IterBasedTrainLoop
-from glip.engine.cached_text_config import CachedTextConfig
 from glip.registry import RUNNERS
 from glip.utils.atomic_write import fsync_rename
 from glip.utils.errors import CheckpointError, TrainingError
@@ -33,48 +33,49 @@ from glip.version import __version__
 
 @RUNNERS.register_module()
 class GLIPRunner(Runner):
-    """A runner whose ``load_from`` and ``resume`` take checkpoints of any of the three formats.
+    """A runner whose ``load_from`` and ``resume`` accept checkpoints of any of the three formats.
 
-    mmengine's own runner unpickles whatever a file holds on older torch, and on newer torch refuses
-    its own training checkpoints; this one does neither. What it saves is whole or not there, and
-    carries the tokenizer and the name of its config as all checkpoints of this library do.
+    mmengine's runner unpickles arbitrary objects on older torch, and on newer torch refuses its own
+    training checkpoints; this one does neither. It saves checkpoints atomically, and they contain
+    the tokenizer and the name of their config like all checkpoints of this library.
 
-    A training that is resumed goes on as if it had not been interrupted: to the same weights on a
-    CPU, see :mod:`glip.engine.seeding`.
+    A resumed training continues as if it had not been interrupted: on a CPU it ends with the same
+    weights, see :mod:`glip.engine.seeding`.
 
-    Several processes (``torchrun``) also run without a GPU; they then talk through gloo, whatever
-    ``env_cfg.dist_cfg`` says.
+    Distributed runs (``torchrun``) also work without a GPU; they then use gloo, whatever
+    ``env_cfg.dist_cfg`` is.
     """
 
     @classmethod
     def from_cfg(cls, cfg: Config | dict) -> GLIPRunner:
-        """Build a runner of a config, which is copied."""
-        return super().from_cfg(CachedTextConfig.from_config(cfg if isinstance(cfg, Config) else Config(cfg)))
+        """Build a runner from a config, which is copied."""
+        cfg = cfg if isinstance(cfg, Config) else Config(cfg)
+        return super().from_cfg(CachedTextConfig.from_config(cfg))
 
     def setup_env(self, env_cfg: dict) -> None:
-        """Set up processes and their communication.
+        """Set up multiprocessing and distributed communication.
 
         Args:
             env_cfg: mmengine's settings of the environment.
         """
         if self.launcher == "pytorch" and get_device() == "cpu" and not is_distributed():
-            torch.distributed.init_process_group(backend="gloo")  # mmengine would ask for a GPU
+            torch.distributed.init_process_group(backend="gloo")  # mmengine requires a GPU
         super().setup_env(env_cfg)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
-        """Wrap the model for several processes.
+        """Wrap the model for distributed training.
 
         Args:
             model_wrapper_cfg: mmengine's settings of the wrapper.
-            model: to wrap.
+            model: the model.
 
         Raises:
             TrainingError: the wrapper shards the parameters, which this runner cannot save.
         """
         if "FullySharded" in str((model_wrapper_cfg or {}).get("type")):
             raise TrainingError(
-                "this runner saves and validates whole models, and a sharded one is in pieces: "
-                "leave out model_wrapper_cfg; for memory see --amp, model.backbone.with_cp and "
+                "this runner cannot save or validate a model with sharded parameters: remove "
+                "model_wrapper_cfg; to save memory use --amp, model.backbone.with_cp and "
                 "model.bbox_head.use_checkpoint"
             )
         if self.distributed and get_device() == "cpu":
@@ -87,10 +88,10 @@ class GLIPRunner(Runner):
         return super().wrap_model(model_wrapper_cfg, model)
 
     def register_default_hooks(self, hooks: dict[str, Hook | dict | None] | None = None) -> None:
-        """Register the hooks that every run has, and one that stops at a loss that is no number.
+        """Register mmengine's default hooks and :class:`InvalidLossHook`.
 
         Args:
-            hooks: others by name; ``None`` instead of one leaves it out.
+            hooks: replacements and further hooks by name; ``None`` as a hook disables it.
         """
         hooks = {"invalid_loss": dict(type=InvalidLossHook), **(hooks or {})}
         super().register_default_hooks(
@@ -101,56 +102,55 @@ class GLIPRunner(Runner):
     def build_dataloader(
         dataloader: DataLoader | dict, seed: int | None = None, diff_rank_seed: bool = False
     ) -> DataLoader:
-        """Build a data loader; where there is a GPU, in memory that it copies from by itself.
+        """Build a data loader, with pinned memory by default if there is a GPU.
 
         Args:
             dataloader: a data loader or its config, which may set ``pin_memory``.
-            seed: of the sampler and of the loading processes.
-            diff_rank_seed: give every process other random numbers.
+            seed: of the sampler and of the workers.
+            diff_rank_seed: use a different seed on each rank.
         """
         if isinstance(dataloader, dict):
             dataloader = {"pin_memory": torch.cuda.is_available(), **dataloader}
         return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
 
     def build_train_loop(self, loop: Any) -> Any:
-        """Build the loop; ``by_epoch`` chooses between ours as it does between mmengine's.
+        """Build the train loop; ``by_epoch`` selects this library's loops as it does mmengine's.
 
         Args:
             loop: a loop or its config.
         """
         if isinstance(loop, dict) and "by_epoch" in loop and "type" not in loop:
-            kind = EpochBasedTrainLoop if loop["by_epoch"] else IterBasedTrainLoop
-            loop = {key: value for key, value in loop.items() if key != "by_epoch"}
-            loop["type"] = kind
+            loop = dict(loop)
+            by_epoch = loop.pop("by_epoch")
+            loop["type"] = EpochBasedTrainLoop if by_epoch else IterBasedTrainLoop
         return super().build_train_loop(loop)
 
     def train(self) -> nn.Module:
-        """Train, from the beginning or from where a checkpoint was saved.
-
-        Returns:
-            the model.
+        """Train from the beginning or from a checkpoint, and return the model.
 
         Raises:
-            CheckpointError: the checkpoint to go on from cannot be read safely, does not fit, or
-                is none of a training.
-            TrainingError: the training cannot begin or go on.
+            CheckpointError: the checkpoint to resume from cannot be read safely, does not fit, or
+                has no training state.
+            TrainingError: the training cannot start or continue.
         """
         if self._resume and self._load_from is None:
             self._load_from = last_checkpoint(self.work_dir)
             self._resume = self._load_from is not None
             if not self._resume:
-                self.logger.info(f"No checkpoint in {self.work_dir}: starting anew")
+                self.logger.info(f"No checkpoint in {self.work_dir}: starting from the beginning")
         if self._resume:
-            # Before the samplers are built, which shuffle by it.
-            self._take_seed(read_training(self._load_from)["meta"].get("seed"))
+            # The samplers, which are built next, shuffle by the seed.
+            self._set_resumed_seed(read_training_checkpoint(self._load_from)["meta"].get("seed"))
         return super().train()
 
-    def _take_seed(self, seed: int | None) -> None:
-        wanted = self._randomness_cfg.get("seed")
-        if seed is None or seed == wanted:
+    def _set_resumed_seed(self, seed: int | None) -> None:
+        configured = self._randomness_cfg.get("seed")
+        if seed is None or seed == configured:
             return
-        if wanted is not None:
-            self.logger.warning(f"Going on with the checkpoint's seed {seed}, not with {wanted}")
+        if configured is not None:
+            self.logger.warning(
+                f"Resuming with the seed {seed} of the checkpoint instead of {configured}"
+            )
         self._randomness_cfg.update(seed=seed)
         self.set_randomness(**self._randomness_cfg)
 
@@ -161,18 +161,18 @@ class GLIPRunner(Runner):
         resume_param_scheduler: bool = True,
         map_location: str | torch.device = "cpu",
     ) -> None:
-        """Go on from a checkpoint of a training.
+        """Load the state of a training.
 
         Args:
             filename: the checkpoint.
-            resume_optimizer: also the optimizer's state.
-            resume_param_scheduler: also the schedulers' states.
-            map_location: always the CPU; everything is copied to where it belongs.
+            resume_optimizer: also load the state of the optimizer.
+            resume_param_scheduler: also load the states of the parameter schedulers.
+            map_location: ignored; tensors are read on the CPU and copied to their device.
 
         Raises:
-            CheckpointError: it cannot be read safely, does not fit, or is none of a training.
+            CheckpointError: it cannot be read safely, does not fit, or has no training state.
         """
-        checkpoint = read_training(filename)
+        checkpoint = read_training_checkpoint(filename)
         meta = checkpoint["meta"]
         super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
         model = self.model.module if is_model_wrapper(self.model) else self.model
@@ -184,8 +184,8 @@ class GLIPRunner(Runner):
             if done and meta.get("batches_per_epoch") != batches:
                 self.logger.warning(
                     f"{filename} was saved after {done} of {meta.get('batches_per_epoch')} batches "
-                    f"of an epoch, which now has {batches}: the epoch begins anew. To go on where "
-                    "it was, start as many processes, with the same batch size and data"
+                    f"of an epoch, which now has {batches}: the epoch restarts. To resume within "
+                    "the epoch, use the same number of processes, batch size and data"
                 )
                 done = 0
             loop.batches_done = done
@@ -200,22 +200,22 @@ class GLIPRunner(Runner):
         """Load a checkpoint into the model.
 
         Args:
-            filename: a ``.pth`` or ``.safetensors`` file, or an http(s) address.
-            map_location: always the CPU; parameters are copied to where the model is.
-            strict: always; a checkpoint that does not fit is an error.
-            revise_keys: never needed; names are recognised.
+            filename: a ``.pth`` or ``.safetensors`` file, or an http(s) URL.
+            map_location: ignored; parameters are copied to the device of the model.
+            strict: ignored; a checkpoint that does not fit is always an error.
+            revise_keys: ignored; the names of all three formats are recognized.
 
         Returns:
-            the checkpoint, with ``state_dict`` in our names.
+            the checkpoint, whose ``state_dict`` has the names of this library.
 
         Raises:
             CheckpointError: the file cannot be read safely or does not fit the model.
         """
         model = self.model.module if is_model_wrapper(self.model) else self.model
         checkpoint = open_checkpoint(filename)
-        # mmengine's resume would run what stands here: to it, it is a config.
+        # mmengine's resume would run it as a config.
         checkpoint["meta"].pop("config", None)
-        # Before the model is loaded: with averaged weights, the hook brings back the current ones.
+        # Before the model is loaded: EMAHook swaps the averaged weights with the current ones.
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         load_into(model, checkpoint, filename)
         self._has_loaded = True
@@ -234,19 +234,19 @@ class GLIPRunner(Runner):
         by_epoch: bool = True,
         backend_args: dict | None = None,
     ) -> None:
-        """Save the training, whole or not at all.
+        """Save a checkpoint atomically.
 
         Args:
             out_dir: the folder.
-            filename: in it.
-            file_client_args: mmengine's old way to name a file backend.
-            save_optimizer: also the optimizer's state.
-            save_param_scheduler: also the schedulers' states.
-            meta: more to say of it.
-            by_epoch: count epochs, not iterations.
-            backend_args: mmengine's file backend; what is not on a disk is written in place.
+            filename: name of the file.
+            file_client_args: mmengine's deprecated way to choose a file backend.
+            save_optimizer: also save the state of the optimizer.
+            save_param_scheduler: also save the states of the parameter schedulers.
+            meta: further entries of ``meta``.
+            by_epoch: whether the training counts epochs rather than iterations.
+            backend_args: mmengine's file backend; remote files are not written atomically.
         """
-        meta = {**(meta or {}), **self._origin()}
+        meta = {**(meta or {}), **self._checkpoint_meta()}
         backend = get_file_backend(out_dir, backend_args=backend_args)
         local = isinstance(backend, LocalBackend) and file_client_args is None
         name = f".{filename}.partial" if local else filename
@@ -267,45 +267,48 @@ class GLIPRunner(Runner):
             if local:
                 Path(out_dir, name).unlink(missing_ok=True)
 
-    def _origin(self) -> dict[str, Any]:
-        """What a checkpoint says of itself beside what mmengine writes."""
-        origin: dict[str, Any] = {
+    def _checkpoint_meta(self) -> dict[str, Any]:
+        """Return the entries of ``meta`` that mmengine does not write."""
+        meta: dict[str, Any] = {
             "format": "glip",
             "glip_version": __version__,
-            "config": _shipped_name(self.cfg),
+            "config": _shipped_config_name(self.cfg),
         }
         if isinstance(self.train_loop, EpochBasedTrainLoop):
-            origin["batches_done"] = self.train_loop.batches_done
-            origin["batches_per_epoch"] = len(self.train_loop.dataloader)
-        return origin
+            meta["batches_done"] = self.train_loop.batches_done
+            meta["batches_per_epoch"] = len(self.train_loop.dataloader)
+        return meta
 
 
-def _shipped_name(cfg: Config) -> str:
-    """The name of the shipped config whose model this is; empty if it is another."""
+def _shipped_config_name(cfg: Config) -> str:
+    """Return the name of the shipped config that has the same model; empty if there is none."""
     file = Path(cfg.filename or "").resolve()
     if file not in [each.resolve() for each in config_files()]:
         return ""
     models = [copy.deepcopy(each.model) for each in (cfg, Config.fromfile(file))]
     for model in models:
-        model.language_model.pop("name", None)  # the tokenizer is in the checkpoint
+        model.language_model.pop("name", None)  # the checkpoint contains the tokenizer
     return file.stem if models[0] == models[1] else ""
 
 
-def read_training(source: str) -> dict[str, Any]:
-    """Read a checkpoint that a training can go on from.
+def read_training_checkpoint(source: str) -> dict[str, Any]:
+    """Read a checkpoint that a training can be resumed from.
+
+    Args:
+        source: a ``.pth`` file, or an http(s) URL.
 
     Raises:
-        CheckpointError: it cannot be read safely, or holds no training.
+        CheckpointError: it cannot be read safely, or has no training state.
     """
     checkpoint = read_checkpoint(source)
     meta = checkpoint.get("meta")
     if not isinstance(meta, dict) or not {"epoch", "iter"} <= meta.keys():
-        missing = "how far it was"
+        missing = "epoch and iteration"
     elif "message_hub" not in checkpoint or "optimizer" not in checkpoint:
-        missing = "its optimizer"
+        missing = "optimizer state"
     else:
         return checkpoint
     raise CheckpointError(
-        f"{source} holds weights but not a training to go on with ({missing} is missing): start "
-        "from its weights with --load-from, or resume from a checkpoint like epoch_1.pth"
+        f"{source} contains weights but no training state ({missing} missing): start from its "
+        "weights with --load-from, or resume from a checkpoint of a training like epoch_1.pth"
     )

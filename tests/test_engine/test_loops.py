@@ -1,4 +1,4 @@
-"""A training that is interrupted ends as if it had not been: the same bits everywhere."""
+"""A resumed training ends with the same bits as an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.training import NO_VALIDATION, differences, training_config
 
 
 class InterruptedHereError(Exception):
-    """Stands for a kill."""
+    """Simulates a kill."""
 
 
 class Interrupt(Hook):
-    """Interrupts before an iteration, or in the validation after so many."""
+    """Interrupts before an iteration, or in the validation after an iteration."""
 
     priority = "LOWEST"
 
@@ -38,7 +38,7 @@ class Interrupt(Hook):
 
 
 def run(cfg: Config, **interrupt: int) -> GLIPRunner:
-    """Train; with ``interrupt`` only until then."""
+    """Train, up to ``interrupt`` if given."""
     runner = GLIPRunner.from_cfg(cfg)
     if not interrupt:
         runner.train()
@@ -50,23 +50,23 @@ def run(cfg: Config, **interrupt: int) -> GLIPRunner:
 
 
 def both(pictures: Path, tmp_path: Path, interrupt: dict, **options) -> tuple[dict, dict]:
-    """The last checkpoint of a training, and of the same one interrupted and resumed."""
+    """Return the last checkpoints of an uninterrupted training and of the same one resumed."""
     make = lambda name, **more: training_config(  # noqa: E731
         pictures, tmp_path / name, early_fuse=False, **options, **more
     )
-    run(make("whole"))
+    run(make("full"))
     run(make("parts"), **interrupt)
     last = last_checkpoint(tmp_path / "parts")
     run(make("parts", resume=True))
     assert last_checkpoint(tmp_path / "parts") != last
-    return tuple(read_checkpoint(last_checkpoint(tmp_path / name)) for name in ("whole", "parts"))
+    return tuple(read_checkpoint(last_checkpoint(tmp_path / name)) for name in ("full", "parts"))
 
 
-def check(whole: dict, parts: dict, *more: str) -> None:
+def check(full: dict, parts: dict, *more: str) -> None:
     names = ("state_dict", "optimizer", "param_schedulers", *more)
     for name in names:
-        assert differences(whole[name], parts[name], name) == []
-    assert whole["meta"]["iter"] == parts["meta"]["iter"]
+        assert differences(full[name], parts[name], name) == []
+    assert full["meta"]["iter"] == parts["meta"]["iter"]
 
 
 BY_ITERATION = dict(default_hooks__checkpoint=dict(by_epoch=False, interval=3))
@@ -89,9 +89,9 @@ def test_iterations(pictures, tmp_path):
     check(*both(pictures, tmp_path, dict(iteration=7), **options, **BY_ITERATION))
 
 
-def test_half_a_step(pictures, tmp_path):
-    """Gradients that are added up over two batches when the checkpoint is saved."""
-    whole, parts = both(
+def test_between_accumulated_gradients(pictures, tmp_path):
+    """The checkpoint is saved after the first of two batches that accumulate gradients."""
+    full, parts = both(
         pictures,
         tmp_path,
         dict(iteration=4),
@@ -100,27 +100,27 @@ def test_half_a_step(pictures, tmp_path):
         **NO_VALIDATION,
         **BY_ITERATION,
     )
-    check(whole, parts)
+    check(full, parts)
     assert "gradients" in read_checkpoint(tmp_path / "parts" / "iter_3.pth")
-    assert "gradients" not in parts  # the last step is made of what there is
+    assert "gradients" not in parts  # the last step is taken with what has accumulated
 
 
-def test_averaged_weights(pictures, tmp_path):
-    whole, parts = both(
+def test_weight_averaging(pictures, tmp_path):
+    full, parts = both(
         pictures,
         tmp_path,
         dict(iteration=7),
         custom_hooks=[dict(type="EMAHook", momentum=0.1)],
         **BY_ITERATION,
     )
-    check(whole, parts, "ema_state_dict")
-    assert differences(whole["state_dict"], whole["ema_state_dict"])
+    check(full, parts, "ema_state_dict")
+    assert differences(full["state_dict"], full["ema_state_dict"])
 
 
 @pytest.mark.parametrize("where", [dict(validation=5), dict(iteration=6)])
-def test_validation_is_made_up_for(pictures, tmp_path, where):
-    """What follows from it (the best, early stopping, the learning rate) is as it would be."""
-    whole, parts = both(
+def test_interrupted_validation_is_repeated(pictures, tmp_path, where):
+    """The best checkpoint, early stopping and the learning rate follow from it as usual."""
+    full, parts = both(
         pictures,
         tmp_path,
         where,
@@ -131,44 +131,44 @@ def test_validation_is_made_up_for(pictures, tmp_path, where):
         param_scheduler=[dict(type="ReduceOnPlateauLR", monitor="coco/bbox_AR@100", patience=1)],
         train_cfg__max_epochs=3,
     )
-    check(whole, parts)
-    infos = [each["message_hub"]["runtime_info"] for each in (whole, parts)]
+    check(full, parts)
+    infos = [each["message_hub"]["runtime_info"] for each in (full, parts)]
     assert infos[0]["best_score"] == infos[1]["best_score"]
     assert infos[0]["early_stopping"] == infos[1]["early_stopping"]
     assert infos[0]["early_stopping"]["coco/bbox_mAP"][1] >= 1
 
 
 def test_no_seed(pictures, tmp_path):
-    """The seed that was drawn is the checkpoint's."""
+    """The resumed training uses the random seed of the checkpoint."""
     options = dict(randomness=dict(), **SHORT)
     first = run(training_config(pictures, tmp_path, **options), iteration=4)
     second = run(training_config(pictures, tmp_path, resume=True, **options))
     assert second.seed == first.seed
-    samplers = [each.train_dataloader.sampler for each in (first, second)]
+    samplers = [each.train_dataloader.batch_sampler.sampler for each in (first, second)]
     assert list(samplers[0]) == list(samplers[1])
 
 
 def test_other_batches(pictures, tmp_path):
-    """With others than before, the middle of an epoch is not where it was."""
+    """With another batch size, the position within the epoch has no meaning."""
     options = SHORT
     run(training_config(pictures, tmp_path, **options), iteration=4)
     runner = run(
         training_config(pictures, tmp_path, resume=True, train_dataloader__batch_size=5, **options)
     )
     log = next(Path(runner.log_dir).glob("*.log")).read_text()
-    assert "after 3 of 5 batches of an epoch, which now has 2: the epoch begins anew" in log
+    assert "after 3 of 5 batches of an epoch, which now has 2: the epoch restarts" in log
     assert runner.iter == 3 + 2
 
 
-def test_nothing_to_go_on_with(pictures, tmp_path):
+def test_nothing_to_resume(pictures, tmp_path):
     cfg = training_config(pictures, tmp_path, resume=True, **SHORT)
-    assert run(cfg).iter == 5  # it begins anew
+    assert run(cfg).iter == 5  # it starts from the beginning
     weights = tmp_path / "weights.pth"
     checkpoint = read_checkpoint(tmp_path / "iter_3.pth")
     torch.save({"state_dict": dict(checkpoint["state_dict"])}, weights)
     cfg = training_config(pictures, tmp_path / "other", early_fuse=False)
     cfg.resume, cfg.load_from = True, str(weights)
-    with pytest.raises(CheckpointError, match=r"weights but not a training .* --load-from"):
+    with pytest.raises(CheckpointError, match=r"weights but no training state .* --load-from"):
         GLIPRunner.from_cfg(cfg).train()
 
 

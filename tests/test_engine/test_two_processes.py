@@ -142,7 +142,7 @@ def test_sharded(tmp_path):
             torch.testing.assert_close(value, expected[name], rtol=1e-4, atol=1e-6)
 
 
-def test_the_runner_saves_whole_models_only():
+def test_the_runner_refuses_sharded_parameters():
     wrapper = dict(type="MMFullyShardedDataParallel")
-    with pytest.raises(TrainingError, match="saves and validates whole models"):
+    with pytest.raises(TrainingError, match="cannot save or validate a model with sharded"):
         GLIPRunner.wrap_model(None, wrapper, nn.Linear(1, 1))

@@ -116,7 +116,7 @@ def test_interrupted(runs, small_configs, examples, tiny_checkpoint, tmp_path, v
     first = {path: path.stat().st_mtime_ns for path in (tmp_path / "finished").glob("*.pth")}
     assert len(first) == 4
     printed = command("tools/test.py", small_configs["coco"], tiny_checkpoint, *options)
-    assert "4 of 9 images are finished already" in printed
+    assert "4 of 9 images are already finished" in printed
     assert len(list((tmp_path / "finished").glob("*.pth"))) == 9
     assert all(path.stat().st_mtime_ns == time for path, time in first.items())
     assert numbers_of(tmp_path / "again") == numbers_of(work_dir)

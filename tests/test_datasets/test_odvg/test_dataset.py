@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from glip.datasets import AspectRatioBatchSampler, ConcatDataset, ODVGDataset
 from glip.datasets.odvg import index, lazy_list, sources
-from glip.engine.seeding import SeededLoader
+from glip.engine.seeding import SeededDataLoader
 from glip.registry import DATASETS
 from glip.utils.errors import AnnotationFileError, AnnotationFileNotFoundError, DataError
 from tests.test_datasets.test_odvg.files import (
@@ -236,7 +236,7 @@ def test_training_loader(tmp_path, vocabulary, shards, start):
             collate_fn=pseudo_collate,
             multiprocessing_context=context,
         )
-        return list(SeededLoader(loader, seed=0, rank=0))
+        return list(SeededDataLoader(loader, seed=0, rank=0))
 
     random.seed(0)
     here, there = load(0), load(2)

@@ -15,7 +15,7 @@ from mmengine.runner import Runner
 from glip.datasets import ConcatDataset
 from glip.datasets.samplers import AspectRatioBatchSampler, WeightedConcatSampler, weighted_sampler
 from glip.datasets.samplers.weighted_sampler import share_out
-from glip.engine.seeding import SeededLoader
+from glip.engine.seeding import SeededDataLoader
 from glip.utils.errors import DataError
 from tests.test_datasets.files import CLASSES, PIPELINE, coco_content, draw, write
 
@@ -203,8 +203,8 @@ def test_in_the_middle_of_an_epoch(built, workers):
                 ),
                 seed=11,
             )
-        loader = SeededLoader(loader, seed=11, rank=0)
-        loader.draws.epoch, loader.draws.start = number, start
+        loader = SeededDataLoader(loader, seed=11, rank=0)
+        loader.batch_sampler.seek(number, start)
         return [
             [(sample.img_id, sample.dataset_index) for sample in batch["data_samples"]]
             for batch in loader

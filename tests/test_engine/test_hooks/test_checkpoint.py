@@ -17,7 +17,7 @@ from mmengine.registry import METRICS, PARAM_SCHEDULERS
 from glip.apis import inference_detector, init_detector, load_config
 from glip.checkpoint import read_checkpoint
 from glip.engine import CheckpointHook, GLIPRunner, last_checkpoint
-from glip.engine.runner import _shipped_name
+from glip.engine.runner import _shipped_config_name
 from glip.utils.errors import CheckpointError, TrainingError
 from tests.test_tools.training import nothing_left
 from tests.training import NO_VALIDATION, differences, training_config
@@ -126,7 +126,7 @@ def test_name_of_the_config(change):
     """The name of a shipped config, unless its model was changed."""
     name = "glip_atss_swin-t_a_fpn_dyhead_pretrain_obj365"
     cfg = load_config(name, {"lang_model_name": "some/folder", **change})
-    assert _shipped_name(cfg) == ("" if change else name)
+    assert _shipped_config_name(cfg) == ("" if change else name)
 
 
 def test_it_detects_without_the_tokenizer(trained, photo, tmp_path):
@@ -145,7 +145,9 @@ def test_it_detects_without_the_tokenizer(trained, photo, tmp_path):
 def test_last_checkpoint(trained, tmp_path):
     assert last_checkpoint(tmp_path) is None
     (tmp_path / "last_checkpoint").write_text("gone/epoch_7.pth")
-    with pytest.raises(CheckpointError, match=r"names gone/epoch_7.pth .* delete .* to start from the beginning"):
+    with pytest.raises(
+        CheckpointError, match=r"names gone/epoch_7.pth .* delete .* to start from the beginning"
+    ):
         last_checkpoint(tmp_path)
     # The folder was moved: the checkpoint is beside the file that names it.
     (tmp_path / "epoch_7.pth").write_bytes(b"")
