@@ -1,8 +1,8 @@
-"""Reading COCO-style annotation files, and telling at once what is wrong with one.
+"""Read and validate annotation files in COCO's format.
 
-Data sets and metrics read their files here, so that both leave out the same things and say so once,
-with counts. What can only be a mistake (no such file, no images, one id for two different things)
-is an error before anything runs; what spoils single entries is skipped.
+Data sets and metrics read their files here, so that both skip the same entries and report them
+once, with counts. What must be a mistake (a missing file, no images, one id for two different
+entries) raises an error at once; single invalid entries are skipped.
 """
 
 from __future__ import annotations
@@ -23,7 +23,15 @@ from glip.utils.errors import AnnotationFileError, AnnotationFileNotFoundError
 
 
 class Skipped:
-    """What was left out of a file, and why: reason -> how many, with a few examples.
+    """The number of skipped entries of a file per reason, with a few examples.
+
+    Args:
+        kind: What an entry is, for messages.
+        plural: The plural of ``kind``, if it is not ``kind + "s"``.
+        examples: Number of examples to keep per reason.
+
+    Attributes:
+        counts: Number of skipped entries, per reason.
 
     Example:
         >>> skipped = Skipped("annotation")
@@ -40,42 +48,42 @@ class Skipped:
         self._limit = examples
 
     def add(self, reason: str, example: Any) -> None:
-        """Count one more for this reason."""
+        """Count one more entry."""
         self.counts[reason] += 1
         if len(self._examples[reason]) < self._limit:
             self._examples[reason].append(example)
 
     @property
     def total(self) -> int:
-        """How many were left out."""
+        """The number of all skipped entries."""
         return sum(self.counts.values())
 
     def summary(self) -> str:
-        """Say it in one line; empty if nothing was left out."""
+        """Return the counts in one line; empty if nothing was skipped."""
         parts = []
         for reason, count in self.counts.items():
-            some = ", ".join(str(example) for example in self._examples[reason])
+            examples = ", ".join(str(example) for example in self._examples[reason])
             more = ", ..." if count > len(self._examples[reason]) else ""
             kind = self.kind if count == 1 else self.plural
-            parts.append(f"{count} {kind} {reason} ({some}{more})")
+            parts.append(f"{count} {kind} {reason} ({examples}{more})")
         return "; ".join(parts)
 
     def log(self, prefix: str) -> None:
-        """Warn, once, with the summary; say nothing if nothing was left out."""
+        """Log the summary as a warning, if anything was skipped."""
         if self.total:
             print_log(f"{prefix}: {self.summary()}", logger="current", level=logging.WARNING)
 
 
 @dataclass
 class AnnotationFile:
-    """The content of a COCO-style file, each id once.
+    """The content of a file in COCO's format, each id once.
 
     Attributes:
-        path: where it was read.
-        images: the entries of ``images``, in the order of the file.
-        categories: the entries of ``categories``.
-        annotations: for each image id the annotations of that image, in the order of the file.
-        skipped: what was left out, and why.
+        path: Path of the file.
+        images: The entries of ``images``, in the order of the file.
+        categories: The entries of ``categories``.
+        annotations: The annotations of each image, by image id, in the order of the file.
+        skipped: The annotations that were skipped.
     """
 
     path: str
@@ -85,35 +93,35 @@ class AnnotationFile:
     skipped: Skipped = field(default_factory=lambda: Skipped("annotation"))
 
     def all_annotations(self) -> Iterable[dict[str, Any]]:
-        """Go through the annotations of all images, image by image."""
+        """Iterate over the annotations of all images, image by image."""
         for image in self.images:
             yield from self.annotations.get(image["id"], ())
 
 
 def read_annotation_file(path: str, backend_args: dict[str, Any] | None = None) -> AnnotationFile:
-    """Read a COCO-style file: COCO, LVIS, ODinW, or the MDETR files of Flickr30k and RefCOCO.
+    """Read a file in COCO's format: COCO, LVIS, ODinW, MDETR's files of Flickr30k and RefCOCO.
 
-    Entries that stand there twice, word for word, are kept once. Annotations of an image or a
-    category that the file lacks are left out. An annotation without an id gets one.
+    Identical entries are kept once. Annotations of an image or a category that is not in the file
+    are skipped. Annotations without an id get one.
 
     Args:
-        path: of the JSON file, local or as mmengine's file backends take it.
-        backend_args: mmengine's file backend and its settings; by default found from ``path``.
+        path: Path of the JSON file, local or as mmengine's file backends accept it.
+        backend_args: mmengine's file backend and its settings; by default chosen by ``path``.
 
     Raises:
-        AnnotationFileNotFoundError: there is no such file.
-        AnnotationFileError: it is no JSON, or not of this format, or one id stands for two
-            different things.
+        AnnotationFileNotFoundError: The file does not exist.
+        AnnotationFileError: The file is not valid JSON or not in this format, or different entries
+            have the same id.
     """
     content = _load(path, backend_args)
-    copies = [Skipped("image"), Skipped("category", "categories")]
-    images = _unique(content["images"], path, copies[0])
-    categories = _unique(content.get("categories") or [], path, copies[1])
-    for repeated in copies:
-        repeated.log(f"'{path}': left out")
+    duplicate_images, duplicate_categories = Skipped("image"), Skipped("category", "categories")
+    images = _unique(content["images"], path, duplicate_images)
+    categories = _unique(content.get("categories") or [], path, duplicate_categories)
+    for duplicates in (duplicate_images, duplicate_categories):
+        duplicates.log(f"skipped in '{path}'")
     skipped = Skipped("annotation")
     entries = content.get("annotations") or []
-    _number(entries)
+    _add_missing_ids(entries)
     annotations: dict[Any, list[dict]] = {image["id"]: [] for image in images}
     category_ids = {category["id"] for category in categories}
     for entry in _unique(entries, path, skipped):
@@ -127,29 +135,29 @@ def read_annotation_file(path: str, backend_args: dict[str, Any] | None = None) 
 
 
 def check_exists(path: str, backend_args: dict[str, Any] | None = None) -> None:
-    """See to it that there is an annotation file.
+    """Check that an annotation file exists.
 
     Raises:
-        AnnotationFileNotFoundError: there is not; the message names what is near.
+        AnnotationFileNotFoundError: It does not; the message names the part of the path that does.
     """
     if fileio.exists(str(path), backend_args=backend_args):
         return
-    near = ""
+    existing = ""
     if "://" not in str(path):
         parent = Path(path)
         while not parent.exists() and parent != parent.parent:
             parent = parent.parent
-        near = f" ('{parent}' is the last folder of that path which exists)"
+        existing = f" ('{parent}' is the last folder of the path that exists)"
     raise AnnotationFileNotFoundError(
-        f"there is no annotation file '{path}'{near}; check data_root and ann_file."
+        f"there is no annotation file '{path}'{existing}; check data_root and ann_file."
     )
 
 
 def require(image: dict[str, Any], key: str, path: str) -> Any:
-    """Return a field that an image of the file must have.
+    """Return a required field of an image's entry.
 
     Raises:
-        AnnotationFileError: it does not.
+        AnnotationFileError: The field is missing or empty.
     """
     if image.get(key) in (None, ""):
         raise AnnotationFileError(f"the image with id {image['id']!r} in '{path}' has no '{key}'.")
@@ -157,9 +165,9 @@ def require(image: dict[str, Any], key: str, path: str) -> Any:
 
 
 def box_problem(box: Any) -> str | None:
-    """Say what makes an annotated box (x, y, width, height) meaningless; None if nothing does.
+    """Return why an annotated box (x, y, width, height) is invalid, or None if it is valid.
 
-    A box without area has a meaning (nothing can match it), one of NaN has not.
+    A box without area is valid (no detection can match it); a box with NaN is not.
     """
     if not isinstance(box, (list, tuple)) or len(box) != 4:
         return "without a box of four numbers"
@@ -175,9 +183,9 @@ def find_phrases(image: dict[str, Any], skipped: Skipped) -> list[list[tuple[int
     """Return the spans of each phrase of a caption in MDETR's format.
 
     Args:
-        image: entry with ``id``, ``caption`` and ``tokens_positive_eval``, for each phrase a list
-            of spans ``[start, end)``.
-        skipped: counts the phrases that are not inside the caption, which are left out.
+        image: An entry with ``id``, ``caption`` and ``tokens_positive_eval``, which holds a list of
+            character spans ``[start, end)`` per phrase.
+        skipped: Counts the phrases that are outside the caption, which are skipped.
     """
     found = []
     for index, ranges in enumerate(image.get("tokens_positive_eval") or ()):
@@ -190,26 +198,30 @@ def find_phrases(image: dict[str, Any], skipped: Skipped) -> list[list[tuple[int
 
 
 def _load(path: str, backend_args: dict[str, Any] | None) -> dict[str, Any]:
-    """Load the JSON and check its outline."""
+    """Load the JSON, and check that it has images."""
     check_exists(path, backend_args)
     try:
         content = json.loads(fileio.get(str(path), backend_args=backend_args))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise AnnotationFileError(
-            f"the annotation file '{path}' is no valid JSON ({error}); copy or download it again."
+            f"the annotation file '{path}' is invalid JSON ({error}); copy or download it again."
         ) from error
     if not isinstance(content, dict) or not isinstance(content.get("images"), list):
         found = sorted(content) if isinstance(content, dict) else type(content).__name__
         raise AnnotationFileError(
             f"'{path}' is not an annotation file in COCO's format: expected an object with "
-            f"'images', 'annotations' and 'categories', got {found}. A list is the format of "
+            f"'images', 'annotations' and 'categories', got {found}. A list is COCO's format of "
             "results, not of annotations."
         )
     return content
 
 
 def _unique(entries: list[dict[str, Any]], path: str, skipped: Skipped) -> list[dict[str, Any]]:
-    """Return the entries, each id once; count the copies in ``skipped``."""
+    """Return the entries, each id once; count the duplicates in ``skipped``.
+
+    Raises:
+        AnnotationFileError: An entry has no id, or different entries have the same id.
+    """
     known: dict[Any, dict[str, Any]] = {}
     for entry in entries:
         if not isinstance(entry, dict) or "id" not in entry:
@@ -219,33 +231,32 @@ def _unique(entries: list[dict[str, Any]], path: str, skipped: Skipped) -> list[
         first = known.setdefault(entry["id"], entry)
         if first is entry:
             continue
-        if not _same(first, entry):
+        if not _equal(first, entry):
             raise AnnotationFileError(
-                f"'{path}' has one id, {entry['id']!r}, for two different {skipped.plural}, so it "
-                f"is not known which is meant: {_short(first)} and {_short(entry)}. Give each its "
-                "own id."
+                f"'{path}' has two different {skipped.plural} with the id {entry['id']!r}: "
+                f"{_shorten(first)} and {_shorten(entry)}. Give each an id of its own."
             )
-        skipped.add("repeated word for word", f"id {entry['id']}")
+        skipped.add("that occur twice", f"id {entry['id']}")
     return list(known.values())
 
 
-def _number(annotations: list[dict[str, Any]]) -> None:
-    """Give ids to annotations that have none."""
+def _add_missing_ids(annotations: list[dict[str, Any]]) -> None:
+    """Give ids to the annotations that have none, in place."""
     without = [entry for entry in annotations if isinstance(entry, dict) and "id" not in entry]
     if not without:
         return
     used = {entry["id"] for entry in annotations if "id" in entry}
-    start = max((number for number in used if isinstance(number, int)), default=0) + 1
-    for number, entry in enumerate(without, start):
-        entry["id"] = number
+    start = max((key for key in used if isinstance(key, int)), default=0) + 1
+    for key, entry in enumerate(without, start):
+        entry["id"] = key
 
 
-def _same(first: dict[str, Any], second: dict[str, Any]) -> bool:
-    """Compare two entries; NaN equals NaN, as it does word for word."""
+def _equal(first: dict[str, Any], second: dict[str, Any]) -> bool:
+    """Return whether two entries have the same JSON, in which NaN equals NaN."""
     return json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True)
 
 
-def _short(entry: dict[str, Any]) -> str:
-    """Show an entry in an error, without long polygons."""
+def _shorten(entry: dict[str, Any]) -> str:
+    """Return an entry for an error message, without its polygons."""
     text = json.dumps({key: value for key, value in entry.items() if key != "segmentation"})
     return text if len(text) <= 160 else text[:157] + "..."

@@ -1,8 +1,8 @@
-"""Which category of an annotation file each class name of a config means.
+"""Match the class names of a config to the categories of an annotation file.
 
-Labels are positions in the config's list of names; category ids are whatever the file says, in any
-order and with any gaps. Names that differ in spelling are the usual cause of an AP of 0, so they
-are an error before anything runs.
+Labels are positions in the config's list of names; category ids are those of the file, in any order
+and with any gaps. Names that are spelled differently are the usual cause of an AP of 0, so they
+raise an error before anything runs.
 """
 
 from __future__ import annotations
@@ -19,26 +19,29 @@ from mmengine.logging import print_log
 from glip.text.prompt import clean_name
 from glip.utils.errors import AnnotationFileError, DataError
 
-#: Two names this alike (difflib's ratio, 0 to 1) are taken for two spellings of one.
-ALIKE = 0.8
+#: Names of this similarity (difflib's ratio, 0 to 1) are probably two spellings of one name.
+MIN_SIMILARITY = 0.8
 
 
 def check_classes(classes: Any) -> tuple[str, ...]:
     """Check the class names of a data set.
 
+    Returns:
+        The names.
+
     Raises:
-        DataError: they are not a list of different names.
+        DataError: The classes are not a list of distinct names.
     """
     if isinstance(classes, str):
         raise DataError(
-            f"the classes are one text, {classes!r}: expected a list of names. A single name is "
-            f"written ({classes!r},) with a comma, and a file of names must exist."
+            f"expected the classes as a list of names, got the string {classes!r}. Write a single "
+            f"name as ({classes!r},) with a comma; the path of a file of names must exist."
         )
     if not isinstance(classes, Sequence) or not all(isinstance(name, str) for name in classes):
         raise DataError(f"expected the classes as a list of names, got {classes!r}.")
-    twice = sorted({name for name in classes if classes.count(name) > 1})
-    if twice:
-        raise DataError(f"the classes name {twice} twice; each name stands for one label.")
+    duplicates = sorted({name for name in classes if classes.count(name) > 1})
+    if duplicates:
+        raise DataError(f"the classes have {duplicates} twice; each name is one label.")
     return tuple(classes)
 
 
@@ -52,101 +55,103 @@ def match_categories(
 ) -> list[Any]:
     """Find the category id of each class name.
 
-    A class may be missing from the file (nothing is annotated as it then), unless something there
-    is spelled nearly the same. Categories that no class names are left alone.
+    A class may be missing from the file, which then has no annotation of it, unless a category has
+    nearly the same name. Categories without a class are ignored.
 
     Args:
-        classes: the names, label by label.
-        categories: the file's entries, each with ``id`` and ``name``.
-        used: the category ids that some annotation has. Where two categories have one name (as
-            Roboflow's exports do), the one in use is meant.
-        path: of the file, for messages.
-        same_order: where the names differ, also accept the categories by position, if there are as
-            many and each, cleaned for a caption, reads like the class of its place.
+        classes: The class names, label by label.
+        categories: The file's entries, each with ``id`` and ``name``.
+        used: The category ids that have annotations. Of two categories with the same name (as in
+            Roboflow's exports), the used one is chosen.
+        path: Path of the file, for messages.
+        same_order: Match by the order of the ids if names differ, provided that there are as many
+            categories as classes and each name, cleaned for a caption, equals that of its class.
 
     Returns:
-        For each class its category id, None where the file lacks it.
+        The category id of each class, None if the file has none.
 
     Raises:
-        AnnotationFileError: no name is in the file, a name is spelled differently, or a name means
-            two categories.
+        AnnotationFileError: No name is in the file, a name is spelled differently, or a name is
+            that of two used categories.
     """
-    by_name = defaultdict(list)
+    ids = defaultdict(list)
     for category in categories:
-        by_name[category.get("name")].append(category["id"])
-    missing = [name for name in classes if name not in by_name]
-    if missing and same_order and _reads_alike(classes, categories):
+        ids[category.get("name")].append(category["id"])
+    missing = [name for name in classes if name not in ids]
+    if missing and same_order and _are_same_when_cleaned(classes, categories):
         return sorted(category["id"] for category in categories)
     if missing:
-        _complain(classes, missing, [name for name in by_name if name not in classes], path)
-    return [_only(by_name[name], name, used, path) if name in by_name else None for name in classes]
+        _report_missing(classes, missing, [name for name in ids if name not in classes], path)
+    return [_choose(ids[name], name, used, path) if name in ids else None for name in classes]
 
 
-def _only(ids: list[Any], name: str, used: Collection[Any], path: str) -> Any:
-    """Choose among the categories of one name."""
-    if len(ids) == 1:
-        return ids[0]
-    in_use = [number for number in ids if number in used]
-    if len(in_use) > 1:
+def _choose(ids: list[Any], name: str, used: Collection[Any], path: str) -> Any:
+    """Choose among the categories with one name."""
+    used_ids = [key for key in ids if key in used]
+    if len(used_ids) > 1:
         raise AnnotationFileError(
-            f"'{path}' calls the categories {in_use} all {name!r}, and has annotations of each: "
+            f"'{path}' names the categories {used_ids} all {name!r}, and has annotations of each: "
             "rename them, or give their annotations one category id."
         )
-    return in_use[0] if in_use else ids[0]
+    return used_ids[0] if used_ids else ids[0]
 
 
-def _complain(classes: Sequence[str], missing: list[str], others: Sequence[Any], path: str) -> None:
-    """Raise if the missing names look like a mistake, warn if they may just be absent.
+def _report_missing(
+    classes: Sequence[str], missing: list[str], others: Sequence[Any], path: str
+) -> None:
+    """Raise if the missing names are probably a mistake, else warn.
 
     Args:
-        classes: all names of the config.
-        missing: those that the file lacks.
-        others: the names of the file that the config lacks.
-        path: of the file.
+        classes: All names of the config.
+        missing: The names that the file lacks.
+        others: The names of the file that the config lacks.
+        path: Path of the file.
     """
     others = [str(name) for name in others]
-    pairs = [(name, other) for name in missing if (other := _alike(name, others)) is not None]
+    pairs = [
+        (name, other) for name in missing if (other := _most_similar(name, others)) is not None
+    ]
     listed = ", ".join(repr(name) for name in others) or "no other name"
     if pairs:
         lines = [f"  {name!r} is not in the file, but {other!r} is" for name, other in pairs]
         rest = [name for name in missing if name not in dict(pairs)]
         if rest:
-            lines.append("  not in the file either: " + ", ".join(repr(name) for name in rest))
+            lines.append("  also not in the file: " + ", ".join(repr(name) for name in rest))
         raise AnnotationFileError(
             f"the class names and the categories of '{path}' do not match:\n"
             + "\n".join(lines)
-            + "\nWrite the names as the file does (metainfo=dict(classes=...)). To ask the model "
-            "in other words than the file's, use caption_prompt."
+            + "\nWrite the names as in the file (metainfo=dict(classes=...)). To prompt the model "
+            "with other words, use caption_prompt."
         )
     if len(missing) == len(classes):
         raise AnnotationFileError(
             f"none of the {len(classes)} class names is a category of '{path}'. The classes are "
-            f"{_some(classes)}; the file has {listed}. Set metainfo=dict(classes=...) to names of "
-            "the file."
+            f"{_list_names(classes)}; the file has {listed}. Set metainfo=dict(classes=...) to "
+            "names of the file."
         )
     print_log(
-        f"'{path}' has no category for {len(missing)} of {len(classes)} classes, so nothing counts "
-        f"for them: {_some(missing)}. It has besides: {listed}.",
+        f"'{path}' has no category for {len(missing)} of {len(classes)} classes, which therefore "
+        f"have no annotations: {_list_names(missing)}. Its other categories are: {listed}.",
         logger="current",
         level=logging.WARNING,
     )
 
 
-def _alike(name: str, others: Sequence[str]) -> str | None:
-    """Return the other name that is probably meant, if there is one."""
-    plain = {_plain(other): other for other in others}
-    if _plain(name) in plain:
-        return plain[_plain(name)]
-    near = get_close_matches(_plain(name), plain, n=1, cutoff=ALIKE)
-    return plain[near[0]] if near else None
+def _most_similar(name: str, others: Sequence[str]) -> str | None:
+    """Return the other name that is probably meant, or None."""
+    normalized = {_normalize(other): other for other in others}
+    if _normalize(name) in normalized:
+        return normalized[_normalize(name)]
+    close = get_close_matches(_normalize(name), normalized, n=1, cutoff=MIN_SIMILARITY)
+    return normalized[close[0]] if close else None
 
 
-def _plain(name: str) -> str:
-    """Reduce a name to what its spellings share: letters and digits, in lower case."""
+def _normalize(name: str) -> str:
+    """Return the letters and digits of a name in lower case."""
     return re.sub(r"[\W_]+", "", name.casefold()) or name
 
 
-def _reads_alike(classes: Sequence[str], categories: Sequence[dict[str, Any]]) -> bool:
+def _are_same_when_cleaned(classes: Sequence[str], categories: Sequence[dict[str, Any]]) -> bool:
     ordered = sorted(categories, key=lambda category: category["id"])
     return len(classes) == len(ordered) and all(
         clean_name(name).casefold() == clean_name(str(category.get("name"))).casefold()
@@ -154,6 +159,6 @@ def _reads_alike(classes: Sequence[str], categories: Sequence[dict[str, Any]]) -
     )
 
 
-def _some(names: Sequence[str], limit: int = 8) -> str:
+def _list_names(names: Sequence[str], limit: int = 8) -> str:
     shown = ", ".join(repr(name) for name in names[:limit])
-    return shown + (f", ... ({len(names)} in all)" if len(names) > limit else "")
+    return shown + (f", ... ({len(names)} in total)" if len(names) > limit else "")

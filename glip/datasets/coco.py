@@ -22,34 +22,34 @@ from glip.text import load_vocabulary
 class CocoDataset(BaseDetDataset):
     """Images with boxes of named categories, in COCO's format.
 
-    The prompt of every image is the list of class names. Categories are found by name: the ids of
-    the file may have any order and gaps. Every name must be spelled as in the file.
+    The prompt of every image is the list of class names. Categories are matched by name: the ids in
+    the file may have any order and gaps, and every name must be spelled as in the file.
 
-    Annotations that mean nothing to a detector are left out and counted in one warning: boxes that
-    are not four finite numbers, that are smaller than one pixel, or that lie outside the image. A
-    box that lies partly outside stays as it is (the pipeline clips it). Crowds, and annotations
-    with a true ``ignore``, are flagged to be ignored. Metrics read the file themselves; what is
-    left out here does not change a score.
+    Invalid annotations are skipped and counted in one warning: boxes that are not four finite
+    numbers, are smaller than one pixel, or are outside the image. A box that is partly outside is
+    kept as it is (the pipeline clips it). Crowds, and annotations with a true ``ignore``, get
+    ``ignore_flag=1``. Metrics read the file themselves, so skipped annotations do not change a
+    score.
 
-    The arguments are those of :class:`~glip.datasets.base.BaseDetDataset`. ``filter_cfg`` may hold,
-    for training, ``filter_empty_gt`` (leave out images without boxes to learn from) and
-    ``min_size`` (leave out images whose shorter side has fewer pixels).
+    The arguments are those of :class:`~glip.datasets.base.BaseDetDataset`. For training,
+    ``filter_cfg`` may have ``filter_empty_gt`` (exclude images without trainable boxes) and
+    ``min_size`` (exclude images whose shorter side has fewer pixels).
 
     Raises:
-        glip.datasets.annotation_file.AnnotationFileError: the annotation file is absent or
-            unusable, its categories are not those of the config, or no image is left.
+        AnnotationFileError: The annotation file is missing or unusable, its categories are not
+            those of the config, or no image is left.
     """
 
     METAINFO: ClassVar[dict] = dict(classes=load_vocabulary("coco"))
 
-    #: Whether categories whose names differ may be found by their place in the list.
+    #: Whether categories with other names may be matched by the order of their ids.
     SAME_ORDER = False
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """Read the annotation file into one dictionary for each image."""
+        """Read the annotation file; return a data info per image."""
         file = read_annotation_file(self.ann_file, self.backend_args)
         labels = self._labels(file)
-        skipped, unnamed = file.skipped, Skipped("annotation")
+        skipped, unused = file.skipped, Skipped("annotation")
         data_list = []
         for image in file.images:
             info = self.parse_image(image)
@@ -57,7 +57,7 @@ class CocoDataset(BaseDetDataset):
             for annotation in file.annotations[image["id"]]:
                 label = labels.get(annotation.get("category_id"))
                 if label is None:
-                    unnamed.add("of categories that are not among the classes", annotation["id"])
+                    unused.add("of categories that are not among the classes", annotation["id"])
                     continue
                 problem = _problem(annotation, info["width"], info["height"])
                 if problem is not None:
@@ -65,12 +65,12 @@ class CocoDataset(BaseDetDataset):
                     continue
                 instances.append(_instance(annotation, label))
             data_list.append({**info, "instances": instances})
-        skipped.log(f"{type(self).__name__} left out of '{self.ann_file}'")
-        unnamed.log(f"{type(self).__name__} does not use from '{self.ann_file}'")
+        skipped.log(f"{type(self).__name__} skipped in '{self.ann_file}'")
+        unused.log(f"{type(self).__name__} does not use in '{self.ann_file}'")
         return data_list
 
     def _labels(self, file: AnnotationFile) -> dict[Any, int]:
-        """Return the label of each category id that a class names."""
+        """Return the label of each category id that has a class."""
         used = {annotation.get("category_id") for annotation in file.all_annotations()}
         ids = match_categories(
             self._metainfo["classes"],
@@ -79,10 +79,10 @@ class CocoDataset(BaseDetDataset):
             self.ann_file,
             same_order=self.SAME_ORDER,
         )
-        return {number: label for label, number in enumerate(ids) if number is not None}
+        return {key: label for label, key in enumerate(ids) if key is not None}
 
     def parse_image(self, image: dict[str, Any]) -> dict[str, Any]:
-        """Turn the file's entry of an image into the data info, without its boxes."""
+        """Return the data info of an image's entry in the file, without its boxes."""
         return dict(
             img_id=image["id"],
             img_path=osp.join(self.data_prefix["img"], self.file_name(image)),
@@ -95,26 +95,26 @@ class CocoDataset(BaseDetDataset):
         return require(image, "file_name", self.ann_file)
 
     def filter_data(self) -> list[dict[str, Any]]:
-        """Leave out, when training, the images that ``filter_cfg`` says."""
+        """Exclude, in training, the images that ``filter_cfg`` describes."""
         if self.test_mode or not self.filter_cfg:
             return self.data_list
-        wants_boxes = self.filter_cfg.get("filter_empty_gt", False)
+        filter_empty = self.filter_cfg.get("filter_empty_gt", False)
         min_size = self.filter_cfg.get("min_size", 0)
         return [
             info
             for info in self.data_list
             if min(info["width"], info["height"]) >= min_size
-            and not (wants_boxes and all(each["ignore_flag"] for each in info["instances"]))
+            and not (filter_empty and all(each["ignore_flag"] for each in info["instances"]))
         ]
 
 
 def _problem(annotation: dict[str, Any], width: int, height: int) -> str | None:
-    """Say why a box cannot be learned from; None if it can.
+    """Return why an annotation cannot be used for training, or None if it can.
 
     Args:
-        annotation: the file's entry, its ``bbox`` as x, y, width, height.
-        width: of the image in pixels, 0 if the file does not say.
-        height: of the image in pixels, 0 if the file does not say.
+        annotation: The entry of the file, with ``bbox`` (x, y, width, height).
+        width: Width of the image in pixels, 0 if unknown.
+        height: Height of the image in pixels, 0 if unknown.
     """
     problem = box_problem(annotation.get("bbox"))
     if problem is not None:

@@ -1,8 +1,8 @@
-"""The original annotations of Flickr30k Entities: what kind of thing each phrase names.
+"""Read the original annotations of Flickr30k Entities, which have the type of each phrase.
 
-A release holds ``Sentences/<image>.txt``, five captions an image with marked phrases such as
+A release has ``Sentences/<image>.txt``, five captions per image with marked phrases such as
 ``[/EN#283585/people A little girl]``, and ``Annotations/<image>.xml``, the boxes of each entity.
-Spans are characters of the caption without marks, the form in which MDETR's files give it.
+Spans count the characters of the caption without markup, which is the caption of MDETR's files.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Mention:
     """A marked phrase of a caption.
 
     Attributes:
-        span: its characters in the caption, half-open.
-        entity: the number of what it names; several phrases may name one thing.
-        types: the kinds it belongs to: people, clothing, bodyparts, animals, vehicles, instruments,
+        span: Character span in the caption, half-open.
+        entity: Id of the entity; several phrases may mention the same one.
+        types: Types of the entity: people, clothing, bodyparts, animals, vehicles, instruments,
             scene, other.
     """
 
@@ -37,10 +37,10 @@ class Mention:
 
 
 def parse_sentence(line: str) -> tuple[str, tuple[Mention, ...]]:
-    """Read a marked caption.
+    """Parse a marked caption.
 
     Returns:
-        The caption without marks, single spaces between its words, and its phrases.
+        The caption without markup, with single spaces between its words, and its phrases.
 
     Example:
         >>> parse_sentence("[/EN#1/people A girl] runs .")
@@ -63,10 +63,10 @@ class Flickr30kEntities:
     """A release of Flickr30k Entities in a folder.
 
     Attributes:
-        root: the folder that holds ``Sentences`` and ``Annotations``.
+        root: The folder of ``Sentences`` and ``Annotations``.
 
     Raises:
-        AnnotationFileNotFoundError: one of them is not there.
+        AnnotationFileNotFoundError: One of them does not exist.
     """
 
     root: Path
@@ -84,18 +84,18 @@ class Flickr30kEntities:
         """Return the phrases of a caption by their spans.
 
         Args:
-            image: the number of the image, without ``.jpg``.
-            sentence: the number of the caption, from 0.
+            image: Id of the image, without ``.jpg``.
+            sentence: Index of the caption, from 0.
         """
         captions = _sentences(self.root / "Sentences" / f"{image}.txt")
         return {mention.span: mention for mention in captions[sentence][1]}
 
     def boxes(self, image: str) -> dict[str, list[list[float]]]:
-        """Return the boxes of each entity of an image, xyxy pixels as the file writes them."""
+        """Return the boxes of each entity of an image, xyxy in pixels as in the file."""
         return _boxes(self.root / "Annotations" / f"{image}.xml")
 
 
-@lru_cache(maxsize=16)  # the captions of an image follow one another
+@lru_cache(maxsize=16)  # the captions of an image are read consecutively
 def _sentences(path: Path) -> tuple[tuple[str, tuple[Mention, ...]], ...]:
     lines = path.read_text(encoding="utf-8").splitlines()
     return tuple(parse_sentence(line) for line in lines if line.strip())
@@ -104,11 +104,11 @@ def _sentences(path: Path) -> tuple[tuple[str, tuple[Mention, ...]], ...]:
 @lru_cache(maxsize=16)
 def _boxes(path: Path) -> dict[str, list[list[float]]]:
     boxes: dict[str, list[list[float]]] = {}
-    for thing in ElementTree.parse(path).getroot().iter("object"):
-        corners = thing.find("bndbox")
+    for element in ElementTree.parse(path).getroot().iter("object"):
+        corners = element.find("bndbox")
         if corners is None:
             continue
         box = [float(corners.findtext(side, "nan")) for side in ("xmin", "ymin", "xmax", "ymax")]
-        for name in thing.iter("name"):
+        for name in element.iter("name"):
             boxes.setdefault(name.text or "", []).append(box)
     return boxes

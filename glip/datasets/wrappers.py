@@ -1,7 +1,8 @@
-"""Several data sets as one, each sample knowing which it is from."""
+"""The concatenation of data sets."""
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -17,26 +18,31 @@ from glip.utils.errors import AnnotationFileNotFoundError, DataError
 
 @DATASETS.register_module()
 class ConcatDataset(MMEngineConcatDataset):
-    """Data sets one after another; unlike mmengine's, they may have different classes.
+    """Concatenate data sets; unlike in mmengine, they may have different classes.
 
-    The data sample of every image says in ``dataset_index`` which data set of the list it is from,
-    which :class:`~glip.evaluation.MultiDatasetsEvaluator` goes by.
+    Each data sample has ``dataset_index``, the position of its data set in the list, which
+    :class:`~glip.evaluation.MultiDatasetsEvaluator` uses.
 
-    Its ``metainfo`` has ``datasets``, the meta information of each (None for one that is absent),
-    ``sizes``, their numbers of images, ``cumulative_sizes``, and whatever all of them agree on, for
-    example ``classes``.
+    Its ``metainfo`` has ``datasets``, the metainfo of each data set (None for a missing one),
+    ``sizes``, their numbers of images, ``cumulative_sizes``, and the items that are the same in all
+    of them, for example ``classes``.
 
     Args:
-        datasets: the data sets, as configs or objects.
-        lazy_init: read the annotations on first use.
-        ignore_keys: keys of the meta information to leave out of what all agree on.
-        skip_missing: go on without a data set whose annotation file does not exist, with a warning.
-            By default this goes for configs with ``test_mode=True``, so that an evaluation over
-            many data sets runs on those that are there, and training never loses one.
+        datasets: The data sets, as configs or objects.
+        lazy_init: Read the annotations on first use.
+        ignore_keys: Keys of the metainfo to exclude from the items that all data sets share.
+        skip_missing: Skip a data set whose annotation file does not exist, with a warning. By
+            default, configs with ``test_mode=True`` are skipped: an evaluation over many data sets
+            runs on those that exist, and training never loses one.
+
+    Attributes:
+        datasets: The data sets that exist.
+        missing: For each data set of the list, why it is missing, or None.
 
     Raises:
-        glip.datasets.annotation_file.AnnotationFileError: a data set cannot be used, or all are
-            absent.
+        DataError: The list is empty.
+        AnnotationFileError: A data set cannot be used.
+        AnnotationFileNotFoundError: All data sets are missing.
     """
 
     def __init__(
@@ -47,71 +53,75 @@ class ConcatDataset(MMEngineConcatDataset):
         skip_missing: bool | None = None,
     ) -> None:
         if not datasets:
-            raise DataError("ConcatDataset joins data sets, but the list of them is empty.")
+            raise DataError("ConcatDataset expects one data set or more, got an empty list.")
         self.skip_missing = skip_missing
         ignore_keys = [ignore_keys] if isinstance(ignore_keys, str) else ignore_keys
         self.ignore_keys = tuple(ignore_keys or ())
-        #: For each data set of the config the reason why it is absent, or None.
-        self.absent: list[str | None] = []
+        self.missing: list[str | None] = []
         self.datasets: list[BaseDataset] = []
         for dataset in datasets:
             self._add(dataset)
         if not self.datasets:
             raise AnnotationFileNotFoundError(
-                f"none of the {len(datasets)} data sets is there. The first: {self.absent[0]}"
+                f"none of the {len(datasets)} data sets exists. The first: {self.missing[0]}"
             )
-        self._positions = [at for at, reason in enumerate(self.absent) if reason is None]
+        self._positions = [index for index, reason in enumerate(self.missing) if reason is None]
         self._fully_initialized = False
         if not lazy_init:
             self.full_init()
 
     def _add(self, dataset: dict | BaseDataset) -> None:
-        """Build a data set, or note that it is absent."""
+        """Append a data set, or the reason why it is missing."""
         if isinstance(dataset, BaseDataset):
             self.datasets.append(dataset)
-            self.absent.append(None)
+            self.missing.append(None)
             return
         if not isinstance(dataset, dict):
             raise TypeError(
                 "ConcatDataset takes configs and data sets, but got "
                 f"{type(dataset).__name__}: {dataset!r}"
             )
-        skips = dataset.get("test_mode", False) if self.skip_missing is None else self.skip_missing
+        skip = dataset.get("test_mode", False) if self.skip_missing is None else self.skip_missing
         try:
             self.datasets.append(DATASETS.build(dataset))
-            self.absent.append(None)
+            self.missing.append(None)
         except AnnotationFileNotFoundError as error:
-            if not skips:
+            if not skip:
                 raise
-            self.absent.append(str(error))
-            message = f"data set {len(self.absent)} is absent and is skipped: {error}"
+            self.missing.append(str(error))
+            message = f"data set {len(self.missing)} is missing and is skipped: {error}"
             print_log(message, logger="current", level=logging.WARNING)
 
     @property
     def metainfo(self) -> dict[str, Any]:
-        """The facts about the data, as the class describes them."""
-        every = [dataset.metainfo for dataset in self.datasets]
+        """The metadata of all data sets, as the class describes it."""
+        existing = [dataset.metainfo for dataset in self.datasets]
         shared = {
             key: value
-            for key, value in every[0].items()
+            for key, value in existing[0].items()
             if key not in self.ignore_keys
-            and all(key in meta and _equal(meta[key], value) for meta in every[1:])
+            and all(key in other and _equal(other[key], value) for other in existing[1:])
         }
-        known: list[dict | None] = [None] * len(self.absent)
-        sizes = [0] * len(self.absent)
-        for at, dataset, meta in zip(self._positions, self.datasets, every, strict=True):
-            known[at], sizes[at] = meta, len(dataset)
-        cumulative = [sum(sizes[: at + 1]) for at in range(len(sizes))]
-        return {**shared, "datasets": known, "sizes": sizes, "cumulative_sizes": cumulative}
+        datasets: list[dict | None] = [None] * len(self.missing)
+        sizes = [0] * len(self.missing)
+        for index, dataset, meta in zip(self._positions, self.datasets, existing, strict=True):
+            datasets[index], sizes[index] = meta, len(dataset)
+        cumulative_sizes = list(itertools.accumulate(sizes))
+        return {
+            **shared,
+            "datasets": datasets,
+            "sizes": sizes,
+            "cumulative_sizes": cumulative_sizes,
+        }
 
     def get_dataset_source(self, idx: int) -> int:
-        """Return the position, in the config's list, of the data set an image is from."""
+        """Return the position, in the list of the config, of an image's data set."""
         return self._positions[self._get_ori_dataset_idx(idx)[0]]
 
     def get_image_size(self, idx: int) -> tuple[int, int]:
-        """Width and height of an image in pixels, 0 if its data set does not know them."""
-        number, idx = self._get_ori_dataset_idx(idx)
-        return image_size(self.datasets[number], idx)
+        """Return width and height of an image in pixels, 0 if they are unknown."""
+        dataset_idx, sample_idx = self._get_ori_dataset_idx(idx)
+        return get_image_size(self.datasets[dataset_idx], sample_idx)
 
     def __getitem__(self, idx: int) -> Any:
         data = super().__getitem__(idx)
@@ -121,10 +131,11 @@ class ConcatDataset(MMEngineConcatDataset):
         return data
 
 
-def image_size(dataset: Any, idx: int) -> tuple[int, int]:
-    """Width and height of an image in pixels, 0 if the data set does not know them.
+def get_image_size(dataset: Any, idx: int) -> tuple[int, int]:
+    """Return width and height of an image in pixels, 0 if the data set does not know them.
 
-    The data sets here tell it without preparing the rest; others are asked for all they know.
+    Data sets of this library return them without preparing the prompt; of others, the data info is
+    read.
     """
     if hasattr(dataset, "get_image_size"):
         return dataset.get_image_size(idx)
@@ -133,7 +144,7 @@ def image_size(dataset: Any, idx: int) -> tuple[int, int]:
 
 
 def _equal(first: Any, second: Any) -> bool:
-    """Compare two facts, which may be arrays."""
+    """Compare two items of metainfo, which may be arrays."""
     try:
         return bool(first == second)
     except ValueError:

@@ -41,7 +41,7 @@ def test_copies_are_kept_once(tmp_path, key):
 def test_one_id_for_two_things_is_an_error(tmp_path, key, field):
     content = coco_content()
     content[key].append({**content[key][0], field: "another"})
-    with pytest.raises(AnnotationFileError, match=r"one id.*for two different"):
+    with pytest.raises(AnnotationFileError, match=r"two different .* with the id"):
         read_annotation_file(write(tmp_path, content))
 
 
@@ -82,16 +82,16 @@ def test_image_without_id(tmp_path):
 
 
 def test_no_file(tmp_path):
-    with pytest.raises(AnnotationFileNotFoundError, match="last folder of that path which exists"):
+    with pytest.raises(AnnotationFileNotFoundError, match="last folder of the path that exists"):
         read_annotation_file(str(tmp_path / "data" / "coco" / "absent.json"))
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no valid JSON"),
-        ('{"images": [', "no valid JSON"),
-        ("\x00\xff", "no valid JSON"),
+        ("", "invalid JSON"),
+        ('{"images": [', "invalid JSON"),
+        ("\x00\xff", "invalid JSON"),
         ("[]", "format of results"),
         ('{"annotations": []}', "got \\['annotations'\\]"),
         ('{"images": 3}', "not an annotation file"),

@@ -45,7 +45,7 @@ def test_absent_data_sets_are_skipped_when_testing(configs):
     assert meta["datasets"][1] is None
     assert meta["datasets"][2]["classes"] == ("dog", "cat")
     assert "classes" not in meta
-    assert "none.json" in dataset.absent[1]
+    assert "none.json" in dataset.missing[1]
 
 
 def test_absent_data_sets_are_an_error_otherwise(configs):
@@ -53,7 +53,7 @@ def test_absent_data_sets_are_an_error_otherwise(configs):
         ConcatDataset(configs, skip_missing=False)
     with pytest.raises(AnnotationFileNotFoundError, match=r"none\.json"):
         ConcatDataset([configs[0], dict(configs[1], test_mode=False)])
-    with pytest.raises(AnnotationFileNotFoundError, match="none of the 1 data sets is there"):
+    with pytest.raises(AnnotationFileNotFoundError, match="none of the 1 data sets exists"):
         ConcatDataset(configs[1:2])
 
 

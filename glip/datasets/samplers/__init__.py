@@ -1,4 +1,4 @@
-"""Which training images come when, and how they are put into batches."""
+"""Samplers: the order of the training images, and how they are grouped into batches."""
 
 from glip.datasets.samplers.batch_sampler import AspectRatioBatchSampler
 from glip.datasets.samplers.weighted_sampler import WeightedConcatSampler

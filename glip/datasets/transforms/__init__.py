@@ -1,4 +1,4 @@
-"""The steps of a data pipeline, registered in :data:`glip.registry.TRANSFORMS`.
+"""The transforms of data pipelines, registered in :data:`glip.registry.TRANSFORMS`.
 
 A pipeline for a test image, in a config::
 

@@ -1,4 +1,4 @@
-"""Transforms that touch only the annotated boxes. G is their number."""
+"""Transforms of the annotated boxes. G is the number of annotated objects."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from mmcv.transforms import BaseTransform
 
 from glip.registry import TRANSFORMS
 
-# What is kept for each annotated object.
+# Arrays with one entry per annotated object.
 _PER_OBJECT_KEYS = ("gt_bboxes", "gt_bboxes_labels", "gt_ignore_flags")
 
 
 @TRANSFORMS.register_module(name=["GTBoxSubOne", "GTBoxSubOne_GLIP"])
 class GTBoxSubOne(BaseTransform):
-    """Turn the usual continuous boxes into the inclusive ones that GLIP trains on.
+    """Convert continuous boxes to the inclusive boxes on which GLIP is trained.
 
-    Reads and writes ``gt_bboxes`` (G, 4), where present: x2 and y2 become one smaller, the last
-    pixel in the box. To be used before anything moves the boxes; the matching flip is
-    ``RandomFlip_GLIP``.
+    Reads and writes ``gt_bboxes`` (G, 4), if present: 1 is subtracted from x2 and y2, which become
+    the last pixel in the box. Place it before transforms that move boxes, and use
+    ``RandomFlip_GLIP`` with it.
     """
 
     def transform(self, results: dict) -> dict:
-        """Replace the boxes."""
+        """Convert the boxes."""
         if results.get("gt_bboxes") is not None:
             results["gt_bboxes"] = results["gt_bboxes"] - np.array([0, 0, 1, 1], dtype=np.float32)
         return results
@@ -32,17 +32,21 @@ class GTBoxSubOne(BaseTransform):
 
 @TRANSFORMS.register_module()
 class FilterAnnotations(BaseTransform):
-    """Leave out boxes that are too small to learn from.
+    """Remove boxes that are too small for training.
 
-    Reads ``gt_bboxes`` (G, 4) and writes it and, where present, ``gt_bboxes_labels`` (G,) and
-    ``gt_ignore_flags`` (G,). A box stays if x2 - x1 and y2 - y1 are **greater** than the limits. An
-    image that had no boxes to begin with passes unchanged.
+    Reads and writes ``gt_bboxes`` (G, 4) and, if present, ``gt_bboxes_labels`` (G,) and
+    ``gt_ignore_flags`` (G,). A box is kept if x2 - x1 and y2 - y1 are **greater** than the limits.
+    An image that has no boxes is returned unchanged.
 
     Args:
-        min_gt_bbox_wh: the limits on width and height in pixels.
-        by_box: must be True; there is nothing else here to filter by.
-        keep_empty: if no box stays, give None, so that the data set takes another image. (The name
-            says the opposite; it is mmdet's.) If False, the image goes on without boxes.
+        min_gt_bbox_wh: Limits of width and height in pixels.
+        by_box: Must be True; there is no other criterion.
+        keep_empty: If no box is kept, return None, so that the data set replaces the image. (The
+            name, which says the opposite, is MMDetection's.) If False, return the image without
+            boxes.
+
+    Raises:
+        ValueError: ``by_box`` is False.
     """
 
     def __init__(
@@ -53,14 +57,14 @@ class FilterAnnotations(BaseTransform):
     ) -> None:
         if not by_box:
             raise ValueError(
-                "FilterAnnotations filters by the size of the boxes only, but got by_box=False; "
-                "to filter nothing, leave the transform out of the pipeline."
+                "FilterAnnotations filters by box size only, got by_box=False; to filter nothing, "
+                "remove the transform from the pipeline."
             )
         self.min_gt_bbox_wh = min_gt_bbox_wh
         self.keep_empty = keep_empty
 
     def transform(self, results: dict) -> dict | None:
-        """Replace the annotations; None where none is left and ``keep_empty`` is set."""
+        """Filter the boxes; None if no box is kept and ``keep_empty`` is set."""
         boxes = results["gt_bboxes"]
         if len(boxes) == 0:
             return results
@@ -79,11 +83,11 @@ class FilterAnnotations(BaseTransform):
 
 
 def keep_objects(results: dict, keep: np.ndarray) -> None:
-    """Leave out annotated objects, in place.
+    """Remove annotated objects, in place.
 
     Args:
-        results: of a pipeline, with annotations of G objects.
-        keep: (G,) bool, which to keep.
+        results: Results of a pipeline, with annotations of G objects.
+        keep: Mask (G,), bool, of the objects to keep.
     """
     for key in _PER_OBJECT_KEYS:
         if key in results:

@@ -1,7 +1,7 @@
-"""Getting an image and its annotations into the results that travel through a pipeline.
+"""Transforms that load an image and its annotations.
 
-``results`` is the dictionary a data set hands to the first transform. G is the number of annotated
-objects of the image; boxes are xyxy in pixels of the original image.
+``results`` is the dictionary that a data set passes to the first transform of its pipeline. G is
+the number of annotated objects; boxes are xyxy in pixels of the original image.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from glip.utils.errors import ImageReadError
 
 @TRANSFORMS.register_module()
 class LoadImageFromFile(MMCVLoadImageFromFile):
-    """Read the image at ``img_path``.
+    """Load an image from a file.
 
     Reads ``img_path``, a path or URL. Writes ``img``, the pixels (H, W, 3), uint8, BGR, and
     ``img_shape`` and ``ori_shape``, both (H, W).
 
-    Pillow decodes by default, as in the official GLIP, by the rules of
-    :func:`glip.datasets.images.read_image`. OpenCV's JPEG decoder gives pixels that differ a
-    little, and scores that differ a little with them.
+    Pillow decodes by default, as in the official GLIP; see
+    :func:`glip.datasets.images.read_image`. OpenCV's JPEG decoder returns slightly different
+    pixels, which lead to slightly different scores.
 
     Args:
-        to_float32: convert the pixels to float32, values still 0 to 255.
-        color_type: ``'color'``; mmcv's other flags work too, but their images do not fit GLIP.
+        to_float32: Convert the pixels to float32, still from 0 to 255.
+        color_type: ``'color'``; mmcv's other flags are accepted, but GLIP cannot use their images.
         imdecode_backend: ``'pillow'``, or another decoder of :func:`mmcv.imfrombytes`.
-        ignore_empty: give None for an image that cannot be read, so that the data set takes another
-            one, instead of raising an error.
-        backend_args: mmengine's file backend and its settings; by default found from the path.
+        ignore_empty: Return None for an unreadable image, so that the data set replaces it, instead
+            of raising an error.
+        backend_args: mmengine's file backend and its settings; by default chosen by the path.
 
     Raises:
-        glip.datasets.images.ImageReadError: the image cannot be read (on use).
+        ImageReadError: The image cannot be read (on use).
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
         )
 
     def transform(self, results: dict) -> dict | None:
-        """Add the image; None where it cannot be read and ``ignore_empty`` is set."""
+        """Load the image; None if it cannot be read and ``ignore_empty`` is set."""
         try:
             image = self._read(results["img_path"])
         except ImageReadError:
@@ -74,16 +74,16 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
         content = read_bytes(path, self.backend_args)
         try:
             image = mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
-        except Exception as error:  # every decoder raises something else
+        except Exception as error:  # each decoder raises errors of its own
             raise self._failure(path, f" ({type(error).__name__}: {error})") from error
-        if image is None:  # OpenCV's way to say so
+        if image is None:  # OpenCV cannot decode it
             raise self._failure(path)
         return image
 
     def _failure(self, path: str, detail: str = "") -> ImageReadError:
         return ImageReadError(
-            f"cannot read the image '{path}': {self.imdecode_backend} did not decode it{detail}; "
-            "check that it is an undamaged image, or try imdecode_backend='pillow'."
+            f"cannot read the image '{path}': {self.imdecode_backend} cannot decode it{detail}; "
+            "check that the image is not damaged, or try imdecode_backend='pillow'."
         )
 
     def _store(self, results: dict, image: np.ndarray) -> dict:
@@ -95,18 +95,18 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
 
 @TRANSFORMS.register_module()
 class LoadImageFromNDArray(LoadImageFromFile):
-    """Take an image that is an array already, for example a frame of a video.
+    """Load an image from an array, for example a video frame.
 
     Reads ``img``, any array that :func:`glip.datasets.images.array_to_bgr` accepts. Writes ``img``,
     the pixels (H, W, 3), uint8, BGR, ``img_shape`` and ``ori_shape``, both (H, W), and ``img_path``
-    (None) where it is missing.
+    (None) if it is missing.
 
-    It takes the arguments of :class:`LoadImageFromFile`, so that it can stand in for it in a config
-    where only ``type`` is replaced; all but ``to_float32`` and ``ignore_empty`` do nothing here.
+    It has the arguments of :class:`LoadImageFromFile`, so that a config needs to replace only
+    ``type``; all but ``to_float32`` and ``ignore_empty`` have no effect.
     """
 
     def transform(self, results: dict) -> dict | None:
-        """Check the image and add its size; None if it is refused and ``ignore_empty`` is set."""
+        """Convert the image; None if it is invalid and ``ignore_empty`` is set."""
         try:
             image = array_to_bgr(results["img"])
         except ImageReadError:
@@ -119,24 +119,24 @@ class LoadImageFromNDArray(LoadImageFromFile):
 
 @TRANSFORMS.register_module()
 class LoadAnnotations(BaseTransform):
-    """Turn the annotated objects of an image into arrays.
+    """Convert the annotated objects of an image to arrays.
 
     Reads ``instances``, a list of G dictionaries with ``bbox`` (four numbers, xyxy), ``bbox_label``
-    (an integer from 0) and, where an object is to be ignored (a crowd), a true ``ignore_flag``.
-    A missing list, as in a data set without annotations, counts as an empty one. Writes
+    (an integer from 0) and, for an object to ignore (a crowd), a true ``ignore_flag``. A missing
+    list, as in a data set without annotations, is treated as an empty one. Writes
 
     - ``gt_bboxes`` (G, 4), float32, and ``gt_ignore_flags`` (G,), bool, with ``with_bbox``;
     - ``gt_bboxes_labels`` (G,), int64, with ``with_label``.
 
     Args:
-        with_bbox: load the boxes and which of them to ignore.
-        with_label: load the labels.
-        with_mask: must be False; GLIP detects boxes.
-        with_seg: must be False.
-        box_type: ``'hbox'`` or None; both mean arrays here.
+        with_bbox: Load the boxes and their ignore flags.
+        with_label: Load the labels.
+        with_mask: Must be False; GLIP detects boxes.
+        with_seg: Must be False.
+        box_type: ``'hbox'`` or None; both are arrays here.
 
     Raises:
-        ValueError: masks, or boxes of another type, are asked for.
+        ValueError: ``with_mask`` or ``with_seg`` is set, or ``box_type`` is another one.
     """
 
     def __init__(
@@ -149,16 +149,18 @@ class LoadAnnotations(BaseTransform):
     ) -> None:
         if with_mask or with_seg:
             raise ValueError(
-                "LoadAnnotations loads boxes and labels only, because GLIP detects boxes; "
+                "LoadAnnotations loads only boxes and labels, because GLIP detects boxes; "
                 "set with_mask=False and with_seg=False."
             )
         if box_type not in (None, "hbox"):
-            raise ValueError(f"box_type must be 'hbox' (upright xyxy boxes), but got {box_type!r}.")
+            raise ValueError(
+                f"expected box_type 'hbox' (axis-aligned xyxy boxes), got {box_type!r}."
+            )
         self.with_bbox = with_bbox
         self.with_label = with_label
 
     def transform(self, results: dict) -> dict:
-        """Add the arrays."""
+        """Write the arrays."""
         instances = results.get("instances") or []
         if self.with_bbox:
             boxes = [instance["bbox"] for instance in instances]

@@ -1,8 +1,8 @@
-"""Resizing images and their boxes, with the official rule for the size.
+"""Transforms that resize an image and its boxes.
 
-Sizes and scales are (width, height) as in mmcv; ``img_shape`` is (height, width). Annotated boxes
-are scaled as plain numbers: whether they include their last pixel
-(:class:`~glip.datasets.transforms.GTBoxSubOne`) makes no difference here, as in the official code.
+Sizes and scales are (width, height) as in mmcv; ``img_shape`` is (height, width). The coordinates
+of annotated boxes are multiplied by the scale, whether or not the boxes are inclusive
+(:class:`~glip.datasets.transforms.GTBoxSubOne`), as in the official code.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from glip.registry import TRANSFORMS
 def official_size(width: int, height: int, short: int, long: int) -> tuple[int, int]:
     """Return the size to which the official GLIP resizes an image.
 
-    The short side becomes ``short``. If that would make the other side longer than ``long``, the
-    short side becomes ``round(long * short side / long side)`` instead. The other side follows,
-    truncated: 640 x 427 becomes 1199 x 800. Because of the rounding it can pass ``long`` by a
-    little; a short side that would round to nothing stays one pixel, with ``long`` beside it.
+    The short side becomes ``short``. If the long side would then exceed ``long``, the short side
+    becomes ``round(long * short side / long side)`` instead. The long side follows from the aspect
+    ratio, truncated: 640 x 427 becomes 1199 x 800. Because of the rounding it can exceed ``long``
+    slightly. A short side that would round to 0 becomes one pixel, and the long side ``long``.
 
     Args:
-        width: width of the image in pixels.
-        height: height of the image in pixels.
-        short: wanted length of the short side.
-        long: largest length of the long side.
+        width: Width of the image in pixels.
+        height: Height of the image in pixels.
+        short: Length of the short side.
+        long: Maximum length of the long side.
 
     Returns:
         The new width and height.
@@ -47,22 +47,21 @@ def official_size(width: int, height: int, short: int, long: int) -> tuple[int, 
 
 @TRANSFORMS.register_module()
 class Resize(MMCVResize):
-    """Resize the image by mmcv's rule, and its boxes with it.
+    """Resize an image and its boxes by mmcv's rule.
 
-    Reads ``img`` (H, W, 3) and, where present, ``gt_bboxes`` (G, 4). Writes both, ``img_shape``,
+    Reads ``img`` (H, W, 3) and, if present, ``gt_bboxes`` (G, 4). Writes both, ``img_shape``,
     ``scale_factor`` (new width / width, new height / height), ``scale`` and ``keep_ratio``.
 
-    With ``keep_ratio`` the image becomes as large as fits in ``scale``: its long side at most the
-    larger, its short side at most the smaller of the two numbers, both rounded. Without, it becomes
-    exactly ``scale``. No side ever gets shorter than one pixel.
+    With ``keep_ratio`` the image becomes as large as fits in ``scale``: the long side is at most
+    the larger, the short side at most the smaller of the two numbers, both rounded. Without it, the
+    image becomes exactly ``scale``. Every side is at least one pixel long.
 
     Args:
         scale: (width, height), or one number for both.
-        scale_factor: multiplies width and height, where ``scale`` is not given.
-        keep_ratio: keep the aspect ratio.
-        clip_object_border: clip the boxes to the new image, [0, width] x [0, height].
-        backend: ``'cv2'``, or ``'pillow'``, which averages over the pixels it drops (antialiasing)
-            and takes uint8 images only.
+        scale_factor: Factor of width and height, if ``scale`` is not given.
+        keep_ratio: Keep the aspect ratio.
+        clip_object_border: Clip the boxes to the new image, [0, width] x [0, height].
+        backend: ``'cv2'``, or ``'pillow'``, which is antialiased and requires uint8.
         interpolation: ``'bilinear'`` or another name of :func:`mmcv.imresize`.
     """
 
@@ -85,7 +84,7 @@ class Resize(MMCVResize):
         )
 
     def _fitted_size(self, size: tuple[int, int], scale: tuple[int, int]) -> tuple[int, int]:
-        """Return the new (width, height) of an image whose aspect ratio is kept."""
+        """Return the new (width, height) for ``keep_ratio``."""
         return mmcv.rescale_size(size, scale)
 
     def _resize_img(self, results: dict) -> None:
@@ -93,8 +92,8 @@ class Resize(MMCVResize):
         image = results["img"]
         if self.backend == "pillow" and image.dtype != np.uint8:
             raise TypeError(
-                f"the 'pillow' backend resizes uint8 images, but img is {image.dtype}; "
-                "load it with to_float32=False, or resize with backend='cv2'."
+                f"backend 'pillow' expects a uint8 image, got {image.dtype}; load it with "
+                "to_float32=False, or resize with backend='cv2'."
             )
         height, width = image.shape[:2]
         scale = _pair(results["scale"])
@@ -125,15 +124,15 @@ class Resize(MMCVResize):
 
 @TRANSFORMS.register_module()
 class FixScaleResize(Resize):
-    """Resize the image by the official rule, :func:`official_size`, and its boxes with it.
+    """Resize an image and its boxes by the official rule, :func:`official_size`.
 
-    Reads and writes what :class:`Resize` does. Pillow's bilinear resizing is antialiased; together
-    with this size it gives the pixels of the official code.
+    Reads and writes what :class:`Resize` does. With Pillow's antialiased bilinear interpolation,
+    the pixels equal those of the official code.
 
     Args:
-        scale: the wanted short side and the largest long side, in either order.
-        keep_ratio: keep the aspect ratio; if False, the image becomes exactly ``scale``.
-        clip_object_border: clip the boxes to the new image, [0, width] x [0, height].
+        scale: Length of the short side and maximum length of the long side, in either order.
+        keep_ratio: Keep the aspect ratio; if False, the image becomes exactly ``scale``.
+        clip_object_border: Clip the boxes to the new image, [0, width] x [0, height].
         backend: ``'pillow'`` (official) or ``'cv2'``.
         interpolation: ``'bilinear'`` or another name of :func:`mmcv.imresize`.
     """
@@ -155,21 +154,21 @@ class FixScaleResize(Resize):
         )
 
     def _fitted_size(self, size: tuple[int, int], scale: tuple[int, int]) -> tuple[int, int]:
-        """Return the new (width, height) of an image whose aspect ratio is kept."""
+        """Return the new (width, height) for ``keep_ratio``."""
         return official_size(*size, short=min(scale), long=max(scale))
 
 
 @TRANSFORMS.register_module()
 class RandomChoiceResize(MMCVRandomChoiceResize):
-    """Resize to a scale drawn from a list, for each image anew.
+    """Resize each image to a scale that is randomly chosen from a list.
 
-    Reads and writes what the chosen resize transform does, and writes ``scale_idx``. The name of
-    that transform is looked up among GLIP's transforms first, whatever the default scope.
+    Reads and writes what the resize transform does, and writes ``scale_idx``. The resize transform
+    is searched for in GLIP's registry first, whatever the default scope.
 
     Args:
-        scales: the scales to draw from, each as the resize transform takes it.
-        resize_type: the resize transform, for example ``'FixScaleResize'``.
-        **resize_kwargs: its other arguments, for example ``keep_ratio`` and ``backend``.
+        scales: The scales to choose from, each as the resize transform accepts it.
+        resize_type: Type of the resize transform, for example ``'FixScaleResize'``.
+        **resize_kwargs: Its other arguments, for example ``keep_ratio`` and ``backend``.
     """
 
     def __init__(
@@ -187,9 +186,13 @@ class RandomChoiceResize(MMCVRandomChoiceResize):
 
 
 def _pair(scale: int | Sequence[int]) -> tuple[int, int]:
-    """Return a scale as (width, height); one number stands for both."""
+    """Return a scale as (width, height); one number stands for both.
+
+    Raises:
+        ValueError: The scale has another length.
+    """
     if isinstance(scale, int):
         return scale, scale
     if len(scale) != 2:
-        raise ValueError(f"a scale is one number or (width, height), but got {tuple(scale)}.")
+        raise ValueError(f"expected a scale as one number or (width, height), got {tuple(scale)}.")
     return scale[0], scale[1]

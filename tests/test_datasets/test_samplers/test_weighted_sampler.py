@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 
 from glip.datasets import ConcatDataset
 from glip.datasets.samplers import AspectRatioBatchSampler, WeightedConcatSampler, weighted_sampler
-from glip.datasets.samplers.weighted_sampler import share_out
+from glip.datasets.samplers.weighted_sampler import apportion
 from glip.engine.seeding import SeededDataLoader
 from glip.utils.errors import DataError
 from tests.test_datasets.files import CLASSES, PIPELINE, coco_content, draw, write
@@ -69,8 +69,8 @@ def test_without_weights_all_once():
 
 
 @given(st.integers(1, 1000), st.lists(st.floats(0.01, 100), min_size=1, max_size=6))
-def test_share_out(total, weights):
-    counts = share_out(total, weights)
+def test_apportion(total, weights):
+    counts = apportion(total, weights)
     assert sum(counts) == total
     for count, weight in zip(counts, weights, strict=True):
         assert abs(count - total * weight / sum(weights)) < 1 + 1e-6

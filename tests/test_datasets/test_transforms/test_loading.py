@@ -138,8 +138,8 @@ def test_parts_of_the_annotations():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"with_mask": True}, "boxes and labels only"),
-        ({"with_seg": True}, "boxes and labels only"),
+        ({"with_mask": True}, "only boxes and labels"),
+        ({"with_seg": True}, "only boxes and labels"),
         ({"box_type": "qbox"}, "'hbox'"),
     ],
 )
