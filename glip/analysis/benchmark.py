@@ -23,7 +23,7 @@ from mmengine.structures import InstanceData
 
 from glip.apis.build import build_detector, default_device, load_config
 from glip.apis.inference import find_test_pipeline, make_pipeline, prepare
-from glip.models import GLIP
+from glip.models import GLIP, TextFeatureCache
 from glip.models.compile import compile_model
 from glip.structures import DetDataSample
 from glip.testing import draw_state_dict
@@ -74,12 +74,13 @@ def inference_step(
             part["scale"] = (min(shape), max(shape))  # the image keeps its size
     pipeline = make_pipeline(cfg, from_array=True)
     image = photo(shape)
+    text_cache = TextFeatureCache(model)  # as in an evaluation
 
     def step() -> Any:
         with watch.stage("pipeline"):
             batch = pseudo_collate([prepare(image, prompt, pipeline)] * batch_size)
         with torch.inference_mode():
-            return model.test_step(batch)
+            return model.test_step(batch, encode_prompt=text_cache.encode_prompt)
 
     return step
 

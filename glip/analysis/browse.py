@@ -11,7 +11,7 @@ from mmengine.registry import DefaultScope
 
 from glip.apis.build import config_name, load_config
 from glip.datasets.transforms import LoadAnnotations
-from glip.models.detectors.samples import prompt_of
+from glip.models.detectors.samples import read_prompt
 from glip.registry import DATASETS
 from glip.structures import DetDataSample
 from glip.utils.errors import ConfigError
@@ -85,7 +85,7 @@ def draw_sample(packed: dict) -> np.ndarray:
         )
     pixels = packed["inputs"].permute(1, 2, 0).flip(-1).numpy()
     image = pixels.clip(0, 255).astype(np.uint8)
-    prompt = prompt_of(sample)
+    prompt = read_prompt(sample)
     boxes, labels, ignored = _boxes(sample)
     names = [
         prompt.names[label] if 0 <= label < len(prompt.names) else f"label {label} has no phrase"

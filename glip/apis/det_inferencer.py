@@ -24,6 +24,7 @@ from glip.apis.prompting import Texts, prompts_for
 from glip.checkpoint import read_checkpoint
 from glip.config import find_weights, shipped_name
 from glip.datasets.images import array_to_bgr, read_image
+from glip.models import TextFeatureCache
 from glip.structures import DetDataSample
 from glip.utils.errors import CheckpointError, ImageReadError
 from glip.utils.image_files import IMAGE_EXTENSIONS, is_image_file
@@ -70,6 +71,7 @@ class DetInferencer:
         self.show_progress = show_progress
         self.visualizer = DetLocalVisualizer()
         self._pipelines: dict[bool, Compose] = {}
+        self._text_cache = TextFeatureCache(self.model)
 
     def __call__(
         self,
@@ -129,7 +131,8 @@ class DetInferencer:
         prompts = prompts_for(
             len(pictures), texts, custom_entities=custom_entities, tokens_positive=tokens_positive
         )
-        check_prompts(self.model, prompts)
+        self._text_cache.clear_if_changed()
+        check_prompts(self._text_cache, prompts)
         names = _output_names(pictures)
         draw = return_vis or show or (bool(out_dir) and not no_save_vis)
         predictions: list[dict | DetDataSample] = []
@@ -182,7 +185,7 @@ class DetInferencer:
                     _logger.warning("skipped: %s", error)
                     items.append(error)
             good = [item for item in items if isinstance(item, dict)]
-            found = iter(detect_batch(self.model, good) if good else ())
+            found = iter(detect_batch(good, self._text_cache) if good else ())
             yield start, [next(found) if isinstance(item, dict) else item for item in items]
 
     def _pipeline(self, picture: Image) -> Compose:

@@ -1,4 +1,4 @@
-"""Detecting with functions, in MMDetection's call shapes.
+"""Detect with functions, in MMDetection's call shapes.
 
 Shapes: H x W pixels.
 """
@@ -17,16 +17,14 @@ from torch import nn
 
 from glip.apis.build import build_detector, config_name, default_device, load_config
 from glip.apis.prompting import Texts, prompts_for
+from glip.models import TextFeatureCache
 from glip.registry import TRANSFORMS, build_part
 from glip.structures import DetDataSample
 from glip.text import Prompt
 from glip.utils.errors import ConfigError, summarize
 
-#: A picture: a path, an address, or a BGR array (H, W, 3) of values 0...255.
+#: An image: a path, a URL, or a BGR array (H, W, 3) of values 0 to 255.
 Image = str | Path | np.ndarray
-
-#: What the model needs to know of a picture, whatever else a pipeline packs.
-_META_KEYS = ("img_path", "ori_shape", "img_shape", "scale_factor", "text")
 
 
 def init_detector(
@@ -41,18 +39,19 @@ def init_detector(
     Args:
         config: a config file, the name of a shipped config, or a config.
         checkpoint: in the format of microsoft/GLIP, of MMDetection or of this library; a file or
-            an address. ``None`` gives random weights.
-        palette: accepted for MMDetection's sake; must be ``'none'``, colours follow the phrases.
+            a URL. ``None`` gives random weights.
+        palette: accepted for compatibility with MMDetection; must be ``'none'``, since colours
+            follow the phrases.
         device: where to run; by default the first CUDA device if there is one.
-        cfg_options: values of the config to override by dotted name.
+        cfg_options: config values to override, by dotted name.
 
     Returns:
-        the detector, in evaluation mode.
+        The detector, in evaluation mode.
 
     Raises:
         FileNotFoundError: there is no such config.
         CheckpointError: the checkpoint cannot be read safely or does not fit the config.
-        ConfigError: the config has no GLIP, or the device is not there.
+        ConfigError: the config has no GLIP, or the device is not available.
         ValueError: another palette.
     """
     if palette != "none":
@@ -69,61 +68,62 @@ def inference_detector(
     custom_entities: bool = False,
     tokens_positive: Sequence | int | None = None,
 ) -> DetDataSample | list[DetDataSample]:
-    """Detect what a prompt names in one picture or several.
+    """Detect in one or several images the objects that a prompt names.
 
     Args:
-        model: of :func:`init_detector`.
-        imgs: a picture or a list of pictures.
+        model: a detector of :func:`init_detector`.
+        imgs: an image or a list of images.
         test_pipeline: the transforms to use instead of the config's.
-        text_prompt: names, a sentence or a :class:`glip.text.Prompt`, or one for each picture; see
-            :func:`glip.text.parse_prompt` and :func:`glip.apis.prompting.prompts_for`.
-        custom_entities: the text is a list of names between points.
-        tokens_positive: for each phrase of a sentence its ranges of characters.
+        text_prompt: class names, a sentence or a :class:`glip.text.Prompt`, or one for each image;
+            see :func:`glip.text.parse_prompt` and :func:`glip.apis.prompting.prompts_for`.
+        custom_entities: the text is a list of period-separated names.
+        tokens_positive: for each phrase of a sentence its character spans.
 
     Returns:
-        a data sample for a picture, a list for a list. ``pred_instances`` has ``bboxes`` (K, 4),
-        xyxy pixels of the picture, ``scores``, 0-based ``labels`` and ``label_names``.
+        A data sample for an image, a list for a list. ``pred_instances`` has ``bboxes`` (K, 4),
+        xyxy pixels of the image, ``scores``, 0-based ``labels`` and ``label_names``.
 
     Raises:
-        PromptError: there is no prompt, or it cannot be looked for.
-        ImageReadError: a picture cannot be read.
+        PromptError: there is no prompt, or it cannot be parsed or tokenized.
+        ImageReadError: an image cannot be read.
     """
-    many = isinstance(imgs, Sequence) and not isinstance(imgs, str)
-    pictures = list(imgs) if many else [imgs]
+    is_list = isinstance(imgs, Sequence) and not isinstance(imgs, str)
+    images = list(imgs) if is_list else [imgs]
     prompts = prompts_for(
-        len(pictures),
+        len(images),
         text_prompt,
         custom_entities=custom_entities,
         tokens_positive=tokens_positive,
     )
-    check_prompts(model, prompts)
+    text_cache = TextFeatureCache(model)
+    check_prompts(text_cache, prompts)
     pipelines: dict[bool, Compose] = {}
     samples = []
-    for picture, prompt in zip(pictures, prompts, strict=True):
-        from_array = isinstance(picture, np.ndarray)
+    for image, prompt in zip(images, prompts, strict=True):
+        from_array = isinstance(image, np.ndarray)
         if from_array not in pipelines:
             pipelines[from_array] = test_pipeline or make_pipeline(model.cfg, from_array=from_array)
-        samples += detect_batch(model, [prepare(picture, prompt, pipelines[from_array])])
-    return samples if many else samples[0]
+        samples += detect_batch([prepare(image, prompt, pipelines[from_array])], text_cache)
+    return samples if is_list else samples[0]
 
 
-def check_prompts(model: nn.Module, prompts: Sequence[Prompt]) -> None:
-    """Tokenize prompts, so that what is wrong with one shows before any slow work.
+def check_prompts(text_cache: TextFeatureCache, prompts: Sequence[Prompt]) -> None:
+    """Tokenize prompts, so that an invalid one is reported before any slow work.
 
     Raises:
-        PromptError: one cannot be looked for.
+        PromptError: a phrase cannot be tokenized.
         TokenizerNotFoundError: there is no tokenizer.
     """
     for prompt in dict.fromkeys(prompts):
-        model.chunk_prompt(prompt)
+        text_cache.chunk_prompt(prompt)
 
 
 def make_pipeline(cfg: Config, *, from_array: bool) -> Compose:
-    """Build the transforms of a config's ``test_pipeline`` for pictures without annotations.
+    """Build the transforms of a config's ``test_pipeline`` for images without annotations.
 
     Args:
         cfg: the config.
-        from_array: pictures are arrays rather than files.
+        from_array: images are arrays rather than files.
 
     Raises:
         ConfigError: the config has no test pipeline, or one that cannot be built.
@@ -140,8 +140,6 @@ def make_pipeline(cfg: Config, *, from_array: bool) -> Compose:
             step = dict(step)
             if name == "LoadImageFromFile" and from_array:
                 step["type"] = "LoadImageFromNDArray"
-            elif name == "PackDetInputs":
-                step["meta_keys"] = tuple(dict.fromkeys((*step.get("meta_keys", ()), *_META_KEYS)))
             try:
                 built.append(build_part(TRANSFORMS, step))
             except (KeyError, TypeError, ValueError) as error:
@@ -173,24 +171,49 @@ def find_test_pipeline(cfg: Config) -> list[dict]:
     return list(dataset["pipeline"])
 
 
-def prepare(picture: Image, prompt: Prompt, pipeline: Compose) -> dict:
-    """Run the transforms on a picture.
+def load_image(image: Image, pipeline: Compose) -> dict:
+    """Run the transforms on an image.
 
     Returns:
-        ``inputs``, (3, H, W) of values 0...255, and ``data_samples``, with the prompt.
+        ``inputs``, (3, H, W) of values 0 to 255, and ``data_samples``, without a prompt.
 
     Raises:
-        ImageReadError: the picture cannot be read.
+        ImageReadError: the image cannot be read.
     """
-    source = dict(img=picture) if isinstance(picture, np.ndarray) else dict(img_path=str(picture))
-    return pipeline(dict(img_id=0, text=prompt, **source))
+    source = dict(img=image) if isinstance(image, np.ndarray) else dict(img_path=str(image))
+    return pipeline(dict(img_id=0, **source))
 
 
-def detect_batch(model: nn.Module, items: Sequence[dict]) -> list[DetDataSample]:
-    """Detect in prepared pictures, all at once."""
+def set_prompt(sample: DetDataSample, prompt: Prompt) -> None:
+    """Set the prompt of a data sample, and its caption as the plain ``text``."""
+    sample.prompt = prompt
+    sample.set_metainfo(dict(text=prompt.caption))
+
+
+def prepare(image: Image, prompt: Prompt, pipeline: Compose) -> dict:
+    """Run the transforms on an image, and set its prompt.
+
+    Returns:
+        ``inputs``, (3, H, W) of values 0 to 255, and ``data_samples``, with the prompt.
+
+    Raises:
+        ImageReadError: the image cannot be read.
+    """
+    item = load_image(image, pipeline)
+    set_prompt(item["data_samples"], prompt)
+    return item
+
+
+def detect_batch(items: Sequence[dict], text_cache: TextFeatureCache) -> list[DetDataSample]:
+    """Detect in images of :func:`prepare` as one batch.
+
+    Args:
+        items: the images.
+        text_cache: of the detector to use.
+    """
     batch = {
         "inputs": [item["inputs"] for item in items],
         "data_samples": [item["data_samples"] for item in items],
     }
     with torch.inference_mode():
-        return model.test_step(batch)
+        return text_cache.model.test_step(batch, encode_prompt=text_cache.encode_prompt)

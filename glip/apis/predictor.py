@@ -1,4 +1,4 @@
-"""Asking about one picture again and again.
+"""Detect in one image with any number of prompts.
 
 Shapes: H x W pixels, K detections.
 """
@@ -9,19 +9,22 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import nn
 
-from glip.apis.inference import Image, make_pipeline, prepare
+from glip.apis.inference import Image, load_image, make_pipeline, set_prompt
+from glip.models import GLIP, TextFeatureCache
 from glip.structures import DetDataSample
 from glip.text import Prompt, parse_prompt
 from glip.utils.errors import ConfigError
 
 
 class Predictor:
-    """Look at a picture once, then answer any number of prompts about it.
+    """Encode an image once, then detect in it with any number of prompts.
 
-    What needs no text is done by :meth:`set_image`: backbone and pyramid, which is most of the
-    time; in GLIP-T (A), which does not fuse image and text, all but the last products.
+    :meth:`set_image` computes what does not depend on the text: the backbone and the feature
+    pyramid, which take most of the time; in GLIP-T (A), which has no deep fusion, all but the
+    classification. Prompts that were used before are not encoded again, also on other images.
+
+    If the model's weights change, call :meth:`set_image` again.
 
     Example:
         >>> predictor = Predictor(init_detector(config, checkpoint))  # doctest: +SKIP
@@ -29,30 +32,32 @@ class Predictor:
         >>> predictor.predict("bench . car .").pred_instances.bboxes  # doctest: +SKIP
 
     Args:
-        model: of :func:`glip.apis.init_detector`.
+        model: a detector of :func:`glip.apis.init_detector`.
     """
 
-    def __init__(self, model: nn.Module):
+    def __init__(self, model: GLIP):
         self.model = model
+        self._text_cache = TextFeatureCache(model)
         self._levels: list[torch.Tensor] | None = None
         self._sample: DetDataSample | None = None
 
     def set_image(self, image: Image) -> None:
-        """Look at a picture; it takes the place of the one before.
+        """Encode an image; it replaces the one before.
 
         Args:
-            image: a path, an address, or a BGR array (H, W, 3) of values 0...255.
+            image: a path, a URL, or a BGR array (H, W, 3) of values 0 to 255.
 
         Raises:
             ImageReadError: it cannot be read.
         """
         self._levels = self._sample = None
+        self._text_cache.clear_if_changed()
         pipeline = make_pipeline(self.model.cfg, from_array=isinstance(image, np.ndarray))
-        item = prepare(image, _NOTHING, pipeline)
+        item = load_image(image, pipeline)
         batch = dict(inputs=[item["inputs"]], data_samples=[item["data_samples"]])
         with torch.inference_mode():
             batch = self.model.data_preprocessor(batch, False)
-            self._levels = self.model.look(batch["inputs"])
+            self._levels = self.model.encode_image(batch["inputs"])
         self._sample = batch["data_samples"][0]
 
     def predict(
@@ -62,33 +67,30 @@ class Predictor:
         custom_entities: bool = False,
         tokens_positive: Sequence | int | None = None,
     ) -> DetDataSample:
-        """Detect what a prompt names in the picture.
+        """Detect the objects that a prompt names.
 
         Args:
-            text: names, a sentence or a prompt; see :func:`glip.text.parse_prompt`.
-            custom_entities: the text is a list of names between points.
-            tokens_positive: for each phrase of a sentence its ranges of characters.
+            text: class names, a sentence or a prompt; see :func:`glip.text.parse_prompt`.
+            custom_entities: the text is a list of period-separated names.
+            tokens_positive: for each phrase of a sentence its character spans.
 
         Returns:
-            a data sample. ``pred_instances`` has ``bboxes`` (K, 4), xyxy pixels of the picture,
-            ``scores``, 0-based ``labels`` and ``label_names``, best first.
+            A data sample. ``pred_instances`` has ``bboxes`` (K, 4), xyxy pixels of the image,
+            ``scores``, 0-based ``labels`` and ``label_names``, best score first.
 
         Raises:
-            ConfigError: no picture was set.
-            PromptError: the prompt cannot be looked for.
+            ConfigError: no image was set.
+            PromptError: the prompt cannot be parsed or tokenized.
         """
         if self._levels is None or self._sample is None:
-            raise ConfigError("there is no picture to ask about: call set_image first")
+            raise ConfigError("there is no image to detect in: call set_image first")
         prompt = parse_prompt(
             text, custom_entities=custom_entities, tokens_positive=tokens_positive
         )
         sample = self._sample.clone()
-        sample.set_metainfo(dict(text=prompt))
+        set_prompt(sample, prompt)
         with torch.inference_mode():
-            (found,) = self.model.answer(self._levels, [sample], [[prompt]])[0]
+            encoded = self._text_cache.encode_prompt(prompt)
+            ((found,),) = self.model.predict_prompts(self._levels, [sample], [[encoded]])
         sample.pred_instances = found
         return sample
-
-
-#: The pipeline wants a prompt; looking does not.
-_NOTHING = Prompt.from_class_names(["thing"])

@@ -66,15 +66,6 @@ class BaseDetDataset(BaseDataset):
             unusable, or no image is left.
     """
 
-    #: Keys of the data info that reach the data sample when testing, whatever PackDetInputs keeps.
-    PROMPT_KEYS: tuple[str, ...] = (
-        "img_id",
-        "text",
-        "custom_entities",
-        "tokens_positive",
-        "caption_prompt",
-    )
-
     def __init__(
         self,
         ann_file: str = "",
@@ -186,7 +177,6 @@ class BaseDetDataset(BaseDataset):
     def prepare_data(self, idx: int) -> Any:
         """Run the pipeline on an image; for one that cannot be read see the class."""
         info = self.get_data_info(idx)
-        prompt = {key: info[key] for key in self.PROMPT_KEYS if info.get(key) is not None}
         problem = None
         try:
             data = self.pipeline(info)
@@ -196,13 +186,8 @@ class BaseDetDataset(BaseDataset):
             problem = f"the pipeline gave nothing for the image '{info['img_path']}'."
         if problem is not None:
             self._note_unreadable(info["img_path"], problem)
-        if not self.test_mode:
-            return data
-        if data is None:
-            data = _placeholder(info)
-        sample = data.get("data_samples") if isinstance(data, dict) else None
-        if isinstance(sample, DetDataSample):
-            sample.set_metainfo({key: prompt[key] for key in prompt if key not in sample})
+        if data is None and self.test_mode:
+            return _placeholder(info)
         return data
 
     def _note_unreadable(self, path: str, problem: str) -> None:
@@ -248,18 +233,15 @@ class BaseDetDataset(BaseDataset):
 
 
 def _placeholder(info: dict) -> dict:
-    """Stand in for an image that cannot be read, packed as PackDetInputs does."""
+    """Return a black image for one that cannot be read, packed as PackDetInputs does."""
     side = PLACEHOLDER_SIDE
-    sample = DetDataSample()
-    sample.set_metainfo(
-        dict(
-            img_path=info["img_path"],
-            ori_shape=(info.get("height") or side, info.get("width") or side),
-            img_shape=(side, side),
-            scale_factor=(1.0, 1.0),
-            unreadable=True,
-        )
+    facts = dict(
+        ori_shape=(info.get("height") or side, info.get("width") or side),
+        img_shape=(side, side),
+        scale_factor=(1.0, 1.0),
+        unreadable=True,
     )
+    sample = DetDataSample.from_results({**info, **facts}, ["unreadable"])
     instances = [each for each in info.get("instances", ()) if not each.get("ignore_flag")]
     boxes = [instance["bbox"] for instance in instances]
     labels = [instance["bbox_label"] for instance in instances]

@@ -50,14 +50,6 @@ class Flickr30kDataset(BaseDetDataset):
             is left.
     """
 
-    PROMPT_KEYS = (
-        *BaseDetDataset.PROMPT_KEYS,
-        "phrases",
-        "phrase_ids",
-        "phrase_types",
-        "phrase_boxes",
-    )
-
     def __init__(
         self,
         ann_file: str = "",

@@ -26,8 +26,6 @@ class MDETRStyleRefCocoDataset(BaseDetDataset):
             unusable, or nothing is left.
     """
 
-    PROMPT_KEYS = (*BaseDetDataset.PROMPT_KEYS, "dataset_mode")
-
     def load_data_list(self) -> list[dict[str, Any]]:
         """Read the annotation file into one dictionary for each expression."""
         file = read_annotation_file(self.ann_file, self.backend_args)

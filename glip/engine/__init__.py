@@ -6,7 +6,7 @@ from glip.engine.hooks.invalid_loss import InvalidLossHook
 from glip.engine.hooks.logger import LoggerHook
 from glip.engine.hooks.visualization import DetVisualizationHook
 from glip.engine.log_processor import LogProcessor
-from glip.engine.loops import EpochBasedTrainLoop, GLIPTestLoop, IterBasedTrainLoop
+from glip.engine.loops import EpochBasedTrainLoop, GLIPTestLoop, IterBasedTrainLoop, ValLoop
 from glip.engine.optimizers.amp_optim_wrapper import AmpOptimWrapper
 from glip.engine.optimizers.optim_wrapper_constructor import DefaultOptimWrapperConstructor
 from glip.engine.runner import GLIPRunner
@@ -27,5 +27,6 @@ __all__ = [
     "LogProcessor",
     "LoggerHook",
     "TrainingError",
+    "ValLoop",
     "last_checkpoint",
 ]

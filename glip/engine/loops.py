@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,8 +13,10 @@ from mmengine.evaluator import Evaluator
 from mmengine.runner import EpochBasedTrainLoop as MMEngineEpochBasedTrainLoop
 from mmengine.runner import IterBasedTrainLoop as MMEngineIterBasedTrainLoop
 from mmengine.runner import Runner, TestLoop
+from mmengine.runner import ValLoop as MMEngineValLoop
 from mmengine.runner.amp import autocast
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
@@ -25,6 +28,7 @@ from glip.engine.seeding import (
     set_seed,
     worker_options,
 )
+from glip.models import GLIP, TextFeatureCache
 from glip.registry import LOOPS
 
 #: Key of the message hub for the iteration whose validation has finished.
@@ -218,6 +222,52 @@ def _build_seeded_dataloader(
     return SeededDataLoader(dataloader, seed=seeds[0], rank=get_rank(), infinite=infinite)
 
 
+def _bind_step(model: nn.Module, name: str) -> Callable[[dict], list]:
+    """Return a model's ``val_step`` or ``test_step`` for a run in which no weight changes.
+
+    That of a :class:`~glip.models.GLIP` then encodes each prompt once for all batches.
+    """
+    detector = model.module if isinstance(model, DistributedDataParallel) else model
+    if not isinstance(detector, GLIP):
+        return getattr(model, name)
+    cache = TextFeatureCache(detector)
+    return partial(getattr(detector, name), encode_prompt=cache.encode_prompt)
+
+
+@LOOPS.register_module()
+class ValLoop(MMEngineValLoop):
+    """mmengine's validation loop; each prompt is encoded once in a run.
+
+    Args:
+        runner: mmengine's runner.
+        dataloader: a data loader or its config.
+        evaluator: an evaluator or its config.
+        fp16: run the model under autocast.
+    """
+
+    def run(self) -> dict:
+        """Detect in every image, then score.
+
+        Returns:
+            The metrics.
+        """
+        self._step: Callable[[dict], list] | None = None
+        return super().run()
+
+    @torch.no_grad()
+    def run_iter(self, idx: int, data_batch: dict) -> None:
+        """Detect in a batch."""
+        self.runner.call_hook("before_val_iter", batch_idx=idx, data_batch=data_batch)
+        if self._step is None:  # only now: the hooks before an epoch may replace the weights
+            self._step = _bind_step(self.runner.model, "val_step")
+        with autocast(enabled=self.fp16):
+            outputs = self._step(data_batch)
+        self.evaluator.process(data_samples=outputs, data_batch=data_batch)
+        self.runner.call_hook(
+            "after_val_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs
+        )
+
+
 @LOOPS.register_module()
 class GLIPTestLoop(TestLoop):
     """Detect in a data set and evaluate; an interrupted evaluation can be resumed.
@@ -292,10 +342,11 @@ class GLIPTestLoop(TestLoop):
             disable=not is_main_process(),
             dynamic_ncols=True,
         )
+        test_step = _bind_step(self.runner.model, "test_step")
         for batch_idx, data_batch in enumerate(batches):
             self.runner.call_hook("before_test_iter", batch_idx=batch_idx, data_batch=data_batch)
             with torch.no_grad(), autocast(enabled=self.fp16):
-                outputs = self.runner.model.test_step(data_batch)
+                outputs = test_step(data_batch)
             rows = todo[batch_idx * size : (batch_idx + 1) * size]
             found = {
                 index: output.cpu().to_dict() for index, output in zip(rows, outputs, strict=True)

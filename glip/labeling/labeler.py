@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import torch
@@ -17,12 +18,12 @@ from mmengine.dataset import Compose
 from mmengine.structures import InstanceData
 from torch.utils.data import DataLoader, Dataset
 
-from glip.apis.inference import make_pipeline, prepare
+from glip.apis.inference import load_image, make_pipeline
 from glip.datasets.odvg.records import Region, check_record, grounding_record
 from glip.labeling.pairs import Caption, Pairs
 from glip.labeling.statistics import Statistics
 from glip.models import GLIP
-from glip.text import Prompt
+from glip.text import Prompt, PromptChunk
 from glip.utils.errors import ImageReadError, PromptError
 
 # Reasons for exclusion; these texts are part of the output format.
@@ -39,11 +40,13 @@ class CaptionQuery:
     Attributes:
         caption: of the image.
         prompt: its noun phrases; ``None`` if it is excluded.
+        chunks: the tokenized prompt; the labeler fills it.
         problem: why it is excluded.
     """
 
     caption: Caption
     prompt: Prompt | None = None
+    chunks: list[PromptChunk] = field(default_factory=list)
     problem: str = ""
 
 
@@ -108,7 +111,7 @@ class CaptionDataset(Dataset):
         if item.prompts:
             try:
                 image = self.pairs.image(captioned.filename)
-                item.packed = prepare(image, item.prompts[0], self.pipeline)
+                item.packed = load_image(image, self.pipeline)
             except ImageReadError as error:
                 item.problem = str(error)
         return item
@@ -181,24 +184,29 @@ class Labeler:
         if query.prompt is None:
             return
         try:
-            self.model.chunk_prompt(query.prompt)
+            query.chunks = self.model.chunk_prompt(query.prompt)
         except PromptError:
             query.prompt, query.problem = None, NO_TOKENS
 
     def _detect(self, items: Sequence[ImageQueries]) -> list[list[InstanceData]]:
-        """Ground all captions of all images; each image is encoded once."""
+        """Ground all captions of all images; each image and each caption is encoded once."""
         if not items:
             return []
         batch = dict(
             inputs=[item.packed["inputs"] for item in items],
             data_samples=[item.packed["data_samples"] for item in items],
         )
-        # A caption encoded in an earlier batch would differ in its last digits.
-        self.model.forget_texts()
+        prompts = [
+            [query.chunks for query in item.queries if query.prompt is not None] for item in items
+        ]
         with torch.inference_mode():
+            # Only the captions of a batch share groups, so batches do not depend on each other.
+            encoded = iter(self.model.encode_chunks([chunks for own in prompts for chunks in own]))
             batch = self.model.data_preprocessor(batch, False)
-            prompts = [item.prompts for item in items]
-            return self.model.ground(batch["inputs"], batch["data_samples"], prompts)
+            levels = self.model.encode_image(batch["inputs"])
+            return self.model.predict_prompts(
+                levels, batch["data_samples"], [list(islice(encoded, len(own))) for own in prompts]
+            )
 
     def _make_record(
         self,

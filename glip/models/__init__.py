@@ -2,7 +2,7 @@
 
 from glip.models.backbones import SwinTransformer
 from glip.models.data_preprocessors import DetDataPreprocessor
-from glip.models.detectors import GLIP
+from glip.models.detectors import GLIP, EncodedPrompt, TextFeatureCache
 from glip.models.heads import VLFusionHead
 from glip.models.language import BertModel
 from glip.models.losses import CrossEntropyLoss, FocalLoss, GIoULoss
@@ -22,11 +22,13 @@ __all__ = [
     "BertModel",
     "CrossEntropyLoss",
     "DetDataPreprocessor",
+    "EncodedPrompt",
     "FPNDropBlock",
     "FocalLoss",
     "GIoULoss",
     "InclusiveBoxCoder",
     "InclusiveOverlaps",
     "SwinTransformer",
+    "TextFeatureCache",
     "VLFusionHead",
 ]

@@ -1,5 +1,5 @@
-"""What travels between the data pipeline, the model and the metrics."""
+"""The data sample, which the pipeline, the model and the metrics share."""
 
-from glip.structures.det_data_sample import DetDataSample
+from glip.structures.det_data_sample import META_KEYS, DetDataSample
 
-__all__ = ["DetDataSample"]
+__all__ = ["META_KEYS", "DetDataSample"]

@@ -2,22 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from mmengine.structures import BaseDataElement, InstanceData
+
+from glip.text.parse import PROMPT_FIELDS, parse_prompt_fields
+from glip.text.prompt import Prompt
+from glip.utils.errors import PromptError
+
+#: Meta information that every sample keeps if the data set gives it: what the model, the metrics
+#: and the visualizer read.
+META_KEYS = (
+    "img_id",
+    "img_path",
+    "ori_shape",
+    "img_shape",
+    "scale_factor",
+    *PROMPT_FIELDS,
+    "phrases",
+    "phrase_ids",
+    "phrase_types",
+    "phrase_boxes",
+    "dataset_mode",
+)
 
 
 class DetDataSample(BaseDataElement):
-    """One image's annotations (``gt_instances``) and detections (``pred_instances``).
+    """One image's annotations (``gt_instances``), ``prompt`` and detections (``pred_instances``).
 
-    Both are :class:`mmengine.structures.InstanceData`. With G annotated and K predicted boxes:
+    Annotations and detections are :class:`mmengine.structures.InstanceData`. With G annotated and K
+    predicted boxes:
 
     - ``gt_instances``: ``bboxes`` (G, 4) and ``labels`` (G,);
     - ``pred_instances``: ``bboxes`` (K, 4), ``scores`` (K,), ``labels`` (K,) and
       ``label_names``, a list of K phrases; best score first.
 
-    Boxes are xyxy pixels, the predicted ones in the original image; labels are 0-based. The meta
-    information describes the image (``img_path``, ``ori_shape``, ``img_shape``, ``scale_factor``)
-    and the prompt (``text``, ``custom_entities``, ``tokens_positive``).
+    Boxes are xyxy pixels, the predicted ones in the original image; labels are 0-based indices of
+    the prompt's phrases. The meta information describes the image (``img_path``, ``ori_shape``,
+    ``img_shape``, ``scale_factor``) and holds the prompt as the data set wrote it (``text``,
+    ``custom_entities``, ``tokens_positive``, ``caption_prompt``).
     """
+
+    @property
+    def prompt(self) -> Prompt:
+        """What to detect in the image."""
+        return self._prompt
+
+    @prompt.setter
+    def prompt(self, value: Prompt) -> None:
+        self.set_field(value, "_prompt", dtype=Prompt)
+
+    @prompt.deleter
+    def prompt(self) -> None:
+        del self._prompt
 
     @property
     def gt_instances(self) -> InstanceData:
@@ -34,7 +72,7 @@ class DetDataSample(BaseDataElement):
 
     @property
     def ignored_instances(self) -> InstanceData:
-        """Annotated boxes that neither reward nor punish a detection (crowds)."""
+        """Annotated boxes whose detections count neither as true nor as false (crowds)."""
         return self._ignored_instances
 
     @ignored_instances.setter
@@ -57,3 +95,41 @@ class DetDataSample(BaseDataElement):
     @pred_instances.deleter
     def pred_instances(self) -> None:
         del self._pred_instances
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return annotations, detections and meta information as a dictionary.
+
+        ``prompt`` is left out, so that files hold plain values; the meta information has its text.
+        """
+        content = super().to_dict()
+        content.pop("prompt", None)
+        return content
+
+    @classmethod
+    def from_results(
+        cls, results: Mapping[str, Any], meta_keys: Iterable[str] = ()
+    ) -> DetDataSample:
+        """Create the sample of an image from a pipeline's results: meta information and prompt.
+
+        Args:
+            results: what the data set and the transforms know of the image.
+            meta_keys: keys to keep as meta information besides :data:`META_KEYS`; absent ones are
+                skipped.
+
+        Raises:
+            PromptError: the prompt cannot be parsed. The message names the image.
+        """
+        sample = cls()
+        kept = {key: results[key] for key in meta_keys if key in results}
+        kept |= {key: results[key] for key in META_KEYS if results.get(key) is not None}
+        try:
+            prompt = parse_prompt_fields(results)
+        except PromptError as error:
+            image = results.get("img_path", results.get("img_id", "without img_path"))
+            raise PromptError(f"image {image!r}: {error}") from error
+        if prompt is not None:
+            sample.prompt = prompt
+            if isinstance(kept["text"], Prompt):
+                kept["text"] = prompt.caption
+        sample.set_metainfo(kept)
+        return sample

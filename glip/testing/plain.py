@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from glip.models import GLIP
+from glip.models import GLIP, TextFeatureCache
 from glip.models.ops import set_fused_ops, use_fused_ops
 
 
@@ -36,7 +36,7 @@ def plain_formulation(model: GLIP) -> Iterator[None]:
         stack.callback(set_fused_ops, use_fused_ops())
         set_fused_ops(False)
         replace(language, "pad_to_max", True)
-        replace(model._captions._cache, "get", lambda _: None)
+        replace(TextFeatureCache, "encode_prompt", lambda _, prompt: model.encode_prompt(prompt))
         if not head.tower.early_fuse:
             forward_dense, forward_visual = head._forward_dense, head.tower.forward_visual
             replace(head, "forward_visual", list)

@@ -1,31 +1,32 @@
-"""One entrance for prompts as users and data sets write them.
+"""Parse prompts as users and data sets write them.
 
-It tells the ways to ask apart by what is given, never by guessing at the words:
+The kind of prompt follows from the arguments and the punctuation, never from the words:
 
-======================================  ================================================
-what is given                           what is looked for
-======================================  ================================================
-a :class:`~glip.text.Prompt`            what it says
-a list of names                         each name
-``'bench . car .'`` (points set apart)  each name
-any text with ``custom_entities=True``  each name between points, ``'bench. car'`` too
-``'$: coco'``, ``'$: lvis'``            every name of the data set
-a sentence with ``tokens_positive``     the phrases at these characters
-a sentence with ``tokens_positive=-1``  the sentence as a whole
-a sentence                              its noun phrases
-======================================  ================================================
+==========================================  ==================================================
+input                                       phrases
+==========================================  ==================================================
+a :class:`~glip.text.Prompt`                its own
+a list of names                             each name
+``'bench . car .'`` (periods after spaces)  each name
+any text with ``custom_entities=True``      each period-separated name, also of ``'bench. car'``
+``'$: coco'``, ``'$: lvis'``                every class name of the data set
+a sentence with ``tokens_positive``         the phrases at these characters
+a sentence with ``tokens_positive=-1``      the whole sentence
+a sentence                                  its noun phrases
+==========================================  ==================================================
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from glip.text.prompt import Prompt
 from glip.text.vocabulary import load_vocabulary, parse_vocabulary_shorthand
 from glip.utils.errors import PromptError
 
-#: A point set apart by spaces ends a name; sentences are not written that way.
+#: A period after a space ends a class name; sentences are not written that way.
 _SEPARATE_POINT = re.compile(r"\s\.(\s|$)")
 
 
@@ -38,19 +39,19 @@ def parse_prompt(
     np_extractor: str = "rules",
     allow_blank: bool = False,
 ) -> Prompt:
-    """Make a prompt of what a user or a data set gives; the table above says how.
+    """Make a :class:`Prompt` of a user's or a data set's input; see the table above.
 
     Args:
-        text: names, a text of names, a sentence, a data set's shorthand, or a prompt.
-        custom_entities: the text is a list of names.
-        tokens_positive: for each phrase of a sentence its ranges of characters,
-            ``[[[start, end], ...], ...]``, or -1 for the sentence as a whole.
+        text: class names, a text of class names, a sentence, ``'$: coco'``, or a prompt.
+        custom_entities: the text is a list of period-separated names.
+        tokens_positive: for each phrase of a sentence its character spans,
+            ``[[[start, end], ...], ...]``, or -1 for the whole sentence.
         descriptions: for some names a prefix, another name and a suffix (ODinW's caption prompts).
-        np_extractor: what finds noun phrases; see :meth:`Prompt.from_caption`.
+        np_extractor: how noun phrases are found; see :meth:`Prompt.from_caption`.
         allow_blank: keep blank names of a list; see :meth:`Prompt.from_class_names`.
 
     Raises:
-        PromptError: the prompt is empty or of another kind.
+        PromptError: the prompt is empty or of an unknown kind.
     """
     if isinstance(text, Prompt):
         return text
@@ -75,8 +76,44 @@ def parse_prompt(
     return Prompt.from_caption(text, np_extractor=np_extractor)
 
 
+class Fields(Protocol):
+    """A dictionary, or a data sample."""
+
+    def get(self, key: str, default: Any = None, /) -> Any:
+        """Return a value, or the default."""
+
+
+#: The fields of :func:`parse_prompt_fields`, as MMDetection's configs name them.
+PROMPT_FIELDS = ("text", "custom_entities", "tokens_positive", "caption_prompt")
+
+
+def parse_prompt_fields(fields: Fields) -> Prompt | None:
+    """Parse the prompt of an image from the fields that data sets fill.
+
+    Args:
+        fields: ``text`` and, where they apply, ``custom_entities``, ``tokens_positive`` and
+            ``caption_prompt`` (the ``descriptions`` of :func:`parse_prompt`).
+
+    Returns:
+        The prompt, which may have blank class names, or None without ``text``.
+
+    Raises:
+        PromptError: the prompt is empty or of an unknown kind.
+    """
+    text = fields.get("text")
+    if text is None:
+        return None
+    return parse_prompt(
+        text,
+        custom_entities=bool(fields.get("custom_entities", False)),
+        tokens_positive=fields.get("tokens_positive"),
+        descriptions=fields.get("caption_prompt"),
+        allow_blank=True,
+    )
+
+
 def is_class_text(text: str) -> bool:
-    """Whether a text is a list of names by its points, which are set apart: ``'bench . car .'``."""
+    """Return whether a text is a list of class names by its periods: ``'bench . car .'``."""
     return _SEPARATE_POINT.search(text) is not None
 
 

@@ -22,10 +22,10 @@ PROMPTS = [
 
 def test_as_the_detector_finds(tiny_model, photo):
     predictor = Predictor(tiny_model)
-    with mock.patch.object(tiny_model, "look", wraps=tiny_model.look) as look:
+    with mock.patch.object(tiny_model, "encode_image", wraps=tiny_model.encode_image) as encode:
         predictor.set_image(photo)
         answers = [predictor.predict(**prompt) for prompt in PROMPTS]
-    assert look.call_count == 1
+    assert encode.call_count == 1
     for prompt, answer in zip(PROMPTS, answers, strict=True):
         prompt = {("text_prompt" if key == "text" else key): prompt[key] for key in prompt}
         expected = inference_detector(tiny_model, photo, **prompt).pred_instances

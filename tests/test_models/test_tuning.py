@@ -13,6 +13,7 @@ from mmengine.structures import InstanceData
 from torch import nn
 
 from glip.checkpoint.formats import convert
+from glip.models.language import pad_captions
 from glip.models.tuning import TUNINGS
 from glip.registry import MODELS
 from glip.structures import DetDataSample
@@ -156,7 +157,8 @@ def test_dropout_by_mode(mode):
     first, second = (sum(losses(model).values()) for _ in range(2))
     assert (first == second) == (mode == "prompt")
     torch.manual_seed(0)
-    words = [model.language_model(*model._captions._pad([(2, 5, 6, 3)])).hidden for _ in range(2)]
+    captions = pad_captions([(2, 5, 6, 3)], model.language_model)
+    words = [model.language_model(*captions).hidden for _ in range(2)]
     assert torch.equal(*words) == (mode != "full")
     images = torch.ones(1, 3, 64, 64)
     seen = [model.extract_feat(images)[0] for _ in range(2)]

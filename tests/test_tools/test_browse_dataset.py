@@ -194,15 +194,21 @@ def test_label_without_phrase(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("pipeline", "message"),
+    ("pipeline", "options", "message"),
     [
-        (TRAIN[:-1], "PackDetInputs"),
-        ([*TRAIN[:-1], dict(type="PackDetInputs", meta_keys=("img_path",))], "has no prompt"),
+        (TRAIN[:-1], {}, "PackDetInputs"),
+        (TRAIN, dict(return_classes=False), "has no prompt"),
     ],
 )
-def test_what_the_model_could_not_take(data, pipeline, message):
+def test_what_the_model_could_not_take(data, pipeline, options, message):
     with pytest.raises(USER_ERRORS, match=message):
-        tool(TOOL).main([data(pipeline)])
+        tool(TOOL).main([data(pipeline, **options)])
+
+
+def test_the_prompt_is_packed_whatever_meta_keys_say(data, tmp_path):
+    pipeline = [*TRAIN[:-1], dict(type="PackDetInputs", meta_keys=("img_path",))]
+    tool(TOOL).main([data(pipeline), "--out-dir", str(tmp_path / "out")])
+    assert len(list((tmp_path / "out").iterdir())) == 1
 
 
 def test_no_such_data(small_configs, data, tmp_path):

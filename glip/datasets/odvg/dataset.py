@@ -61,8 +61,6 @@ class ODVGDataset(BaseDetDataset):
         DataError: The arguments contradict each other.
     """
 
-    PROMPT_KEYS = (*BaseDetDataset.PROMPT_KEYS, "phrases", "phrase_ids")
-
     def __init__(
         self,
         ann_file: str | Sequence[str] = "",

@@ -1,4 +1,4 @@
-"""The last step of a pipeline: from arrays to what the model takes."""
+"""The last step of a pipeline: from arrays to the model's inputs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mmengine.structures import InstanceData
 from glip.registry import TRANSFORMS
 from glip.structures import DetDataSample
 
-# Key in the results -> field of the instances.
+#: Key in the results -> field of the instances.
 _FIELDS = {"gt_bboxes": "bboxes", "gt_bboxes_labels": "labels"}
 
 DEFAULT_META_KEYS = (
@@ -31,20 +31,23 @@ DEFAULT_META_KEYS = (
 
 @TRANSFORMS.register_module()
 class PackDetInputs(BaseTransform):
-    """Pack an image and its annotations for the model.
+    """Pack an image, its prompt and its annotations for the model.
 
     Reads, where present, ``img`` (H, W, 3), ``gt_bboxes`` (G, 4), ``gt_bboxes_labels`` (G,),
-    ``gt_ignore_flags`` (G,) and the keys in ``meta_keys``. Gives a new dictionary with
+    ``gt_ignore_flags`` (G,), the prompt (``text``, ``custom_entities``, ``tokens_positive``,
+    ``caption_prompt``) and the meta information. Returns a new dictionary with
 
-    - ``inputs``: the pixels, a tensor (3, H, W), contiguous, BGR, uint8 unless loaded as float;
-    - ``data_samples``: a :class:`~glip.structures.DetDataSample`. Its ``gt_instances`` hold
-      ``bboxes`` (G', 4), float32, and ``labels`` (G',), int64, of the boxes that are not flagged,
-      its ``ignored_instances`` those of the flagged ones, and its meta information the rest.
+    - ``inputs``: the pixels, a contiguous tensor (3, H, W), BGR, uint8 unless loaded as float;
+    - ``data_samples``: a :class:`~glip.structures.DetDataSample`. Its ``prompt`` is the parsed
+      prompt, its ``gt_instances`` hold ``bboxes`` (G', 4), float32, and ``labels`` (G',), int64, of
+      the boxes that are not flagged, and its ``ignored_instances`` those of the flagged ones.
 
     Args:
-        meta_keys: what to keep as meta information; keys that the results lack are skipped.
+        meta_keys: what to keep as meta information, besides what the model and the metrics need
+            (:data:`glip.structures.META_KEYS`); keys that the results lack are skipped.
 
     Raises:
+        PromptError: the prompt cannot be parsed (on use). The message names the image.
         ValueError: ``img`` does not have three channels (on use).
     """
 
@@ -53,8 +56,7 @@ class PackDetInputs(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Pack the results."""
-        sample = DetDataSample()
-        sample.set_metainfo({key: results[key] for key in self.meta_keys if key in results})
+        sample = DetDataSample.from_results(results, self.meta_keys)
         sample.gt_instances, sample.ignored_instances = _split_instances(results)
         inputs = {"inputs": _to_tensor(results["img"])} if "img" in results else {}
         return {**inputs, "data_samples": sample}
@@ -64,18 +66,17 @@ class PackDetInputs(BaseTransform):
 
 
 def _to_tensor(image: np.ndarray) -> torch.Tensor:
-    """Turn pixels (H, W, 3), maybe a flipped view, into a contiguous tensor (3, H, W)."""
+    """Convert pixels (H, W, 3), maybe a flipped view, to a contiguous tensor (3, H, W)."""
     if image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(
-            f"img must be (height, width, 3), but got {image.shape}; "
-            "load it with color_type='color'."
+            f"expected img (height, width, 3), got {image.shape}; load it with color_type='color'"
         )
     image = np.require(image, requirements=["C", "W"])
     return torch.from_numpy(image).permute(2, 0, 1).contiguous()
 
 
 def _split_instances(results: dict) -> tuple[InstanceData, InstanceData]:
-    """Return the annotations to learn from and the ones to ignore."""
+    """Return the annotations that are not flagged to be ignored, and those that are."""
     wanted, ignored = InstanceData(), InstanceData()
     flags = results.get("gt_ignore_flags")
     for key, field in _FIELDS.items():

@@ -1,5 +1,7 @@
 """Detectors."""
 
+from glip.models.detectors.encoded_prompt import EncodedPrompt
 from glip.models.detectors.glip import GLIP
+from glip.models.detectors.text_feature_cache import TextFeatureCache
 
-__all__ = ["GLIP"]
+__all__ = ["GLIP", "EncodedPrompt", "TextFeatureCache"]

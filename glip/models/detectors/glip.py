@@ -1,11 +1,13 @@
-"""The detector: text -> prompt -> tokens -> features -> fused -> logits -> boxes.
+"""The detector: prompt -> tokens -> text features; image -> feature pyramid; both -> boxes.
 
 Shapes: B images of H x W pixels after padding, T text tokens, K detections.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import islice, zip_longest
+from typing import NamedTuple
 
 import torch
 from mmengine.model import BaseModel
@@ -13,9 +15,10 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from glip.checkpoint.formats import convert_in_place
-from glip.models.detectors.samples import prompt_of, read_annotated, token_maps
+from glip.models.detectors.encoded_prompt import EncodedPrompt
+from glip.models.detectors.samples import read_prompt, token_maps, tokenize_annotated
 from glip.models.heads.outputs import HeadOutputs
-from glip.models.language import CaptionEncoder, TextFeatures
+from glip.models.language import TextFeatures, encode_in_groups, pad_captions
 from glip.models.task_modules.coders.box_coder import inclusive_to_xyxy
 from glip.models.tuning import find_tuning
 from glip.registry import MODELS, build_part
@@ -29,31 +32,33 @@ from glip.utils.precision import autocast, check_amp
 class GLIP(BaseModel):
     """Grounded Language-Image Pre-training (Li et al., CVPR 2022).
 
-    Finding things takes two independent steps, the image's (:meth:`extract_feat`) and the text's
-    (:meth:`encode_text`), which meet in the head.
+    Detection has two independent steps, one for the image (:meth:`encode_image`) and one for the
+    text (:meth:`encode_prompt`). The head fuses them and predicts boxes (:meth:`predict_prompts`).
+    The model keeps nothing between calls.
 
-    State dicts in the names of microsoft/GLIP and of MMDetection are recognised and renamed on
-    loading, so every way of loading accepts them.
+    State dicts in the key names of microsoft/GLIP and of MMDetection are recognised and converted
+    on loading, so every way of loading accepts them.
 
     Args:
         backbone: config of the image backbone.
-        neck: config of the pyramid.
+        neck: config of the feature pyramid.
         bbox_head: config of the head.
         language_model: config of the language encoder.
-        train_cfg: handed to the head.
-        test_cfg: handed to the head; read here are ``chunked_size``, the number of names a caption
-            may hold (-1: as many as fit, the paper's LVIS: 40), ``chunks_at_a_time``, how many
-            captions of an image go through the head together (more take more memory, and keep a
-            GPU busier), and ``amp``, ``'bf16'`` or ``'fp16'`` to detect in mixed precision.
+        train_cfg: passed to the head.
+        test_cfg: passed to the head. The detector itself reads ``chunked_size``, the number of
+            class names per caption (-1: as many as fit; the paper's LVIS: 40),
+            ``chunks_at_a_time``, the number of captions of an image that go through the head
+            together (more take more memory and use a GPU better), and ``amp``, ``'bf16'`` or
+            ``'fp16'`` to detect in mixed precision.
         data_preprocessor: config of the normalisation and padding of images; by default the
             official ones.
-        tuning: what learns in training: ``'full'``, ``'frozen_text'``, ``'linear_probe'`` or
+        tuning: which parameters are trained: ``'full'``, ``'frozen_text'``, ``'linear_probe'`` or
             ``'prompt'``; see :mod:`glip.models.tuning`.
         init_cfg: mmengine's initialisation config.
 
     Raises:
-        ConfigError: ``test_cfg.amp`` is another.
-        ConfigError: ``tuning`` is none of these, or nothing would learn.
+        ConfigError: ``test_cfg.amp`` or ``tuning`` has another value, or ``tuning`` leaves no
+            trainable parameter.
     """
 
     def __init__(
@@ -80,30 +85,35 @@ class GLIP(BaseModel):
         self.bbox_head = build_part(
             MODELS, self.language_model.head_arguments() | bbox_head | _cfgs(train_cfg, test_cfg)
         )
-        self._captions = CaptionEncoder(self.language_model)
         check_amp(self.amp)
         self._register_load_state_dict_pre_hook(convert_in_place)
         self._tuning.freeze(self)
 
     def train(self, mode: bool = True) -> GLIP:
-        """Set the mode; parts that do not learn stay in evaluation mode, see ``tuning``."""
+        """Set the mode; frozen parts stay in evaluation mode, see ``tuning``."""
         super().train(mode)
         self._tuning.set_frozen_eval(self)
         return self
 
     def forward(
-        self, inputs: Tensor, data_samples: list[DetDataSample] | None = None, mode: str = "tensor"
+        self,
+        inputs: Tensor,
+        data_samples: list[DetDataSample] | None = None,
+        mode: str = "tensor",
+        encode_prompt: Callable[[Prompt], EncodedPrompt] | None = None,
     ) -> dict[str, Tensor] | list[DetDataSample] | HeadOutputs:
         """Run the model as mmengine's runner does.
 
         Args:
             inputs: (B, 3, H, W) normalised and padded images.
-            data_samples: one per image, each with its prompt in the meta information ``text`` (see
-                :func:`glip.text.parse_prompt`).
+            data_samples: one per image, each with its ``prompt``, or with a prompt in its meta
+                information (see :func:`glip.text.parse_prompt`).
             mode: ``'loss'`` for the training losses, ``'predict'`` for data samples with
                 ``pred_instances``, ``'tensor'`` for the raw outputs of the head.
+            encode_prompt: see :meth:`predict`; for ``mode='predict'``.
 
         Raises:
+            PromptError: a sample has no prompt, or with ``mode='tensor'`` one of several chunks.
             ValueError: another mode.
         """
         if data_samples is None:
@@ -111,32 +121,58 @@ class GLIP(BaseModel):
         if mode == "loss":
             return self.loss(inputs, data_samples)
         if mode == "predict":
-            return self.predict(inputs, data_samples)
+            return self.predict(inputs, data_samples, encode_prompt)
         if mode == "tensor":
-            chunks = [self.read_prompt(sample) for sample in data_samples]
-            if any(len(pieces) > 1 for pieces in chunks):
+            chunks = [self.chunk_prompt(read_prompt(sample)) for sample in data_samples]
+            if any(len(each) > 1 for each in chunks):
                 raise PromptError(
-                    "mode='tensor' runs one caption an image, and a prompt here is too long for "
+                    "mode='tensor' runs one caption per image, and a prompt here is too long for "
                     "one: shorten it, or use mode='predict'"
                 )
-            text = self.encode_text([pieces[0].tokens for pieces in chunks])
+            text = self.encode_text([chunk.tokens for (chunk,) in chunks])
             return self.bbox_head(self.extract_feat(inputs), text)
         raise ValueError(f"expected mode 'loss', 'predict' or 'tensor', got {mode!r}")
 
+    def val_step(
+        self, data: dict, encode_prompt: Callable[[Prompt], EncodedPrompt] | None = None
+    ) -> list[DetDataSample]:
+        """Detect in a batch of a data loader, as :meth:`test_step` does."""
+        return self.test_step(data, encode_prompt)
+
+    def test_step(
+        self, data: dict, encode_prompt: Callable[[Prompt], EncodedPrompt] | None = None
+    ) -> list[DetDataSample]:
+        """Detect in a batch of a data loader.
+
+        Args:
+            data: ``inputs``, B images (3, h, w) of values 0 to 255, and ``data_samples``.
+            encode_prompt: see :meth:`predict`.
+
+        Returns:
+            The data samples with ``pred_instances``.
+        """
+        if encode_prompt is None:
+            return super().test_step(data)
+        data = self.data_preprocessor(data, False)
+        return self(**data, mode="predict", encode_prompt=encode_prompt)
+
     def extract_feat(self, inputs: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) images -> a map (B, C, H_i, W_i) per level, finest first."""
+        """Compute the feature pyramid of images.
+
+        Args:
+            inputs: (B, 3, H, W) normalised and padded images.
+
+        Returns:
+            A feature map (B, C, H_i, W_i) per level, finest first.
+        """
         return self.neck(self.backbone(inputs))
 
-    def read_prompt(self, sample: DetDataSample) -> list[PromptChunk]:
-        """Tokenize the prompt of an image, in as many pieces as it takes.
+    def chunk_prompt(self, prompt: Prompt) -> list[PromptChunk]:
+        """Tokenize a prompt, and split it into as many captions as it needs.
 
         Raises:
-            PromptError: there is no prompt, or it cannot be looked for.
+            PromptError: a phrase has no token, or more tokens than the language encoder reads.
         """
-        return self.chunk_prompt(prompt_of(sample))
-
-    def chunk_prompt(self, prompt: Prompt) -> list[PromptChunk]:
-        """Tokenize a prompt, in as many pieces as it takes."""
         return chunk_prompt(
             prompt,
             self.language_model.tokenizer,
@@ -145,20 +181,45 @@ class GLIP(BaseModel):
         )
 
     def encode_text(self, prompts: Sequence[TokenizedPrompt]) -> TextFeatures:
-        """Encode B captions, padded to the longest: T tokens.
-
-        Without gradients every caption is encoded once, and the last ones are kept.
-        """
+        """Encode B captions as one batch, padded to the longest."""
         captions = [prompt.input_ids for prompt in prompts]
-        return self._captions.encode(captions, once=not (self.training or torch.is_grad_enabled()))
+        return self.language_model(*pad_captions(captions, self.language_model))
 
-    def forget_texts(self) -> None:
-        """Encode captions anew from here on.
+    def encode_chunks(self, prompts: Sequence[Sequence[PromptChunk]]) -> list[EncodedPrompt]:
+        """Encode several prompts together.
 
-        A caption's last digits depend on those it is encoded with. What must come out the same to
-        the last bit, whatever was asked before, begins with this.
+        A caption's last digits depend on the captions it is encoded with. Prompts that must give
+        the same features whatever other prompts there are need a call each.
+
+        Args:
+            prompts: the chunks of each prompt, see :meth:`chunk_prompt`.
         """
-        self._captions.forget()
+        captions = [chunk.tokens.input_ids for chunks in prompts for chunk in chunks]
+        device = next(self.language_model.parameters()).device
+        with autocast(self.amp, device):
+            features = iter(encode_in_groups(captions, self.language_model))
+        return [EncodedPrompt(chunks, list(islice(features, len(chunks)))) for chunks in prompts]
+
+    def encode_prompt(self, prompt: Prompt) -> EncodedPrompt:
+        """Tokenize and encode a prompt, for :meth:`predict_prompts`.
+
+        Raises:
+            PromptError: a phrase has no token, or more tokens than the language encoder reads.
+        """
+        return self.encode_chunks([self.chunk_prompt(prompt)])[0]
+
+    def encode_image(self, inputs: Tensor) -> list[Tensor]:
+        """Compute the image features that do not depend on the text, for :meth:`predict_prompts`.
+
+        Args:
+            inputs: (B, 3, H, W) normalised and padded images.
+
+        Returns:
+            A feature map (B, C, H_i, W_i) per level, finest first: the feature pyramid; in
+            GLIP-T (A), which has no deep fusion, the output of the tower.
+        """
+        with autocast(self.amp, inputs.device):
+            return self.bbox_head.forward_visual(self.extract_feat(inputs))
 
     def loss(self, inputs: Tensor, data_samples: list[DetDataSample]) -> dict[str, Tensor]:
         """Compute the losses of annotated images.
@@ -167,140 +228,118 @@ class GLIP(BaseModel):
             inputs: (B, 3, H, W) normalised and padded images.
             data_samples: one per image, each with its prompt and ``gt_instances``: boxes in
                 inclusive pixels of ``inputs`` (``GTBoxSubOne`` in the pipeline makes them) and
-                labels that count the prompt's phrases.
+                labels, 0-based indices of the prompt's phrases.
 
         Returns:
-            ``loss_cls`` (of the words), ``loss_bbox`` and ``loss_centerness``.
+            ``loss_cls`` (of the tokens), ``loss_bbox`` and ``loss_centerness``.
 
         Raises:
-            PromptError: a prompt is longer than the language encoder reads.
+            PromptError: a prompt has more tokens than the language encoder reads.
             ValueError: an image has no annotations, or a label without a phrase.
         """
-        prompts = [read_annotated(sample, self.language_model) for sample in data_samples]
+        prompts = [tokenize_annotated(sample, self.language_model) for sample in data_samples]
         text = self.encode_text(prompts)
         instances = [sample.gt_instances for sample in data_samples]
         return self.bbox_head.loss(
             self.extract_feat(inputs), text, token_maps(prompts, text), instances
         )
 
-    def predict(self, inputs: Tensor, data_samples: list[DetDataSample]) -> list[DetDataSample]:
-        """Detect what each image's prompt names.
+    def predict(
+        self,
+        inputs: Tensor,
+        data_samples: list[DetDataSample],
+        encode_prompt: Callable[[Prompt], EncodedPrompt] | None = None,
+    ) -> list[DetDataSample]:
+        """Detect in each image the objects that its prompt names.
 
         Args:
             inputs: (B, 3, H, W) normalised and padded images.
             data_samples: one per image; ``img_shape`` and ``scale_factor`` say how it was resized.
+            encode_prompt: called once for each distinct prompt; by default :meth:`encode_prompt`.
+                :meth:`TextFeatureCache.encode_prompt` reuses what earlier batches computed.
 
         Returns:
-            the same samples with ``pred_instances``, boxes in pixels of the original image.
+            The same samples with ``pred_instances``, boxes in pixels of the original image.
+
+        Raises:
+            PromptError: a sample has no prompt, or one that cannot be tokenized.
         """
-        prompts = [[prompt_of(sample)] for sample in data_samples]
-        found = self.ground(inputs, data_samples, prompts)
+        encode_prompt = encode_prompt or self.encode_prompt
+        prompts = [read_prompt(sample) for sample in data_samples]
+        # Text before images: an invalid prompt is reported before the slow part.
+        encoded = {prompt: encode_prompt(prompt) for prompt in dict.fromkeys(prompts)}
+        found = self.predict_prompts(
+            self.encode_image(inputs), data_samples, [[encoded[prompt]] for prompt in prompts]
+        )
         for sample, (instances,) in zip(data_samples, found, strict=True):
             sample.pred_instances = instances
         return data_samples
 
-    def ground(
+    def predict_prompts(
         self,
-        inputs: Tensor,
+        levels: list[Tensor],
         data_samples: Sequence[DetDataSample],
-        prompts: Sequence[Sequence[Prompt]],
+        prompts: Sequence[Sequence[EncodedPrompt]],
     ) -> list[list[InstanceData]]:
-        """Detect what any number of prompts name in each image, looking at the image once.
+        """Detect with any number of prompts per image, from encoded images and prompts.
 
         Args:
-            inputs: (B, 3, H, W) normalised and padded images.
+            levels: image features of :meth:`encode_image`.
             data_samples: one per image; ``img_shape`` and ``scale_factor`` say how it was resized.
-            prompts: for each image one or more.
+            prompts: for each image one or more prompts of :meth:`encode_prompt` or
+                :meth:`encode_chunks`.
 
         Returns:
-            for each image, for each of its prompts: ``bboxes`` (K, 4), pixels of the original
-            image, ``scores`` (K,), ``labels`` (K,) and ``label_names``, best first.
+            For each image and each of its prompts: ``bboxes`` (K, 4), pixels of the original
+            image, ``scores`` (K,), ``labels`` (K,) and ``label_names``, best score first.
         """
-        # The captions first: what is wrong with one shows before the slow part.
-        pieces = self._pieces(prompts)
-        with autocast(self.amp, inputs.device):
-            self.encode_text([piece.tokens for own in pieces for _, piece in own])
-        return self._answer(self.look(inputs), data_samples, prompts, pieces)
-
-    def look(self, inputs: Tensor) -> list[Tensor]:
-        """Do for images what needs no text, for any number of :meth:`answer` after it.
-
-        Args:
-            inputs: (B, 3, H, W) normalised and padded images.
-
-        Returns:
-            a map (B, C, H_i, W_i) per level, finest first: the pyramid; in GLIP-T (A), which does
-            not fuse, what the whole tower makes of it.
-        """
-        with autocast(self.amp, inputs.device):
-            return self.bbox_head.forward_visual(self.extract_feat(inputs))
-
-    def answer(
-        self,
-        levels: list[Tensor],
-        data_samples: Sequence[DetDataSample],
-        prompts: Sequence[Sequence[Prompt]],
-    ) -> list[list[InstanceData]]:
-        """Detect what prompts name in images that were looked at.
-
-        Args:
-            levels: of :meth:`look`.
-            data_samples, prompts: see :meth:`ground`, which returns the same.
-        """
-        pieces = self._pieces(prompts)
-        with autocast(self.amp, levels[0].device):
-            self.encode_text([piece.tokens for own in pieces for _, piece in own])
-        return self._answer(levels, data_samples, prompts, pieces)
-
-    def _answer(
-        self,
-        levels: list[Tensor],
-        data_samples: Sequence[DetDataSample],
-        prompts: Sequence[Sequence[Prompt]],
-        pieces: list[list[tuple[int, PromptChunk]]],
-    ) -> list[list[InstanceData]]:
+        queues = [
+            [
+                _Job(row, number, chunk, features)
+                for number, prompt in enumerate(own)
+                for chunk, features in zip(prompt.chunks, prompt.features, strict=True)
+            ]
+            for row, own in enumerate(prompts)
+        ]
+        jobs = [job for turn in zip_longest(*queues) for job in turn if job is not None]
         found: list[list[list[InstanceData]]] = [[[] for _ in own] for own in prompts]
-        jobs = [
-            (row, *own[turn])
-            for turn in range(max(len(own) for own in pieces))
-            for row, own in enumerate(pieces)
-            if turn < len(own)
-        ]
-        together = len(pieces) * self.chunks_at_a_time
-        for start in range(0, len(jobs), together):
-            rows, turns, parts = zip(*jobs[start : start + together], strict=True)
-            every = list(rows) == list(range(len(pieces)))
-            batch = levels if every else [level[list(rows)] for level in levels]
-            shapes = [data_samples[row].img_shape for row in rows]
-            with autocast(self.amp, batch[0].device):
-                detected = self._detect(batch, parts, shapes)
-            for row, turn, part, instances in zip(rows, turns, parts, detected, strict=True):
-                labels = torch.as_tensor(part.labels, device=instances.labels.device)
-                instances.labels = labels[instances.labels]
-                found[row][turn].append(instances)
+        batch_size = len(prompts) * self.chunks_at_a_time
+        for start in range(0, len(jobs), batch_size):
+            batch = jobs[start : start + batch_size]
+            for job, instances in zip(
+                batch, self._detect(levels, batch, data_samples), strict=True
+            ):
+                found[job.row][job.number].append(instances)
         return [
-            [self._finish(*each, sample) for each in zip(own, asked, strict=True)]
-            for own, asked, sample in zip(found, prompts, data_samples, strict=True)
-        ]
-
-    def _pieces(self, prompts: Sequence[Sequence[Prompt]]) -> list[list[tuple[int, PromptChunk]]]:
-        """For each image the pieces of its prompts, each with the number of its prompt."""
-        return [
-            [(at, piece) for at, prompt in enumerate(own) for piece in self.chunk_prompt(prompt)]
-            for own in prompts
+            [self._merge(*each, sample) for each in zip(parts, own, strict=True)]
+            for parts, own, sample in zip(found, prompts, data_samples, strict=True)
         ]
 
     def _detect(
-        self, levels: list[Tensor], pieces: Sequence[PromptChunk], shapes: list[tuple[int, int]]
+        self,
+        levels: list[Tensor],
+        jobs: Sequence[_Job],
+        data_samples: Sequence[DetDataSample],
     ) -> list[InstanceData]:
-        text = self.encode_text([piece.tokens for piece in pieces])
-        maps = token_maps([piece.tokens for piece in pieces], text)
-        return self.bbox_head.predict(levels, text, maps, shapes)
+        """Run the head on one caption per row of a batch; labels are those of the prompts."""
+        rows = [job.row for job in jobs]
+        if rows != list(range(len(data_samples))):
+            levels = [level[rows] for level in levels]
+        tokens = [job.chunk.tokens for job in jobs]
+        width = self.language_model.padded_length([each.num_tokens for each in tokens])
+        text = TextFeatures.cat([job.features for job in jobs], width)
+        shapes = [data_samples[row].img_shape for row in rows]
+        with autocast(self.amp, levels[0].device):
+            found = self.bbox_head.predict(levels, text, token_maps(tokens, text), shapes)
+        for job, instances in zip(jobs, found, strict=True):
+            labels = torch.as_tensor(job.chunk.labels, device=instances.labels.device)
+            instances.labels = labels[instances.labels]
+        return found
 
-    def _finish(
-        self, parts: list[InstanceData], prompt: Prompt, sample: DetDataSample
+    def _merge(
+        self, parts: list[InstanceData], prompt: EncodedPrompt, sample: DetDataSample
     ) -> InstanceData:
-        """Join the pieces' detections, best first, and bring them to the original image."""
+        """Merge the detections of a prompt's chunks, in pixels of the original image."""
         instances = parts[0]
         if len(parts) > 1:
             instances = InstanceData.cat(parts)
@@ -310,6 +349,22 @@ class GLIP(BaseModel):
         instances.bboxes = inclusive_to_xyxy(instances.bboxes / scale.repeat(2))
         instances.label_names = [prompt.names[label] for label in instances.labels.tolist()]
         return instances
+
+
+class _Job(NamedTuple):
+    """One caption to detect with in one image.
+
+    Attributes:
+        row: position of the image in the batch.
+        number: position of the prompt among the image's prompts.
+        chunk: the caption.
+        features: its text features, (1, T, D).
+    """
+
+    row: int
+    number: int
+    chunk: PromptChunk
+    features: TextFeatures
 
 
 def _cfgs(train_cfg: dict | None, test_cfg: dict | None) -> dict:

@@ -1,4 +1,4 @@
-"""What the detector reads of its data samples: prompts, and which tokens their phrases have.
+"""What the detector reads from its data samples: prompts, and the tokens of their phrases.
 
 Shapes: T text tokens, P_b phrases of caption b.
 """
@@ -13,47 +13,48 @@ from torch import Tensor
 
 from glip.models.language import BertModel, TextFeatures
 from glip.structures import DetDataSample
-from glip.text import Prompt, TokenizedPrompt, parse_prompt, tokenize
+from glip.text import Prompt, TokenizedPrompt, tokenize
+from glip.text.parse import parse_prompt_fields
 from glip.utils.errors import PromptError
 
 
-def prompt_of(sample: DetDataSample) -> Prompt:
-    """Read the prompt of an image from its meta information, as data sets and users write it.
+def read_prompt(sample: DetDataSample) -> Prompt:
+    """Return the prompt of an image.
+
+    ``PackDetInputs`` stores it in the sample. For a sample without one, which another library
+    packed, it is parsed from the meta information.
 
     Raises:
-        PromptError: there is none, or it cannot be looked for.
+        PromptError: there is none, or it cannot be parsed.
     """
-    text = sample.get("text")
-    if text is None:
+    prompt = sample.get("prompt")
+    if not isinstance(prompt, Prompt):
+        prompt = parse_prompt_fields(sample)
+    if prompt is None:
         raise PromptError(
-            "the image has no prompt: expected 'text' in the data sample's meta information. In a "
-            "config, set return_classes=True of the data set and 'text' in PackDetInputs.meta_keys"
+            "the image has no prompt: expected a data sample with 'prompt', or with 'text' in its "
+            "meta information. In a config, set return_classes=True of the data set and "
+            "dict(type='PackDetInputs') as the last step of its pipeline"
         )
-    return parse_prompt(
-        text,
-        custom_entities=bool(sample.get("custom_entities", False)),
-        tokens_positive=sample.get("tokens_positive"),
-        descriptions=sample.get("caption_prompt"),
-        allow_blank=True,
-    )
+    return prompt
 
 
 def token_maps(prompts: Sequence[TokenizedPrompt], text: TextFeatures) -> list[Tensor]:
-    """(P_b, T) bool of each caption, the tokens of each phrase, as wide as the encoded text."""
+    """Return for each caption (P_b, T) bool: the tokens of each phrase, padded to the text's T."""
     width = text.mask.shape[1]
     maps = [torch.from_numpy(prompt.token_map) for prompt in prompts]
     return [F.pad(one, (0, width - one.shape[1])).to(text.mask.device) for one in maps]
 
 
-def read_annotated(sample: DetDataSample, language_model: BertModel) -> TokenizedPrompt:
+def tokenize_annotated(sample: DetDataSample, language_model: BertModel) -> TokenizedPrompt:
     """Tokenize the prompt of a training image, and check that its labels are phrases of it.
 
     Raises:
-        PromptError: it is longer than the language encoder reads.
+        PromptError: it has more tokens than the language encoder takes.
         ValueError: the image has no annotations, or a label without a phrase.
     """
     image = f"image {sample.get('img_path', sample.get('img_id', 'without img_path'))!r}"
-    tokens = tokenize(prompt_of(sample), language_model.tokenizer)
+    tokens = tokenize(read_prompt(sample), language_model.tokenizer)
     limit, count = language_model.max_tokens, len(tokens.prompt.phrases)
     if tokens.num_tokens > limit:
         raise PromptError(
@@ -64,7 +65,7 @@ def read_annotated(sample: DetDataSample, language_model: BertModel) -> Tokenize
     instances = sample.get("gt_instances")
     if instances is None or "bboxes" not in instances or "labels" not in instances:
         raise ValueError(
-            f"{image} has no annotations to learn from: expected gt_instances with bboxes and "
+            f"{image} has no annotations to train on: expected gt_instances with bboxes and "
             "labels; LoadAnnotations in the pipeline reads them"
         )
     labels = instances.labels

@@ -1,7 +1,6 @@
 """The language encoder."""
 
 from glip.models.language.bert import BertModel, TextFeatures
-from glip.models.language.cache import TextCache
-from glip.models.language.captions import CaptionEncoder
+from glip.models.language.captions import encode_in_groups, pad_captions
 
-__all__ = ["BertModel", "CaptionEncoder", "TextCache", "TextFeatures"]
+__all__ = ["BertModel", "TextFeatures", "encode_in_groups", "pad_captions"]

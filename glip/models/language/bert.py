@@ -1,4 +1,4 @@
-"""The language encoder: a BERT that keeps its tokenizer at hand (GLIP, section 3.2).
+"""The language encoder: a BERT with its tokenizer (GLIP, section 3.2).
 
 Shapes: B captions, T tokens of the longest caption, D channels (768 for bert-base).
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -23,7 +24,7 @@ from glip.text.tokenizer import load_tokenizer, tokenizer_from_bytes, tokenizer_
 
 @dataclass(frozen=True)
 class TextFeatures:
-    """What the language encoder says of B captions.
+    """The language encoder's output for B captions.
 
     Attributes:
         hidden: (B, T, D), BERT's last hidden state.
@@ -35,28 +36,45 @@ class TextFeatures:
     embedded: Tensor
     mask: Tensor
 
-    def __getitem__(self, rows: Sequence[int] | Tensor) -> TextFeatures:
-        """Select captions."""
+    def __getitem__(self, rows: slice | Sequence[int] | Tensor) -> TextFeatures:
+        """Return the features of some of the captions."""
         return TextFeatures(self.hidden[rows], self.embedded[rows], self.mask[rows])
+
+    @classmethod
+    def cat(cls, parts: Sequence[TextFeatures], width: int) -> TextFeatures:
+        """Concatenate the captions of several features.
+
+        Args:
+            parts: features of any number of captions each, with at most ``width`` tokens.
+            width: T of the result; shorter captions are padded with zeros.
+        """
+        hidden, embedded, mask = [], [], []
+        for part in parts:
+            missing = width - part.mask.shape[1]
+            hidden.append(F.pad(part.hidden, (0, 0, 0, missing)))
+            embedded.append(F.pad(part.embedded, (0, 0, 0, missing)))
+            mask.append(F.pad(part.mask, (0, missing)))
+        return cls(torch.cat(hidden), torch.cat(embedded), torch.cat(mask))
 
 
 @MODELS.register_module()
 class BertModel(BaseModule):
-    """BERT built from its config alone; its weights come with the detector's checkpoint.
+    """BERT built from its config; its weights come with the detector's checkpoint.
 
     The tokenizer comes from the checkpoint if that carries the vocabulary, else from ``name``, when
-    it is first needed. Both are stored in the state dict's extra state, so every way of loading
-    and saving keeps them together.
+    it is first needed. It is stored in the state dict's extra state, so saving and loading a state
+    dict keeps weights and tokenizer together.
 
     Args:
         name: local folder or hub name of the language model (``lang_model_name`` in configs).
             ``'bert-base-uncased'`` needs no file: its settings are :class:`BertConfig`'s defaults,
-            which also stand in for those of a model that is not to be had.
+            which are also used where the config of another ``name`` cannot be found.
         max_tokens: longest caption in tokens, [CLS] and [SEP] included (official: 256).
         pad_to_max: pad every caption to ``max_tokens``; otherwise to the longest of the batch.
             Padding is masked everywhere, so the results are the same.
-        config: settings of another size, as :class:`transformers.BertConfig` names them.
-        use_checkpoint: recompute activations in the backward pass to save memory.
+        config: keyword arguments of :class:`transformers.BertConfig`, for another size.
+        use_checkpoint: recompute activations in the backward pass (gradient checkpointing), to
+            save memory.
         learned_prompt: number of text positions that a learned vector is added to (official
             language prompt tuning: 1000); 0 for none.
         init_cfg: mmengine's initialisation config.
@@ -88,7 +106,7 @@ class BertModel(BaseModule):
             getattr(self.bert, "activation_checkpointing_enable", old)({"use_reentrant": False})
 
     def head_arguments(self) -> dict[str, int]:
-        """What the head must know of the encoder: D, and the sizes of its layers."""
+        """Return the head's arguments that follow from the encoder: D and its layers' sizes."""
         config = self.bert.config
         return {
             "text_channels": config.hidden_size,
@@ -101,11 +119,15 @@ class BertModel(BaseModule):
         """The tokenizer.
 
         Raises:
-            TokenizerNotFoundError: the checkpoint carries none and ``name`` gives none.
+            TokenizerNotFoundError: the checkpoint carries none and none is found under ``name``.
         """
         if self._tokenizer is None:
             self._tokenizer = load_tokenizer(self.name)
         return self._tokenizer
+
+    def padded_length(self, num_tokens: Sequence[int]) -> int:
+        """Return T of a batch of captions with so many tokens each."""
+        return self.max_tokens if self.pad_to_max else max(num_tokens)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> TextFeatures:
         """Encode captions.
@@ -128,7 +150,7 @@ class BertModel(BaseModule):
         return torch.tensor(list(data), dtype=torch.uint8)
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Take the tokenizer that a checkpoint carries, if it carries one."""
+        """Restore the tokenizer from a checkpoint, if that carries one."""
         if state.numel():
             self._tokenizer = tokenizer_from_bytes(bytes(state.tolist()))
 
@@ -141,10 +163,11 @@ def _make_config(name: str, settings: dict | None) -> BertConfig:
     try:
         return BertConfig.from_pretrained(name)
     except OSError:
-        # A config may name a folder of the machine it was written on. That must not keep a
-        # checkpoint with its vocabulary from running, and one of other sizes will not load.
+        # A config may name a folder of the machine it was written on. A checkpoint that carries
+        # its vocabulary must run without that folder. If the sizes differ, loading it fails.
         print_log(
-            f"no config.json of {name!r} here or on the hub: building BERT as bert-base-uncased",
+            f"found no config.json of {name!r}, neither here nor on the hub: building BERT with "
+            "the sizes of bert-base-uncased",
             logger="current",
             level=logging.WARNING,
         )

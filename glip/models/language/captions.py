@@ -1,4 +1,4 @@
-"""Captions to text features, each once.
+"""Batches of captions for the language encoder.
 
 Shapes: B captions, T tokens of the longest, D channels.
 """
@@ -8,65 +8,55 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from glip.models.language.bert import BertModel, TextFeatures
-from glip.models.language.cache import TextCache
 
-#: Captions that go through the language encoder together.
-_AT_A_TIME = 16
+#: Captions that go through the language encoder together in prediction.
+GROUP_SIZE = 16
 
 
-class CaptionEncoder:
-    """Pads captions, encodes them, and keeps the last ones.
+def pad_captions(captions: Sequence[tuple[int, ...]], encoder: BertModel) -> tuple[Tensor, Tensor]:
+    """Pad captions to one length.
 
     Args:
-        encoder: the language encoder.
+        captions: token ids of each of B captions.
+        encoder: the language encoder, which decides the length.
+
+    Returns:
+        Token ids (B, T) int64 and mask (B, T) bool, true on real tokens, on the encoder's device.
     """
+    width = encoder.padded_length([len(ids) for ids in captions])
+    input_ids = torch.zeros(len(captions), width, dtype=torch.long)
+    mask = torch.zeros(len(captions), width, dtype=torch.bool)
+    for row, ids in enumerate(captions):
+        input_ids[row, : len(ids)] = torch.tensor(ids)
+        mask[row, : len(ids)] = True
+    device = next(encoder.parameters()).device
+    return input_ids.to(device), mask.to(device)
 
-    def __init__(self, encoder: BertModel):
-        self.encoder = encoder
-        self._cache = TextCache(encoder)
 
-    def encode(self, captions: Sequence[tuple[int, ...]], *, once: bool) -> TextFeatures:
-        """Encode B captions.
+def encode_in_groups(captions: Sequence[tuple[int, ...]], encoder: BertModel) -> list[TextFeatures]:
+    """Encode captions, equal ones once, in groups of at most :data:`GROUP_SIZE`.
 
-        Args:
-            captions: token ids of each.
-            once: encode a caption that was encoded before, or occurs twice, once; for without
-                gradients.
-        """
-        if not once:
-            return self.encoder(*self._pad(captions))
-        new = [ids for ids in dict.fromkeys(captions) if self._cache.get(ids) is None]
-        new.sort(key=len)  # those of a length together, so that little of a batch is padding
-        known = {ids: self._cache.get(ids) for ids in captions}
-        for start in range(0, len(new), _AT_A_TIME):
-            group = new[start : start + _AT_A_TIME]
-            features = self.encoder(*self._pad(group))
-            for ids, hidden in zip(group, features.hidden, strict=True):
-                known[ids] = hidden[: len(ids)].clone()
-                self._cache.put(ids, known[ids])
-        _, mask = self._pad(captions)
-        hidden = pad_sequence([known[ids] for ids in captions], batch_first=True)
-        hidden = F.pad(hidden, (0, 0, 0, mask.shape[1] - hidden.shape[1]))
-        return TextFeatures(hidden, hidden, mask)
+    The last digits of a caption's features depend on the captions it shares a group with. The
+    groups depend on ``captions`` alone, so the same list gives the same features, bit by bit.
 
-    def forget(self) -> None:
-        """Encode all captions anew from here on."""
-        self._cache.clear()
+    Args:
+        captions: token ids of each caption.
+        encoder: the language encoder.
 
-    def _pad(self, captions: Sequence[tuple[int, ...]]) -> tuple[Tensor, Tensor]:
-        """Token ids (B, T) and mask (B, T) of captions, on the encoder's device."""
-        longest = max(len(ids) for ids in captions)
-        if self.encoder.pad_to_max:
-            longest = self.encoder.max_tokens
-        input_ids = torch.zeros(len(captions), longest, dtype=torch.long)
-        mask = torch.zeros(len(captions), longest, dtype=torch.bool)
-        for row, ids in enumerate(captions):
-            input_ids[row, : len(ids)] = torch.tensor(ids)
-            mask[row, : len(ids)] = True
-        device = next(self.encoder.parameters()).device
-        return input_ids.to(device), mask.to(device)
+    Returns:
+        The features (1, n, D) of each caption, n being its number of tokens.
+    """
+    # Captions of similar length share a group, so that there is little padding.
+    unique = sorted(dict.fromkeys(captions), key=len)
+    features: dict[tuple[int, ...], TextFeatures] = {}
+    for start in range(0, len(unique), GROUP_SIZE):
+        group = unique[start : start + GROUP_SIZE]
+        hidden = encoder(*pad_captions(group, encoder)).hidden
+        for row, ids in enumerate(group):
+            own = hidden[row : row + 1, : len(ids)].clone()  # a view would keep the whole group
+            mask = torch.ones(own.shape[:2], dtype=torch.bool, device=own.device)
+            features[ids] = TextFeatures(own, own, mask)
+    return [features[ids] for ids in captions]

@@ -7,12 +7,15 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from glip.models import DetDataPreprocessor
+from glip.models import DetDataPreprocessor, TextFeatureCache
+from glip.models.detectors import glip as detector
+from glip.models.detectors import samples
+from glip.models.detectors.samples import read_prompt
 from glip.models.heads import HeadOutputs
 from glip.registry import MODELS
 from glip.structures import DetDataSample
 from glip.testing import draw_state_dict, tiny_config
-from glip.text import Prompt, load_vocabulary
+from glip.text import Prompt, chunk_prompt, load_vocabulary
 from glip.utils.errors import PromptError
 
 
@@ -64,7 +67,7 @@ def test_prediction(tiny_model, images):
     ],
 )
 def test_prompts_of_data_sets(tiny_model, images, meta, names):
-    (prompt,) = {chunk.tokens.prompt for chunk in tiny_model.read_prompt(sample_of(**meta))}
+    prompt = read_prompt(sample_of(**meta))
     assert set(prompt.names) == names
     assert ("with stripes" in prompt.caption) == ("caption_prompt" in meta)
     found = tiny_model.predict(images[:1], [sample_of(**meta)])[0].pred_instances
@@ -133,7 +136,8 @@ def test_several_prompts_an_image(early_fuse, vocabulary, images):
     model.backbone.register_forward_hook(lambda *_: seen.append(1))
     samples = [sample_of(), sample_of(scale_factor=(2.0, 2.0))]
     with torch.no_grad():
-        found = model.ground(images, samples, prompts)
+        encoded = [[model.encode_prompt(prompt) for prompt in own] for own in prompts]
+        found = model.predict_prompts(model.encode_image(images), samples, encoded)
     assert len(seen) == 1
     assert [len(own) for own in found] == [2, 1]
     for row, own in enumerate(prompts):
@@ -147,14 +151,95 @@ def test_several_prompts_an_image(early_fuse, vocabulary, images):
             assert set(instances.label_names) <= set(prompt.names)
 
 
-def test_forgotten_texts_are_encoded_anew(tiny_model):
-    prompt = tiny_model.chunk_prompt(Prompt.from_caption("a dog"))[0].tokens
+@pytest.fixture
+def encoder_calls(tiny_model):
+    """The shapes of the batches that the language encoder got."""
     calls = []
-    hook = tiny_model.language_model.register_forward_hook(lambda *_: calls.append(1))
-    with torch.no_grad():
-        for forget in (True, False, True):
-            if forget:
-                tiny_model.forget_texts()
-            tiny_model.encode_text([prompt])
+    hook = tiny_model.language_model.register_forward_hook(
+        lambda _, given, out: calls.append(tuple(given[0].shape))
+    )
+    yield calls
     hook.remove()
-    assert len(calls) == 2
+
+
+def test_each_prompt_is_tokenized_once(tiny_model, images, encoder_calls, monkeypatch):
+    tokenized = []
+
+    def counted(prompt, *others, **options):
+        tokenized.append(prompt)
+        return chunk_prompt(prompt, *others, **options)
+
+    monkeypatch.setattr(detector, "chunk_prompt", counted)
+    monkeypatch.setattr(samples, "parse_prompt_fields", lambda _: pytest.fail("it was parsed"))
+    prompts = [Prompt.from_class_names(["bench", "car"]), Prompt.from_class_names(["dog"])]
+    batch = [sample_of() for _ in range(2)]
+    for sample, prompt in zip(batch, prompts, strict=True):
+        sample.prompt = prompt
+    with torch.no_grad():
+        tiny_model(images, batch, mode="predict")
+    assert tokenized == prompts
+    assert encoder_calls == [(1, 5), (1, 3)]
+    for sample in batch:
+        sample.prompt = prompts[0]
+    with torch.no_grad():
+        tiny_model(images, batch, mode="predict")
+    assert tokenized == [*prompts, prompts[0]]
+    assert len(encoder_calls) == 3
+
+
+def test_text_features_do_not_depend_on_other_prompts(tiny_model):
+    names = ["bench", "car", "a very long name"]
+    with torch.no_grad():
+        alone = tiny_model.encode_prompt(Prompt.from_class_names(names))
+        tiny_model.encode_prompt(Prompt.from_caption("a dog on a sofa and a cat"))
+        again = tiny_model.encode_prompt(Prompt.from_class_names(names))
+    assert torch.equal(alone.features[0].hidden, again.features[0].hidden)
+    assert alone.names == dict(enumerate(names))
+
+
+def test_several_prompts_encoded_together(tiny_model, encoder_calls):
+    prompts = [Prompt.from_class_names(names) for names in (["bench", "car"], ["dog"])]
+    chunks = [tiny_model.chunk_prompt(prompt) for prompt in prompts]
+    with torch.no_grad():
+        encoded = tiny_model.encode_chunks(chunks)
+        alone = [tiny_model.encode_prompt(prompt) for prompt in prompts]
+    assert encoder_calls == [(2, 5), (1, 5), (1, 3)]
+    for one, other in zip(encoded, alone, strict=True):
+        torch.testing.assert_close(one.features[0].hidden, other.features[0].hidden)
+
+
+def test_nothing_is_kept_on_the_model(tiny_model, images, encoder_calls):
+    """Weights that are changed where autograd does not see it count at once."""
+    before = {name: value.clone() for name, value in tiny_model.state_dict().items()}
+
+    def scores():
+        with torch.no_grad():
+            (sample,) = tiny_model.predict(images[:1], [sample_of(text=["bench", "car"])])
+        return sample.pred_instances.scores
+
+    first = scores()
+    assert torch.equal(scores(), first)
+    assert len(encoder_calls) == 2
+    try:
+        for parameter in tiny_model.language_model.parameters():
+            parameter.data.mul_(1.5)
+        changed = scores()
+        assert changed.shape != first.shape or not torch.equal(changed, first)
+    finally:
+        tiny_model.load_state_dict(before)
+    assert torch.equal(scores(), first)
+
+
+def test_steps_reuse_what_they_are_given(tiny_model, images, encoder_calls):
+    cache = TextFeatureCache(tiny_model)
+    results = []
+    for step in (tiny_model.test_step, tiny_model.val_step):
+        for options in ({}, dict(encode_prompt=cache.encode_prompt)):
+            data = dict(inputs=list(images * 50 + 100), data_samples=[sample_of(text="a dog")] * 2)
+            data["data_samples"] = [sample.clone() for sample in data["data_samples"]]
+            with torch.no_grad():
+                results.append(step(data, **options))
+    assert len(encoder_calls) == 3
+    for found in results[1:]:
+        for one, other in zip(found, results[0], strict=True):
+            assert torch.equal(one.pred_instances.scores, other.pred_instances.scores)

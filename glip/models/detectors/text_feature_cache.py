@@ -1,0 +1,87 @@
+"""Text features that several images or several calls share."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sized
+from typing import TypeVar
+
+import torch
+
+from glip.models.detectors.encoded_prompt import EncodedPrompt
+from glip.models.detectors.glip import GLIP
+from glip.text import Prompt, PromptChunk
+from glip.utils.precision import autocasts
+
+#: Captions kept by default: at 256 tokens and 768 float32 channels each, 100 MB at most.
+MAX_CAPTIONS = 128
+
+_Kept = TypeVar("_Kept", bound=Sized)
+
+
+class TextFeatureCache:
+    """Tokenize and encode each prompt once, for as long as the model's weights stay the same.
+
+    Whoever runs a model holds one: an evaluation loop for the length of its run, an inferencer for
+    its lifetime. The least recently used prompts are dropped first.
+
+    Example:
+        >>> cache = TextFeatureCache(model)  # doctest: +SKIP
+        >>> for batch in loader:  # doctest: +SKIP
+        ...     samples = model.test_step(batch, encode_prompt=cache.encode_prompt)
+
+    Args:
+        model: the detector whose language encoder is used.
+        max_captions: captions kept at most. A prompt of more chunks is never kept.
+    """
+
+    def __init__(self, model: GLIP, max_captions: int = MAX_CAPTIONS):
+        self.model = model
+        self.max_captions = max_captions
+        self._chunks: OrderedDict[Prompt, list[PromptChunk]] = OrderedDict()
+        self._encoded: OrderedDict[Prompt, EncodedPrompt] = OrderedDict()
+        self._state: tuple = ()
+
+    def chunk_prompt(self, prompt: Prompt) -> list[PromptChunk]:
+        """Tokenize a prompt, see :meth:`GLIP.chunk_prompt`."""
+        return self._recall(self._chunks, prompt, self.model.chunk_prompt)
+
+    def encode_prompt(self, prompt: Prompt) -> EncodedPrompt:
+        """Tokenize and encode a prompt, see :meth:`GLIP.encode_prompt`."""
+        return self._recall(self._encoded, prompt, self._encode)
+
+    def clear_if_changed(self) -> None:
+        """Drop everything if what the features depend on is not what it was at the last call.
+
+        This is the weights of the language encoder (compared by their sums, which takes a small
+        part of an image's time), their device and dtype, the ambient autocast, and how the model
+        splits prompts. A holder that outlives a single run calls it before each.
+        """
+        parameters = list(self.model.language_model.parameters())
+        device, dtype = parameters[0].device, parameters[0].dtype
+        sums = torch.stack([each.detach().sum(dtype=torch.float32) for each in parameters])
+        state = (
+            device,
+            dtype,
+            autocasts(device.type),
+            self.model.chunked_size,
+            sums.tolist(),
+        )
+        if state != self._state:
+            self._state = state
+            self._chunks.clear()
+            self._encoded.clear()
+
+    def _encode(self, prompt: Prompt) -> EncodedPrompt:
+        return self.model.encode_chunks([self.chunk_prompt(prompt)])[0]
+
+    def _recall(
+        self, kept: OrderedDict[Prompt, _Kept], prompt: Prompt, make: Callable[[Prompt], _Kept]
+    ) -> _Kept:
+        value = kept.pop(prompt, None)
+        if value is None:
+            value = make(prompt)
+        kept[prompt] = value  # the most recently used come last
+        while sum(map(len, kept.values())) > self.max_captions:
+            kept.popitem(last=False)
+        return value
