@@ -1,4 +1,4 @@
-"""The shipped configs: found by name, built, and nothing said twice."""
+"""Find and build the shipped configs; each states only its difference."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ FINE_TUNED = {
 
 
 def leaves(node: object, path: tuple = ()) -> dict[tuple, object]:
-    """Everything in a config that is not a dictionary, by its path."""
+    """Return the values of a config that are not dictionaries, by their path."""
     if isinstance(node, dict):
         return {k: v for key, value in node.items() for k, v in leaves(value, (*path, key)).items()}
     return {path: node}
 
 
 def own_leaves(name: str) -> dict[tuple, object]:
-    """What the file itself says."""
-    said = runpy.run_path(str(find_config(name)))
-    return leaves({key: value for key, value in said.items() if not key.startswith("_")})
+    """Return the values that the file itself states."""
+    stated = runpy.run_path(str(find_config(name)))
+    return leaves({key: value for key, value in stated.items() if not key.startswith("_")})
 
 
 # Finding
@@ -80,7 +80,7 @@ def test_close_names():
         glip.get_config("zzz")  # nothing is close
 
 
-def test_parts_cannot_be_got():
+def test_base_files_are_not_configs():
     with pytest.raises(FileNotFoundError):
         glip.get_config("default_runtime")
 
@@ -137,8 +137,8 @@ def test_only_the_difference_from_the_one_before(name, base):
 
 
 def test_differences_between_the_models():
-    told = {name: set(own_leaves(name)) for name in (B, C, T)}
-    assert told == {B: {("model", "bbox_head", "early_fuse")}, C: set(), T: set()}
+    stated = {name: set(own_leaves(name)) for name in (B, C, T)}
+    assert stated == {B: {("model", "bbox_head", "early_fuse")}, C: set(), T: set()}
     parts = {path[1] for path in own_leaves(L)}
     assert parts == {"backbone", "neck", "bbox_head"}
 

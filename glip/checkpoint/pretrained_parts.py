@@ -1,4 +1,4 @@
-"""Load the parts that pre-training starts from: a Swin of ImageNet and a pre-trained BERT."""
+"""Load the weights that pre-training starts from: Swin trained on ImageNet, and BERT."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from torch import Tensor, nn
 from transformers import BertModel
 
 from glip.checkpoint.reading import read_checkpoint
-from glip.utils.errors import CheckpointError
+from glip.utils.errors import CheckpointError, summarize
 
-#: Suffixes of the buffers that a Swin computes from its shape.
+#: Suffixes of the buffers that Swin computes from its configuration.
 _COMPUTED = ("relative_position_index", "attn_mask")
-#: Parameters of the classifier, which a detector's backbone does not have.
+#: Parameters of the classification head, which a backbone does not have.
 _CLASSIFIER = ("norm.weight", "norm.bias", "head.weight", "head.bias")
 
 
 def load_backbone(backbone: nn.Module, path: str) -> None:
-    """Copy the weights of a classifier into a backbone; the norms of its outputs stay.
+    """Copy the weights of a Swin classifier into a backbone, except the norms of its outputs.
 
     Raises:
-        CheckpointError: the file cannot be read safely, or holds another Swin.
+        CheckpointError: the file cannot be read safely, or does not fit the backbone.
     """
     content = read_checkpoint(path)
     weights = content.get("model", content.get("state_dict", content))
@@ -30,13 +30,16 @@ def load_backbone(backbone: nn.Module, path: str) -> None:
         for key, value in weights.items()
         if key not in _CLASSIFIER and not key.endswith(_COMPUTED)
     }
-    parts = ("weight", "bias")
-    outputs = {f"norm{index}.{part}" for index in backbone.out_indices for part in parts}
-    _copy(backbone, kept, path, new=outputs)
+    output_norms = [key for key in backbone.state_dict() if re.match(r"norm\d+\.", key)]
+    _copy(backbone, kept, path, new=output_norms)
 
 
 def load_language_model(encoder: nn.Module, name: str) -> None:
-    """Copy the weights of a BERT into the text encoder.
+    """Copy the weights of a pre-trained BERT into the text encoder.
+
+    Args:
+        encoder: the text encoder, with a ``bert``.
+        name: a folder, or a name on the Hugging Face Hub.
 
     Raises:
         CheckpointError: the BERT cannot be loaded, or has another size.
@@ -45,25 +48,35 @@ def load_language_model(encoder: nn.Module, name: str) -> None:
         source = BertModel.from_pretrained(name, add_pooling_layer=False, use_safetensors=True)
     except (OSError, ValueError, RuntimeError) as error:
         raise CheckpointError(
-            f"no BERT can be loaded from {name!r} ({str(error).splitlines()[0]}): expected a "
-            "folder with config.json and model.safetensors, or a name on the Hugging Face hub"
+            f"BERT cannot be loaded from {name!r} ({summarize(error)}): expected a "
+            "folder with config.json and model.safetensors, or a name on the Hugging Face Hub"
         ) from error
-    _copy(encoder.bert, source.state_dict(), name)
+    _copy(encoder.get_submodule("bert"), source.state_dict(), name)
 
 
 def _copy(
     module: nn.Module, weights: dict[str, Tensor], source: str, *, new: Collection[str] = ()
 ) -> None:
-    """Copy weights that match one to one; ``new`` are parameters that only the module has."""
+    """Copy weights into a module.
+
+    Args:
+        module: the module.
+        weights: its state dict, without the keys in ``new``.
+        source: where the weights come from, for the error message.
+        new: keys that only the module has.
+
+    Raises:
+        CheckpointError: keys or shapes differ.
+    """
     own = module.state_dict()
-    wanted = {key: tuple(value.shape) for key, value in own.items() if key not in new}
+    expected = {key: tuple(value.shape) for key, value in own.items() if key not in new}
     given = {key: tuple(value.shape) for key, value in weights.items()}
-    if wanted != given:
-        differing = sorted(key for key in wanted | given if wanted.get(key) != given.get(key))
+    if expected != given:
+        differing = sorted(key for key in expected | given if expected.get(key) != given.get(key))
         first = differing[0]
         raise CheckpointError(
             f"{source} does not fit the config's {type(module).__name__}: {len(differing)} "
             f"parameters differ, the first is {first!r}, {given.get(first, 'absent')} in the file "
-            f"and {wanted.get(first, 'absent')} in the model"
+            f"and {expected.get(first, 'absent')} in the model"
         )
     module.load_state_dict(own | weights)

@@ -47,7 +47,7 @@ def error_of(result):
 
 
 @pytest.fixture(scope="session")
-def hollow(shipped, tmp_path_factory):
+def expanded(shipped, tmp_path_factory):
     """Full-size checkpoints of a few kilobytes: every parameter repeats one number."""
 
     def write(config, name, naming="official"):
@@ -56,7 +56,7 @@ def hollow(shipped, tmp_path_factory):
             for key, value in shipped[config].items()
             if not key.endswith("_extra_state")
         }
-        path = tmp_path_factory.mktemp("hollow") / name
+        path = tmp_path_factory.mktemp("expanded") / name
         torch.save({"model": convert(tensors, naming).state_dict}, path)
         return path
 
@@ -93,8 +93,8 @@ def test_conversion(tiny_checkpoint, tiny_config_file, ours, tmp_path, detect, t
         assert torch.equal(found, expected)
 
 
-def test_a_mismatch(hollow, tmp_path):
-    src = hollow("glip_atss_swin-t_b_fpn_dyhead_pretrain_obj365", "b.pth")
+def test_a_mismatch(expanded, tmp_path):
+    src = expanded("glip_atss_swin-t_b_fpn_dyhead_pretrain_obj365", "b.pth")
     dst = tmp_path / "x.pth"
     result = run(src, dst, "--config", "glip_atss_swin-t_a_fpn_dyhead_pretrain_obj365")
     assert "unexpected: 204" in result.stdout
@@ -147,21 +147,21 @@ def test_there_and_back(zipped, dtype, converter, official, ours, tiny_config_fi
         ("glip_atss_swin-l_fpn_dyhead_pretrain_mixeddata", "any.pth"),
     ],
 )
-def test_the_config_is_found(config, file, converter, hollow, tmp_path, capsys):
-    src, dst = hollow(config, file), tmp_path / "x.pth"
+def test_the_config_is_found(config, file, converter, expanded, tmp_path, capsys):
+    src, dst = expanded(config, file), tmp_path / "x.pth"
     converter.main([str(src), str(dst), "--no-vocabulary"])
     assert f"{src} as {config}" in capsys.readouterr().out
     assert read_checkpoint(dst)["meta"]["config"] == config
 
 
-def test_three_models_are_alike(converter, hollow, tmp_path, capsys):
-    src = hollow("glip_atss_swin-t_c_fpn_dyhead_pretrain_obj365-goldg", "any.pth")
+def test_three_models_are_alike(converter, expanded, tmp_path, capsys):
+    src = expanded("glip_atss_swin-t_c_fpn_dyhead_pretrain_obj365-goldg", "any.pth")
     converter.main([str(src), str(tmp_path / "x.pth"), "--no-vocabulary"])
     assert "obj365-goldg-cc3m-sub alike; taking the first" in capsys.readouterr().out
 
 
-def test_the_whole_text_of_a_config_is_no_name(converter, hollow, tmp_path):
-    src = hollow("glip_atss_swin-t_a_fpn_dyhead_pretrain_obj365", "any.pth")
+def test_the_whole_text_of_a_config_is_no_name(converter, expanded, tmp_path):
+    src = expanded("glip_atss_swin-t_a_fpn_dyhead_pretrain_obj365", "any.pth")
     checkpoint = torch.load(src, weights_only=True)
     torch.save(checkpoint | {"meta": {"config": "model = dict(type='GLIP')\n" * 500}}, src)
     converter.main([str(src), str(tmp_path / "x.pth"), "--no-vocabulary"])
@@ -180,16 +180,16 @@ def test_a_config_that_is_not_there(converter, tiny_checkpoint, tmp_path):
 
 
 def test_an_unknown_key_is_an_error(converter, official, tiny_config_file, tmp_path, capsys):
-    torch.save(official | {"rpn.head.strange": torch.ones(1)}, tmp_path / "src.pth")
+    torch.save(official | {"rpn.head.unknown": torch.ones(1)}, tmp_path / "src.pth")
     arguments = [str(tmp_path / "src.pth"), str(tmp_path / "x.pth"), "--config"]
     with pytest.raises(CheckpointError, match="nothing was written"):
         converter.main([*arguments, str(tiny_config_file)])
-    assert "unexpected: 1\n  rpn.head.strange" in capsys.readouterr().out
+    assert "unexpected: 1\n  rpn.head.unknown" in capsys.readouterr().out
     assert not (tmp_path / "x.pth").exists()
 
 
 def test_the_vocabulary(converter, tiny_checkpoint, tiny_config_file, vocabulary, tmp_path):
-    config = tmp_path / "homeless.py"
+    config = tmp_path / "foreign.py"
     text = tiny_config_file.read_text()
     assert vocabulary in text
     config.write_text(text.replace(vocabulary, "/home/somebody/bert"))

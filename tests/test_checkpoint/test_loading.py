@@ -143,9 +143,9 @@ def test_another_size_names_the_configs_that_fit(shipped, save, tiny_cfg):
 
 def test_a_missing_and_an_unknown_key(official, save, tiny_cfg):
     given = dict(official)
-    given["rpn.head.strange"] = given.pop("rpn.head.bbox_pred.bias")
+    given["rpn.head.unknown"] = given.pop("rpn.head.bbox_pred.bias")
     message = refusal(build(tiny_cfg), save(given))
-    assert "missing: 1\n  bbox_head.bbox_pred.bias\nunexpected: 1\n  rpn.head.strange" in message
+    assert "missing: 1\n  bbox_head.bbox_pred.bias\nunexpected: 1\n  rpn.head.unknown" in message
 
 
 @pytest.mark.parametrize(

@@ -34,13 +34,13 @@ def test_what_does_not_fit(official, ours):
     given = dict(official)
     del given["rpn.head.bbox_pred.bias"]
     given["rpn.head.centerness.weight"] = torch.ones(2, 2)
-    given["rpn.head.strange"] = torch.ones(1)
-    given["rpn.head.bbox_pred.strange"] = torch.ones(1)  # known beginning, unknown end
+    given["rpn.head.unknown"] = torch.ones(1)
+    given["rpn.head.bbox_pred.unknown"] = torch.ones(1)  # known prefix, unknown suffix
     given["rpn.head.cls_logits.bias"] = torch.ones(80)
     report = compare(convert(given), ours)
     assert not report.ok
     assert report.missing == ["bbox_head.bbox_pred.bias"]
-    assert report.unexpected == ["rpn.head.strange", "bbox_head.bbox_pred.strange"]
+    assert report.unexpected == ["rpn.head.unknown", "bbox_head.bbox_pred.unknown"]
     assert report.mismatched == {"bbox_head.centerness.weight": ((1, 32, 1, 1), (2, 2))}
     assert list(report.ignored) == ["rpn.head.cls_logits.bias"]
     assert str(report).splitlines() == [
@@ -51,8 +51,8 @@ def test_what_does_not_fit(official, ours):
         "missing: 1",
         "  bbox_head.bbox_pred.bias",
         "unexpected: 2",
-        "  rpn.head.strange",
-        "  bbox_head.bbox_pred.strange",
+        "  rpn.head.unknown",
+        "  bbox_head.bbox_pred.unknown",
         "shape mismatch: 1",
         "  bbox_head.centerness.weight: expected (1, 32, 1, 1), got (2, 2)",
     ]

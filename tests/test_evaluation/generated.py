@@ -1,4 +1,4 @@
-"""Ground truth and predictions drawn at random, with everything that makes scoring delicate."""
+"""Random ground truth and predictions with the difficult cases of the metrics."""
 
 import json
 
@@ -11,13 +11,13 @@ CATEGORY_IDS = {"cat": 17, "dog": 3, "traffic light": 90, "kite": 41, "unicorn":
 
 
 def random_boxes(rng, count, *, sides=(4, 160)):
-    """(count, 4) xywh, on a coarse grid so that equal overlaps happen."""
+    """(count, 4) xywh, on a coarse grid so that equal IoUs happen."""
     corner = rng.integers(0, 40, (count, 2)) * 5.0
     return np.concatenate([corner, rng.integers(*sides, (count, 2)) * 1.0], axis=1)
 
 
 def coco_truth(seed=0, num_images=30):
-    """COCO annotations: crowds, areas unlike the box's, empty images, one class without any."""
+    """COCO annotations with crowds, mask areas, empty images and a class without annotations."""
     rng = np.random.default_rng(seed)
     ids = (rng.permutation(1000)[:num_images] + 1).tolist()
     images = [dict(id=i, file_name=f"{i}.jpg", height=400, width=400) for i in ids]
@@ -40,7 +40,7 @@ def coco_truth(seed=0, num_images=30):
 
 
 def predictions_for(truth, seed=1, *, per_image=25, classes=CLASSES, category_ids=CATEGORY_IDS):
-    """One data sample (as a dictionary) an image: shifted truths, noise, tied scores, none."""
+    """One data sample (as a dictionary) per image: shifted boxes, noise, ties, or no detections."""
     rng = np.random.default_rng(seed)
     labels_of = {category_ids[name]: label for label, name in enumerate(classes)}
     by_image = {image["id"]: [] for image in truth["images"]}
@@ -66,7 +66,7 @@ def predictions_for(truth, seed=1, *, per_image=25, classes=CLASSES, category_id
 
 
 def sample(img_id, boxes, scores, labels, **others):
-    """Build a data sample as the evaluator hands it to a metric."""
+    """Build a data sample as the evaluator passes it to a metric."""
     boxes, scores = (torch.as_tensor(each, dtype=torch.float32) for each in (boxes, scores))
     return dict(
         img_id=img_id,
@@ -81,7 +81,7 @@ def sample(img_id, boxes, scores, labels, **others):
 
 
 def as_results(samples, classes=CLASSES, category_ids=CATEGORY_IDS):
-    """Write the predictions in COCO's result format, independently of the library."""
+    """Convert the predictions to COCO's result format, independently of the library."""
     results = []
     for each in samples:
         found = each["pred_instances"]
@@ -103,9 +103,9 @@ def as_results(samples, classes=CLASSES, category_ids=CATEGORY_IDS):
 
 
 def lvis_truth(seed=0, num_images=24, num_classes=12):
-    """LVIS annotations: categories absent, unmarked, or never looked for, of three frequencies."""
+    """LVIS annotations: negative and not exhaustively annotated categories, three frequencies."""
     rng = np.random.default_rng(seed)
-    names = [f"thing_{number}" for number in range(num_classes)]
+    names = [f"class_{number}" for number in range(num_classes)]
     ids = (rng.permutation(100)[:num_classes] + 1).tolist()
     categories = [
         dict(id=number, name=name, frequency="rcf"[at % 3])
@@ -148,7 +148,7 @@ def write(path, content):
 
 
 def run(metric, samples, *, classes=CLASSES, batch=4):
-    """Feed a metric as the loops do and return its numbers."""
+    """Feed a metric as the loops do and return its metrics."""
     if classes is not None:
         metric.dataset_meta = dict(classes=classes)
     for start in range(0, len(samples), batch):

@@ -27,9 +27,9 @@ def test_an_image_counts_once():
 
 
 def test_unreadable_and_not_finite(monkeypatch):
-    said = []
+    messages = []
     monkeypatch.setattr(
-        "glip.evaluation.base_metric.print_log", lambda message, **_: said.append(message)
+        "glip.evaluation.base_metric.print_log", lambda message, **_: messages.append(message)
     )
     metric = Count(prefix="count")
     metric.process(
@@ -40,9 +40,9 @@ def test_unreadable_and_not_finite(monkeypatch):
         ],
     )
     assert metric.evaluate(2) == {"count/images": 2, "count/detections": 1}
-    assert "1 of 2 images could not be read" in said[0]
-    assert "a.jpg" in said[0]
-    assert "1 detections were dropped" in said[1]
+    assert "1 of 2 images could not be read" in messages[0]
+    assert "a.jpg" in messages[0]
+    assert "1 detections were dropped" in messages[1]
 
 
 def test_missing_keys():

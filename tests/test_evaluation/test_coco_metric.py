@@ -1,4 +1,4 @@
-"""The COCO numbers are those of pycocotools, called directly."""
+"""The COCO metrics equal those of pycocotools, called directly."""
 
 import contextlib
 import io
@@ -61,7 +61,7 @@ def test_equals_pycocotools(tmp_path, seed):
     numbers = run(CocoMetric(path), samples)
     stats = direct(path, as_results(samples)).stats
     assert list(numbers) == [f"coco/{name}" for name in NAMES]
-    assert list(numbers.values()) == stats.tolist()  # to the last bit
+    assert list(numbers.values()) == stats.tolist()  # bit for bit
     assert 0.05 < stats[0] < 0.95
 
 
@@ -104,7 +104,7 @@ def test_class_that_the_file_lacks_is_dropped(tmp_path, samples):
     assert list(run(CocoMetric(path), samples).values()) == direct(path, known).stats.tolist()
 
 
-def test_only_the_images_that_were_run(truth, samples):
+def test_only_the_images_with_predictions(truth, samples):
     numbers = run(CocoMetric(truth), samples[3:9])
     img_ids = [each["img_id"] for each in samples[3:9]]
     stats = direct(truth, as_results(samples[3:9]), img_ids=img_ids).stats
@@ -145,7 +145,7 @@ def test_thresholds_and_items(truth, samples):
     assert more["coco/bbox_AR@300"] >= stats[8]
 
 
-def test_file_of_the_data_set(truth, samples):
+def test_annotation_file_of_the_data_set(truth, samples):
     metric = CocoMetric()
     metric.dataset_meta = dict(classes=CLASSES, ann_file=truth)
     assert run(metric, samples, classes=None)["coco/bbox_mAP"] > 0
@@ -165,9 +165,9 @@ def test_validates_twice_without_reading_twice(truth, samples, monkeypatch):
 
 
 class TestBadData:
-    """Scoring follows COCO's tools where they give an answer."""
+    """The metric equals pycocotools where pycocotools gives a result."""
 
-    def test_boxes_without_area_count_as_missed(self, tmp_path, samples):
+    def test_zero_area_boxes_count_as_missed(self, tmp_path, samples):
         content = coco_truth()
         content["annotations"][0]["bbox"][2] = 0
         content["annotations"][1]["bbox"][3] = -5
@@ -179,7 +179,7 @@ class TestBadData:
     @pytest.mark.parametrize(
         "bbox", [[float("nan"), 1, 2, 3], [1, 2, float("inf"), 3], [1, 2, 3], None, ["1", 2, 3, 4]]
     )
-    def test_meaningless_boxes_are_left_out(self, tmp_path, samples, bbox):
+    def test_invalid_boxes_are_dropped(self, tmp_path, samples, bbox):
         content = coco_truth()
         clean = write(tmp_path / "clean.json", content)
         extra = dict(content["annotations"][0], id=9999, bbox=bbox)
@@ -213,7 +213,7 @@ class TestBadData:
             emptied[at] = sample(emptied[at]["img_id"], [], [], [])
         assert run(CocoMetric(truth), samples) == run(CocoMetric(truth), emptied)
 
-    def test_detections_that_are_not_finite(self, truth, samples):
+    def test_non_finite_detections(self, truth, samples):
         clean = run(CocoMetric(truth), samples)
         found = samples[0]["pred_instances"]
         more = np.concatenate([found["bboxes"], [[0, 0, np.nan, 5], [0, 0, 9, 9]]])
@@ -231,7 +231,7 @@ class TestBadData:
         with pytest.raises(ValueError, match=r"123456.*different files"):
             run(CocoMetric(truth), samples)
 
-    def test_label_that_is_no_class(self, truth, samples):
+    def test_label_without_class(self, truth, samples):
         with pytest.raises(ValueError, match=r"label 4, but there are 4 classes"):
             run(CocoMetric(truth), samples, classes=CLASSES[:4])
 

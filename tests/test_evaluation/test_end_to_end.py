@@ -1,4 +1,4 @@
-"""From files on disk through the model to the numbers."""
+"""From files on disk through the model to the metrics."""
 
 import os
 
@@ -45,7 +45,7 @@ def test_unreadable_images_pass_through_the_model(data, tiny_model, batch_size):
         evaluator.process(outputs[-len(batch["inputs"]) :], batch)
     numbers = evaluator.evaluate(len(data))
     assert [output.get("unreadable", False) for output in outputs] == [False, True, False] * 2
-    assert len(outputs[1].pred_instances) > 0  # which the metric drops
+    assert len(outputs[1].pred_instances) > 0  # the metric drops them
     assert 0 <= numbers["average/coco/bbox_mAP"] <= 1
     alone = METRICS.build(dict(type="CocoMetric"))
     alone.dataset_meta = data.metainfo["datasets"][0]

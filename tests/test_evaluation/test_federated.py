@@ -1,4 +1,4 @@
-"""Matching, against the definition written as loops."""
+"""Matching equals its definition, written as loops."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Recall@k is the count of a loop over every phrase and box."""
+"""Recall@k equals a loop over every phrase and box."""
 
 import numpy as np
 import pytest
@@ -76,7 +76,7 @@ def test_equals_brute_force(seed, merge):
 
 
 def test_protocols_differ():
-    """One of two things found: enough for any box, not for the box around both."""
+    """A detection of one of two objects is correct for any box, not for the merged box."""
     truth = [[[0, 0, 10, 10], [90, 90, 100, 100]]]
     samples = [sample(1, [[0, 0, 10, 10]], [0.9], [0], phrase_boxes=truth)]
     assert run(Flickr30kMetric(), samples, classes=None)["flickr30k/Recall@1_all"] == 1

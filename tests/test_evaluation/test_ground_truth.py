@@ -27,18 +27,18 @@ def test_missing_fields_are_completed(tmp_path):
 
 
 def test_warnings(tmp_path, monkeypatch):
-    said = []
+    messages = []
     monkeypatch.setattr(
-        "glip.datasets.annotation_file.print_log", lambda message, **_: said.append(message)
+        "glip.datasets.annotation_file.print_log", lambda message, **_: messages.append(message)
     )
     content = coco_truth()
     content["annotations"][0]["bbox"][2] = -3
     content["annotations"][1]["id"] = 0
     content["annotations"][2]["bbox"] = None
     load_ground_truth(write(tmp_path / "truth.json", content), CLASSES)
-    assert "1 annotation without a box of four numbers" in said[0]
-    assert "zero-area box (id 1)" in said[1]
-    assert "the id 0, which means 'no match' there (id 0)" in said[1]
+    assert "1 annotation without a box of four numbers" in messages[0]
+    assert "zero-area box (id 1)" in messages[1]
+    assert "the id 0, which means 'no match' there (id 0)" in messages[1]
 
 
 def test_no_images(tmp_path):

@@ -1,4 +1,4 @@
-"""The LVIS numbers are those of the lvis package, called directly."""
+"""The LVIS metrics equal those of the lvis package, called directly."""
 
 import json
 import logging
@@ -66,7 +66,7 @@ def test_standard_equals_the_package(tmp_path, monkeypatch, seed):
     assert 0.02 < numbers["lvis/bbox_AP"] < 0.9
 
 
-def test_limit_of_an_image(tmp_path, monkeypatch):
+def test_limit_per_image(tmp_path, monkeypatch):
     content = lvis_truth(7)
     path = write(tmp_path / "truth.json", content)
     samples, results = predict(content, 1, per_image=90)
@@ -98,8 +98,8 @@ def test_fixed_equals_the_package(tmp_path, monkeypatch, topk):
     same(numbers, expected.values())
 
 
-def test_fixed_has_no_limit_for_an_image(tmp_path):
-    """400 wrong detections of one class do not push out the right one of another."""
+def test_fixed_has_no_limit_per_image(tmp_path):
+    """400 wrong detections of one class do not displace the correct one of another."""
     content = lvis_truth(0)
     path = write(tmp_path / "truth.json", content)
     wanted = next(each for each in content["annotations"] if each["area"] and "ignore" not in each)
@@ -153,7 +153,7 @@ def test_writes_results(tmp_path):
     assert sorted(map(str, written)) == sorted(map(str, results))
 
 
-def test_chosen_numbers(tmp_path):
+def test_metric_items(tmp_path):
     content = lvis_truth(1)
     path = write(tmp_path / "truth.json", content)
     samples, _ = predict(content, 2)

@@ -1,4 +1,4 @@
-"""Each data set gets its own numbers, equal to those it gets alone."""
+"""The metrics of each data set equal those of an evaluation of it alone."""
 
 import json
 import math
@@ -22,7 +22,7 @@ def paths(tmp_path):
 
 
 def predictions(which=(0, 1, 2)):
-    """The samples of all data sets, which share some image ids, in turn."""
+    """The samples of all data sets, interleaved; they share some image ids."""
     every = []
     for at in which:
         for each in predictions_for(coco_truth(at, 10), at):
@@ -47,7 +47,7 @@ def evaluate(evaluator, samples):
     return evaluator.evaluate(len(samples))
 
 
-def test_numbers_of_each_and_the_average(paths):
+def test_metrics_of_each_data_set_and_the_average(paths):
     evaluator = build(paths)
     evaluator.dataset_meta = meta()
     numbers = evaluate(evaluator, predictions())
@@ -85,7 +85,7 @@ def test_logs_a_table(paths, tmp_path, monkeypatch):
     assert rows[2][1:3] == [numbers[f"pothole/coco/bbox_{key}"] for key in header[1:3]]
 
 
-def test_metric_without_file_for_a_data_set_that_is_there(paths, tmp_path):
+def test_data_set_without_annotation_file(paths, tmp_path):
     evaluator = build([paths[0], str(tmp_path / "none.json"), paths[2]])
     with pytest.raises(
         AnnotationFileNotFoundError, match=r"pistols cannot be evaluated.*none\.json"
@@ -106,7 +106,7 @@ def test_takes_data_samples(paths):
 
 
 @pytest.mark.parametrize("appended", [False, True])
-def test_metrics_that_see_everything(paths, tmp_path, appended):
+def test_metrics_over_all_data_sets(paths, tmp_path, appended):
     out = str(tmp_path / "all.pkl")
     if appended:
         evaluator = build(paths)
@@ -144,7 +144,7 @@ def test_one_data_set_without_concatenation(paths):
     assert evaluate(evaluator, samples)["only/coco/bbox_mAP"] == expected
 
 
-def test_what_does_not_go_together(paths):
+def test_mismatches(paths):
     with pytest.raises(ValueError, match="one metric and one unique prefix"):
         build(paths, dataset_prefixes=NAMES[:2])
     with pytest.raises(ValueError, match="one metric and one unique prefix"):

@@ -1,4 +1,4 @@
-"""Precision@k is the count of a loop over every expression and box."""
+"""Precision@k equals a loop over every expression and box."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Two processes give the numbers of one, and score no image twice."""
+"""Two processes give the metrics of one process and count no image twice."""
 
 import json
 import os
@@ -71,7 +71,7 @@ def loader(samples, batch_size):
 
 
 def score(folder, dumped):
-    """Score everything with however many processes there are."""
+    """Evaluate everything in the current number of processes."""
     numbers = {}
     for name, (metric, classes, samples) in jobs(folder, dumped).items():
         if classes is not None:

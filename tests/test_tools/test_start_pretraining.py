@@ -92,6 +92,6 @@ def test_what_does_not_fit(config, swin, bert, tmp_path):
     empty.mkdir()
     for file in ("vocab.txt", "tokenizer_config.json"):
         shutil.copy(bert / file, empty)
-    with pytest.raises(CheckpointError, match="no BERT can be loaded from"):
+    with pytest.raises(CheckpointError, match="BERT cannot be loaded from"):
         tool(TOOL).main([*arguments, str(empty), "--backbone", str(path)])
     assert not (tmp_path / "start.pth").exists()
