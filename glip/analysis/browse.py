@@ -17,7 +17,7 @@ from glip.structures import DetDataSample
 from glip.utils.errors import ConfigError
 from glip.visualization import draw_detections, label_color
 from glip.visualization.captions import draw_caption, draw_text, join
-from glip.visualization.draw import scales
+from glip.visualization.draw import default_sizes
 from glip.visualization.palette import IGNORED
 
 _SPLITS = ("train", "val", "test")
@@ -95,7 +95,7 @@ def draw_sample(packed: dict) -> np.ndarray:
         IGNORED if skip else label_color(label) for label, skip in zip(labels, ignored, strict=True)
     ]
     drawn = draw_detections(image, boxes, names, colors=colors)
-    font_size = scales(*image.shape[:2])[0] + 2
+    font_size = default_sizes(*image.shape[:2])[0] + 2
     width = max(image.shape[1], _CAPTION_EMS * font_size)
     shown = {label for label, skip in zip(labels, ignored, strict=True) if not skip}
     return join(

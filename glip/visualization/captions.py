@@ -1,7 +1,7 @@
-"""Text below pictures: captions whose phrases have the colours of their boxes.
+"""Draw captions whose phrases have the colours of their boxes, to go below an image.
 
-Pictures are RGB, uint8 (H, W, 3). A *place* is the number of a character in the caption; what is
-not in the caption has the place None.
+Images are RGB, uint8 (H, W, 3). A *position* is the index of a character in the caption, None for a
+character that is not in the caption.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from glip.text import Prompt
 from glip.visualization.draw import ELLIPSIS, load_font
 from glip.visualization.palette import RGB, WHITE, label_color, text_color
 
-#: Longer captions are shortened to so many characters, some ten lines.
+#: Longer captions are shortened to this many characters, about ten lines.
 MAX_CHARACTERS = 700
 
 _PHRASE: RGB = (25, 25, 25)
@@ -28,14 +28,14 @@ _OTHER: RGB = (130, 130, 130)  # words of no phrase
 
 @dataclass(frozen=True)
 class Word:
-    """Text without spaces, and the place of its first character."""
+    """Text without spaces, and the position of its first character."""
 
     text: str
     start: int | None
 
     @property
-    def places(self) -> tuple[int | None, ...]:
-        """The place of each character."""
+    def positions(self) -> tuple[int | None, ...]:
+        """The position of each character."""
         if self.start is None:
             return (None,) * len(self.text)
         return tuple(range(self.start, self.start + len(self.text)))
@@ -43,10 +43,10 @@ class Word:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of text, and the place of each of its characters."""
+    """A line of text, and the position of each of its characters."""
 
     text: str
-    places: tuple[int | None, ...]
+    positions: tuple[int | None, ...]
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,12 @@ class Mark:
     """How a phrase is marked.
 
     Attributes:
-        places: its characters.
+        positions: of its characters.
         color: of the mark.
-        level: 0 lies behind the text, the others are bars below it, from the top.
+        level: 0 is a background of the text; others are bars below it, counted downwards.
     """
 
-    places: frozenset[int]
+    positions: frozenset[int]
     color: RGB
     level: int
 
@@ -72,86 +72,90 @@ def draw_caption(
     *,
     max_characters: int = MAX_CHARACTERS,
 ) -> np.ndarray:
-    """Draws the caption of a prompt, wrapped, on white.
+    """Draw the caption of a prompt on white, wrapped.
 
-    The phrases of ``labels`` lie on the colours of their labels, as the tags of their boxes do;
-    where several share characters the longer ones are underlined. Other phrases are black, and
-    words of no phrase gray. A long caption is shortened, see :func:`shorten`.
+    The phrases of ``labels`` have the background colours of their labels, like the tags of their
+    boxes; if phrases share characters, the longer ones are underlined instead. Other phrases are
+    black, and words outside phrases gray. A long caption is shortened, see :func:`shorten`.
 
     Args:
         prompt: the prompt.
-        labels: of the phrases that have boxes; one that is no phrase's is left out.
-        width: of the picture in pixels.
+        labels: of the phrases that have boxes; labels without a phrase are ignored.
+        width: of the image in pixels.
         font_size: in pixels.
         max_characters: how many characters to show.
 
     Returns:
-        The picture, ``width`` wide and as high as it takes.
+        The image, ``width`` wide and as high as needed.
     """
     marked = sorted({label for label in labels if 0 <= label < len(prompt.phrases)})
     marks = find_marks(prompt, marked)
-    ink = {place: _PHRASE for label in range(len(prompt.phrases)) for place in _of(prompt, label)}
+    text_colors = {
+        position: _PHRASE
+        for label in range(len(prompt.phrases))
+        for position in _positions(prompt, label)
+    }
     for mark in marks:
         if mark.level == 0:
-            ink.update(dict.fromkeys(mark.places, text_color(mark.color)))
+            text_colors.update(dict.fromkeys(mark.positions, text_color(mark.color)))
     words = shorten(prompt, marked, max_characters)
-    return _paint(words, width, font_size, ink, marks)
+    return _paint(words, width, font_size, text_colors, marks)
 
 
 def draw_text(text: str, width: int, font_size: int) -> np.ndarray:
-    """Draws gray text, wrapped, on white.
+    """Draw gray text on white, wrapped.
 
     Args:
-        text: to draw.
-        width: of the picture in pixels.
+        text: the text.
+        width: of the image in pixels.
         font_size: in pixels.
 
     Returns:
-        The picture, ``width`` wide and as high as it takes.
+        The image, ``width`` wide and as high as needed.
     """
     return _paint(_words(text), width, font_size, {}, [])
 
 
-def join(pictures: Sequence[np.ndarray], axis: int, gap: int = 0) -> np.ndarray:
-    """Puts pictures together on white; they begin at the same edge.
+def join(images: Sequence[np.ndarray], axis: int, gap: int = 0) -> np.ndarray:
+    """Concatenate images of any sizes on white, aligned at the left or the top.
 
     Args:
-        pictures: one or more, of any sizes.
-        axis: 0 for one below the other, 1 for one beside the other.
-        gap: pixels between them.
+        images: one or more.
+        axis: 0 for vertical, 1 for horizontal concatenation.
+        gap: pixels between the images.
     """
-    across = max(picture.shape[1 - axis] for picture in pictures)
+    across = max(image.shape[1 - axis] for image in images)
     parts = []
-    for number, picture in enumerate(pictures):
+    for number, image in enumerate(images):
         margins = [(0, 0), (0, 0), (0, 0)]
         margins[axis] = (gap if number else 0, 0)
-        margins[1 - axis] = (0, across - picture.shape[1 - axis])
-        parts.append(np.pad(picture, margins, constant_values=255))
+        margins[1 - axis] = (0, across - image.shape[1 - axis])
+        parts.append(np.pad(image, margins, constant_values=255))
     return np.concatenate(parts, axis=axis)
 
 
 def find_marks(prompt: Prompt, labels: Collection[int]) -> list[Mark]:
-    """Marks phrases; those of one level share no characters, and the shortest choose first."""
+    """Return the marks of phrases: shorter phrases first, each at the lowest level that is free."""
     taken: list[frozenset[int]] = []
     marks = []
-    for label in sorted(labels, key=lambda label: len(_of(prompt, label))):
-        places = _of(prompt, label)
-        level = next((at for at, others in enumerate(taken) if not others & places), len(taken))
-        taken[level : level + 1] = [places.union(*taken[level : level + 1])]
-        marks.append(Mark(places, label_color(label), level))
+    for label in sorted(labels, key=lambda label: len(_positions(prompt, label))):
+        positions = _positions(prompt, label)
+        level = next((at for at, others in enumerate(taken) if not others & positions), len(taken))
+        taken[level : level + 1] = [positions.union(*taken[level : level + 1])]
+        marks.append(Mark(positions, label_color(label), level))
     return marks
 
 
 def shorten(prompt: Prompt, labels: Sequence[int], max_characters: int) -> list[Word]:
-    """Leaves words of a long caption out, an ellipsis in place of each gap.
+    """Return the words of a caption, with an ellipsis for each part omitted from a long one.
 
-    The phrases of ``labels`` stay, however long they are. Of the rest, what is nearest to them or
-    to the beginning stays; of a list of names, whole names.
+    The phrases of ``labels`` are kept, however long they are. Of the other words, those nearest to
+    these phrases or to the beginning are kept; class names are kept or omitted as a unit.
 
     Args:
         prompt: the prompt.
-        labels: of the phrases that must stay.
-        max_characters: how many characters there may be, unless more must stay.
+        labels: of the phrases to keep.
+        max_characters: the maximum length, unless the phrases to keep are longer.
     """
     words = _words(prompt.caption)
     if len(prompt.caption) <= max_characters:
@@ -161,15 +165,15 @@ def shorten(prompt: Prompt, labels: Sequence[int], max_characters: int) -> list[
         edges = sorted(phrase.extent[0] for phrase in prompt.phrases)
         by_name = itertools.groupby(words, key=lambda word: bisect.bisect(edges, word.start))
         groups = [list(group) for _, group in by_name]
-    wanted = frozenset().union(*(_of(prompt, label) for label in labels))
-    needed = [any(wanted.intersection(word.places) for word in group) for group in groups]
-    anchors = np.flatnonzero([True, *needed[1:]])
+    required = frozenset().union(*(_positions(prompt, label) for label in labels))
+    is_required = [any(required.intersection(word.positions) for word in group) for group in groups]
+    anchors = np.flatnonzero([True, *is_required[1:]])
     distance = np.abs(np.arange(len(groups))[:, None] - anchors).min(axis=1)
     kept: set[int] = set()
     used = 0
-    for at in sorted(range(len(groups)), key=lambda at: (not needed[at], distance[at])):
+    for at in sorted(range(len(groups)), key=lambda at: (not is_required[at], distance[at])):
         used += sum(len(word.text) + 1 for word in groups[at])
-        if not needed[at] and used > max_characters:
+        if not is_required[at] and used > max_characters:
             break
         kept.add(at)
     shown: list[Word] = []
@@ -182,30 +186,30 @@ def shorten(prompt: Prompt, labels: Sequence[int], max_characters: int) -> list[
 
 
 def wrap(words: Sequence[Word], width: int, font: ImageFont.FreeTypeFont) -> list[Line]:
-    """Sets words into lines.
+    """Wrap words into lines.
 
     Args:
-        words: in their order.
-        width: of a line in pixels; a word that is wider is broken.
+        words: in order.
+        width: of a line in pixels; wider words are broken.
         font: of the text.
     """
     lines: list[Line] = []
     for word in itertools.chain.from_iterable(_break(word, width, font) for word in words):
         last = lines[-1] if lines else None
         if last is None or font.getlength(f"{last.text} {word.text}") > width:
-            lines.append(Line(word.text, word.places))
+            lines.append(Line(word.text, word.positions))
             continue
-        # The space belongs to the phrase, if there is one, that goes on behind it.
-        before = last.places[-1]
+        # A space within a phrase is marked as well.
+        before = last.positions[-1]
         space = None if before is None or word.start is None else before + 1
-        lines[-1] = Line(f"{last.text} {word.text}", (*last.places, space, *word.places))
+        lines[-1] = Line(f"{last.text} {word.text}", (*last.positions, space, *word.positions))
     return lines
 
 
-def _of(prompt: Prompt, label: int) -> frozenset[int]:
-    """The characters of a phrase."""
+def _positions(prompt: Prompt, label: int) -> frozenset[int]:
+    """Return the positions of the characters of a phrase."""
     return frozenset(
-        place for start, end in prompt.phrases[label].spans for place in range(start, end)
+        position for start, end in prompt.phrases[label].spans for position in range(start, end)
     )
 
 
@@ -214,7 +218,7 @@ def _words(text: str) -> list[Word]:
 
 
 def _break(word: Word, width: int, font: ImageFont.FreeTypeFont) -> Iterator[Word]:
-    """The word in pieces that are no wider than a line, each at least a character long."""
+    """Split a word into parts of at most a line's width and at least one character."""
     text, start = word.text, word.start
     while font.getlength(text) > width and len(text) > 1:
         size = bisect.bisect_right(
@@ -229,10 +233,10 @@ def _paint(
     words: Sequence[Word],
     width: int,
     font_size: int,
-    ink: Mapping[int | None, RGB],
+    text_colors: Mapping[int | None, RGB],
     marks: Sequence[Mark],
 ) -> np.ndarray:
-    """Draws words, in the colours that ``ink`` has for their places, and marks."""
+    """Draw words in the colours that ``text_colors`` maps their positions to, and marks."""
     font = load_font(font_size)
     side, edge = round(0.5 * font_size), round(0.2 * font_size)
     high, bar = font_size + 2 * edge, max(2, round(0.15 * font_size))
@@ -242,24 +246,28 @@ def _paint(
     pen = ImageDraw.Draw(canvas)
     for number, line in enumerate(lines):
         top = edge + number * step
-        # DejaVu's letters rise 0.76 em above the baseline
+        # The ascent of DejaVu Sans is 0.76 em.
         baseline = top + edge + round(0.76 * font_size)
         edges = [side + font.getlength(line.text[:at]) for at in range(len(line.text) + 1)]
         for mark in marks:
             y = top + high + (mark.level - 1) * (bar + 1) + 1 if mark.level else top
             y_end = y + (bar if mark.level else high) - 1
-            for inside, first, last in _runs([place in mark.places for place in line.places]):
+            for inside, first, last in _runs(
+                [position in mark.positions for position in line.positions]
+            ):
                 if inside:
                     rect = (edges[first] - 1, y, edges[last], y_end)
                     pen.rectangle(rect, fill=mark.color)
-        for color, first, last in _runs([ink.get(place, _OTHER) for place in line.places]):
+        for color, first, last in _runs(
+            [text_colors.get(position, _OTHER) for position in line.positions]
+        ):
             text = line.text[first:last]
             pen.text((edges[first], baseline), text, font=font, fill=color, anchor="ls")
     return np.array(canvas)
 
 
 def _runs(values: Sequence) -> Iterator[tuple]:
-    """Each run of equal values: the value, where the run begins, and where it ends."""
+    """Yield each run of equal values as (value, start, end)."""
     end = 0
     for value, group in itertools.groupby(values):
         start, end = end, end + len(list(group))

@@ -1,8 +1,8 @@
-"""Boxes and their tags on a picture, drawn with Pillow.
+"""Draw boxes and their tags on an image with Pillow.
 
-K boxes, xyxy, on a picture of H x W pixels. A tag is the filled, rounded label of a box. All boxes
-are drawn first and all tags after them, so that no outline crosses a text; in both the best score
-comes last and lies on top, while the tags of the best scores choose their places first.
+K boxes, xyxy in pixels, on an image of H x W pixels. A tag is the filled, rounded label of a box.
+All boxes are drawn before all tags, so that no outline crosses a text. The box and the tag of the
+highest score are drawn last, on top; tags are placed in descending order of the scores.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 #: x1, y1, x2, y2 in whole pixels, the last two exclusive.
 Rect = tuple[int, int, int, int]
 
-_MAX_TAG_EMS = 18  # a tag grows to the width of its box or to this many text sizes
-_ROWS_AWAY = 3  # how many tags may be stacked above or below a box
-_HALO = (0, 0, 0, 96)  # a thin shade around the outline keeps it visible on its own colour
+_MAX_TAG_EMS = 18  # maximum width of a tag in font sizes, unless its box is wider
+_ROWS_AWAY = 3  # how many rows of tags may be stacked above or below a box
+_HALO = (0, 0, 0, 96)  # RGBA of a thin shade that keeps an outline visible on its own colour
 
 
 def draw_detections(
@@ -36,37 +36,37 @@ def draw_detections(
     line_width: int | None = None,
     font_size: int | None = None,
 ) -> np.ndarray:
-    """Draws boxes with their names and scores on a copy of a picture.
+    """Draw boxes with their names and scores on a copy of an image.
 
-    Boxes are clipped to the picture; those wholly outside it or not finite are left out. A picture
-    too small for any text gets boxes without tags.
+    Boxes are clipped to the image; those completely outside it or not finite are skipped. If the
+    image is too small for text, boxes get no tags. Calls share no state: threads may draw at once.
 
     Args:
-        image: RGB picture, uint8 (H, W, 3).
+        image: RGB image, uint8 (H, W, 3).
         boxes: xyxy in pixels (K, 4).
-        names: a name for each box; ``''`` for a box without a name.
-        scores: a score for each box, written behind its name; None for boxes without scores.
-        colors: an RGB colour for each box. By default each different name has its own.
-        line_width: of the outlines, in pixels. By default it follows the picture's size.
-        font_size: of the text, in pixels. By default it follows the picture's size.
+        names: K names; ``''`` for a box without a name.
+        scores: K scores, written after the names; None for boxes without scores.
+        colors: K RGB colours. By default each distinct name has its own.
+        line_width: of the outlines, in pixels. By default it scales with the image.
+        font_size: of the text, in pixels. By default it scales with the image.
 
     Returns:
-        The new picture, uint8 (H, W, 3).
+        The new image, uint8 (H, W, 3).
 
     Raises:
-        ValueError: the picture is not uint8 (H, W, 3), the boxes are not (K, 4), or names, scores
-            or colours are not K.
+        ValueError: ``image`` is not uint8 (H, W, 3), ``boxes`` is not (K, 4), or there are not K
+            names, scores or colours.
     """
     boxes = _check(image, boxes, names, scores, colors)
     if colors is None:
         index = {name: i for i, name in enumerate(dict.fromkeys(names))}
         colors = [label_color(index[name]) for name in names]
     height, width = image.shape[:2]
-    auto_size, auto_width = scales(height, width)
-    font = load_font(font_size or auto_size)
+    default_font_size, default_line_width = default_sizes(height, width)
+    font = load_font(font_size or default_font_size)
 
     shown = [(k, rect) for k, box in enumerate(boxes) if (rect := _clip(box, width, height))]
-    # best score first; without scores the smallest box first
+    # Highest score first; without scores the smallest box first.
     if scores is None:
         shown.sort(key=lambda item: _area(item[1]))
     else:
@@ -76,7 +76,7 @@ def draw_detections(
     canvas = Image.fromarray(np.ascontiguousarray(image))
     pen = ImageDraw.Draw(canvas, "RGBA")
     for k, rect in reversed(shown):
-        _draw_box(pen, rect, colors[k], line_width or auto_width)
+        _draw_box(pen, rect, colors[k], line_width or default_line_width)
 
     texts = []
     for k, rect in shown:
@@ -91,31 +91,34 @@ def draw_detections(
     return np.array(canvas)
 
 
-def scales(height: int, width: int) -> tuple[int, int]:
-    """Text size and line width, in pixels, that suit a picture of this size."""
+def default_sizes(height: int, width: int) -> tuple[int, int]:
+    """Return the font size and the line width for an image of H x W pixels, in pixels.
+
+    Chosen by eye: 640 x 480 pixels get a font of 13 and lines of 2 pixels.
+    """
     side = math.sqrt(height * width)
-    size = max(9, round(13 * (side / 550) ** 0.85))
-    return size, max(1, round(side / 330))
+    font_size = max(9, round(13 * (side / 550) ** 0.85))
+    return font_size, max(1, round(side / 330))
 
 
 def place_tags(
     boxes: Sequence[Rect], sizes: Sequence[tuple[int, int]], image_size: tuple[int, int]
 ) -> list[Rect | None]:
-    """Finds a place for the tag of each box, the first box choosing first.
+    """Place the tag of each box, in the order of the boxes.
 
-    A tag takes the first place that no earlier tag has: above its box, inside it at the top, below
-    it (inside last for a box not much bigger than the tag), each at the left, at the right, then in
+    A tag gets the first place that is free: above its box, inside it at the top, below it (inside
+    last if the box is not much bigger than the tag), each at the left, at the right, then in
     between; then anywhere inside the box; then stacked further above or below. Tags never overlap:
-    where all these places are taken the box goes without.
+    if all these places are taken, the box gets no tag.
 
     Args:
-        boxes: K boxes within the picture.
-        sizes: width and height of each tag; (0, 0) for a box without one.
-        image_size: height and width of the picture.
+        boxes: K boxes within the image.
+        sizes: K pairs (width, height) of the tags; (0, 0) for a box without a tag.
+        image_size: height and width of the image.
 
     Returns:
-        The K places, each wholly within the picture; None where the tag is empty, bigger than the
-        picture or without a place.
+        K places within the image; None for a tag that is empty, bigger than the image, or for
+        which no place is free.
     """
     height, width = image_size
     taken = np.zeros((0, 4), dtype=np.int64)
@@ -136,7 +139,7 @@ def _first_free(
 ) -> Rect | None:
     for corners in _candidates(box, size, image_size):
         rects = np.concatenate([corners, corners + size], axis=1)  # (C, 4)
-        # a tag keeps a pixel of distance from the others
+        # Tags are at least one pixel apart.
         low = np.maximum(rects[:, None, :2], taken[None, :, :2] - 1)
         high = np.minimum(rects[:, None, 2:], taken[None, :, 2:] + 1)
         free = ~(low < high).all(axis=2).any(axis=1)  # (C,)
@@ -148,14 +151,14 @@ def _first_free(
 def _candidates(
     box: Rect, size: tuple[int, int], image_size: tuple[int, int]
 ) -> Iterator[np.ndarray]:
-    """Top left corners of a tag, in groups (C, 2), all of them within the picture."""
+    """Yield top left corners for a tag within the image, in groups (C, 2) of equal priority."""
     (x1, y1, x2, y2), (tag_w, tag_h), (height, width) = box, size, image_size
     last_x, last_y = width - tag_w, height - tag_h
     above, below = y1 - tag_h, y2
     inside = min(y1, last_y)
 
     rows = [above, inside, below]
-    if y2 - y1 < 2 * tag_h or x2 - x1 < tag_w:  # the tag would hide the box
+    if y2 - y1 < 2 * tag_h or x2 - x1 < tag_w:  # a tag inside would hide the box
         rows = [above, below, inside]
     rows = [y for y in rows if 0 <= y <= last_y]
     left, right = min(x1, last_x), max(0, min(x2 - tag_w, last_x))
@@ -208,7 +211,7 @@ def _area(rect: Rect) -> int:
 
 
 def _clip(box: np.ndarray, width: int, height: int) -> Rect | None:
-    """The box in whole pixels within the picture, at least one wide and high; None if outside."""
+    """Clip a box to the image and round it, to at least one pixel; None if it is outside."""
     if not np.isfinite(box).all():
         return None
     x1, x2 = sorted(box[[0, 2]])
@@ -221,7 +224,7 @@ def _clip(box: np.ndarray, width: int, height: int) -> Rect | None:
 
 
 def _draw_box(pen: ImageDraw.ImageDraw, rect: Rect, color: RGB, line_width: int) -> None:
-    """The outline grows inwards from the rectangle's edge; its shade lies on both sides of it."""
+    """Draw an outline inside the edge of a rectangle, with a shade on both sides."""
     x1, y1, x2, y2 = rect[0], rect[1], rect[2] - 1, rect[3] - 1
     shade = max(1, round(line_width / 3))
     pen.rectangle(
@@ -235,11 +238,11 @@ def _draw_box(pen: ImageDraw.ImageDraw, rect: Rect, color: RGB, line_width: int)
 
 @lru_cache(maxsize=32)
 def load_font(size: int) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which every matplotlib carries; a character it lacks shows as an empty box."""
+    """Load DejaVu Sans from matplotlib; a character that it lacks shows as an empty box."""
     import matplotlib
 
     path = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
-    if not path.is_file():  # some distributions keep the fonts of matplotlib elsewhere
+    if not path.is_file():  # some distributions move the fonts of matplotlib
         from matplotlib.font_manager import findfont
 
         path = Path(findfont("DejaVu Sans"))
@@ -247,12 +250,12 @@ def load_font(size: int) -> ImageFont.FreeTypeFont:
 
 
 def _padding(font: ImageFont.FreeTypeFont) -> tuple[int, int]:
-    """Free space at the sides of the text, and above and below it."""
+    """Return the horizontal and the vertical padding of the text, in pixels."""
     return max(2, round(0.36 * font.size)), max(1, round(0.14 * font.size))
 
 
 def _tag_size(text: str, font: ImageFont.FreeTypeFont) -> tuple[int, int]:
-    """Width and height of the tag of a text."""
+    """Return width and height of the tag of a text."""
     if not text:
         return 0, 0
     side, edge = _padding(font)
@@ -262,10 +265,9 @@ def _tag_size(text: str, font: ImageFont.FreeTypeFont) -> tuple[int, int]:
 def _tag_text(
     name: str, score: float | None, font: ImageFont.FreeTypeFont, max_width: float
 ) -> str:
-    """Name and score, the name shortened until its tag is no wider than ``max_width``.
+    """Return name and score, the name shortened until its tag is at most ``max_width`` wide.
 
-    Where even an ellipsis is too wide beside the score, the score stands alone; where the score is
-    too wide as well, the text is empty.
+    If an ellipsis with the score is too wide, return the score alone; if that is too wide, ``''``.
     """
     name = " ".join(str(name).split())  # one line
     name = "".join(character for character in name if character.isprintable())
@@ -277,7 +279,7 @@ def _tag_text(
     text = f"{name} {number}".strip()
     if fits(text):
         return text
-    low, high = 0, len(name)  # the longest start of the name that fits lies in [low, high)
+    low, high = 0, len(name)  # the length of the longest prefix that fits is in [low, high)
     while high - low > 1:
         middle = (low + high) // 2
         if fits(f"{name[:middle].rstrip()}{ELLIPSIS} {number}".strip()):
@@ -294,7 +296,7 @@ def _draw_tag(
 ) -> None:
     width, height = tag[2] - tag[0], tag[3] - tag[1]
     side, edge = _padding(font)
-    # DejaVu's letters rise 0.76 em above the baseline and fall 0.24 em below it
+    # The ascent of DejaVu Sans is 0.76 em, its descent 0.24 em.
     start = (side, edge + round(0.76 * font.size))
     tile = Image.new("RGB", (width, height), tuple(color))
     ImageDraw.Draw(tile).text(start, text, font=font, fill=text_color(color), anchor="ls")
@@ -303,7 +305,7 @@ def _draw_tag(
 
 @lru_cache(maxsize=256)
 def _rounded_mask(width: int, height: int, radius: int) -> Image.Image:
-    """A filled rectangle with smooth round corners, as an opacity mask."""
+    """Return the opacity mask of a rectangle with anti-aliased round corners."""
     zoom = 4
     mask = Image.new("L", (width * zoom, height * zoom), 0)
     ImageDraw.Draw(mask).rounded_rectangle(

@@ -1,4 +1,4 @@
-"""The visualizer: data samples to pictures, on disk, on screen or in the run's backends."""
+"""Draw data samples, and save, show or log the images."""
 
 from __future__ import annotations
 
@@ -19,19 +19,18 @@ from glip.visualization.palette import RGB, label_color
 
 @VISUALIZERS.register_module()
 class DetLocalVisualizer(Visualizer):
-    """Draws the annotations and detections of a data sample.
+    """Draw the annotations and detections of a data sample.
 
-    ``dataset_meta`` may hold ``classes``, the names of the labels of instances without
-    ``label_names``, and ``palette``, the RGB colours to use instead of
-    :func:`~glip.visualization.palette.label_color`.
+    ``dataset_meta`` may contain ``classes``, the label names of instances without ``label_names``,
+    and ``palette``, RGB colours to use instead of :func:`~glip.visualization.palette.label_color`.
 
     Args:
         name: of this instance. Defaults to 'visualizer'.
-        image: the first picture, RGB (H, W, 3). Defaults to None.
-        vis_backends: configs of the backends that store pictures. Defaults to None.
+        image: the first image, RGB (H, W, 3). Defaults to None.
+        vis_backends: configs of the backends that store images. Defaults to None.
         save_dir: folder of the backends; without it they store nothing. Defaults to None.
-        line_width: of the boxes, in pixels. Defaults to None, following the picture's size.
-        font_size: of the text, in pixels. Defaults to None, following the picture's size.
+        line_width: of the boxes, in pixels. Defaults to None: it scales with the image.
+        font_size: of the text, in pixels. Defaults to None: it scales with the image.
     """
 
     def __init__(
@@ -50,7 +49,7 @@ class DetLocalVisualizer(Visualizer):
 
     @master_only
     def set_image(self, image: np.ndarray) -> None:
-        """Sets the picture to draw on.
+        """Set the image to draw on.
 
         Args:
             image: RGB (H, W, 3).
@@ -60,10 +59,10 @@ class DetLocalVisualizer(Visualizer):
 
     @master_only
     def get_image(self) -> np.ndarray:
-        """The picture with all that was drawn on it, RGB uint8 (H, W, 3).
+        """Return the image with everything drawn on it, RGB uint8 (H, W, 3).
 
-        Only what mmengine's ``draw_*`` methods added has to be rendered by matplotlib, which is
-        slow and, in some of its versions, moves the pixels a little.
+        matplotlib renders it only if mmengine's ``draw_*`` methods were used, because rendering is
+        slow and, in some versions of matplotlib, shifts the pixels slightly.
         """
         if len(self.ax_save.get_children()) == getattr(self, "_num_artists", None):
             return self._image.copy()
@@ -83,38 +82,30 @@ class DetLocalVisualizer(Visualizer):
         pred_score_thr: float = 0.3,
         step: int = 0,
     ) -> None:
-        """Draws a data sample, then saves, shows or stores the picture.
+        """Draw a data sample, then save, show or log the image.
 
-        A sample that has both annotations and detections gives two pictures side by side, the
-        annotations at the left, unless only one of them is asked for; one that has neither gives
-        the image as it is. :meth:`get_image` returns the picture afterwards.
-
-        The picture goes to ``out_file``; without one to the window if ``show`` is set; with neither
-        to the backends. With both it is saved and shown.
+        :meth:`get_image` returns it afterwards. It is written to ``out_file`` if given, and shown
+        in a window if ``show`` is set; with neither it goes to the backends.
 
         Args:
-            name: title of the window and name of the picture in the backends.
+            name: title of the window, and name of the image in the backends.
             image: RGB (H, W, 3), values 0 to 255.
-            data_sample: its ``gt_instances`` and ``pred_instances`` are drawn. Their boxes are
-                pixels of ``image``. Defaults to None.
+            data_sample: see :meth:`draw_datasample`. Defaults to None.
             draw_gt: whether to draw the annotations. Defaults to True.
             draw_pred: whether to draw the detections. Defaults to True.
             show: whether to open a window. Defaults to False.
-            wait_time: how many seconds the window stays; 0 is until a key is pressed. Defaults
-                to 0.
-            out_file: where to save the picture; missing folders are made. Defaults to None.
-            pred_score_thr: detections with lower scores are left out. Defaults to 0.3.
-            step: of the training, for the backends. Defaults to 0.
+            wait_time: seconds to show the window; 0 waits for a key. Defaults to 0.
+            out_file: where to save the image; missing folders are created. Defaults to None.
+            pred_score_thr: detections with lower scores are not drawn. Defaults to 0.3.
+            step: training step, for the backends. Defaults to 0.
         """
-        if image.dtype != np.uint8:
-            image = image.clip(0, 255).astype(np.uint8)
-        pictures = []
-        if draw_gt and (gt := _with_boxes(data_sample, "gt_instances")) is not None:
-            pictures.append(self._draw(image, gt))
-        if draw_pred and (pred := _with_boxes(data_sample, "pred_instances")) is not None:
-            pictures.append(self._draw(image, pred, pred_score_thr))
-        drawn = np.concatenate(pictures, axis=1) if pictures else image
-
+        drawn = self.draw_datasample(
+            image,
+            data_sample,
+            draw_gt=draw_gt,
+            draw_pred=draw_pred,
+            pred_score_thr=pred_score_thr,
+        )
         self.set_image(drawn)
         if show:
             self.show(drawn, win_name=name, wait_time=wait_time)
@@ -123,10 +114,44 @@ class DetLocalVisualizer(Visualizer):
         elif not show:
             self.add_image(name, drawn, step)
 
+    def draw_datasample(
+        self,
+        image: np.ndarray,
+        data_sample: BaseDataElement | None,
+        *,
+        draw_gt: bool = True,
+        draw_pred: bool = True,
+        pred_score_thr: float = 0.3,
+    ) -> np.ndarray:
+        """Return a new image of a data sample; the visualizer is not changed.
+
+        A sample with both annotations and detections gives two images side by side, annotations at
+        the left; a sample with neither gives the image as it is.
+
+        Args:
+            image: RGB (H, W, 3), values 0 to 255.
+            data_sample: its ``gt_instances`` and ``pred_instances`` are drawn, whose boxes are xyxy
+                in pixels of ``image``.
+            draw_gt: whether to draw the annotations. Defaults to True.
+            draw_pred: whether to draw the detections. Defaults to True.
+            pred_score_thr: detections with lower scores are not drawn. Defaults to 0.3.
+
+        Returns:
+            RGB uint8 (H, W, 3) or (H, 2W, 3).
+        """
+        if image.dtype != np.uint8:
+            image = image.clip(0, 255).astype(np.uint8)
+        images = []
+        if draw_gt and (gt := _with_boxes(data_sample, "gt_instances")) is not None:
+            images.append(self._draw(image, gt))
+        if draw_pred and (pred := _with_boxes(data_sample, "pred_instances")) is not None:
+            images.append(self._draw(image, pred, pred_score_thr))
+        return np.concatenate(images, axis=1) if images else image
+
     def _draw(
         self, image: np.ndarray, instances: InstanceData, score_thr: float | None = None
     ) -> np.ndarray:
-        """One picture of K instances; those with a score have it written behind their name."""
+        """Draw K instances on a copy of the image, with their scores if they have any."""
         boxes = _to_numpy(instances.bboxes).reshape(-1, 4)
         names = self._names(instances, len(boxes))
         colors = self._colors(instances, names)
@@ -157,7 +182,7 @@ class DetLocalVisualizer(Visualizer):
         ]
 
     def _colors(self, instances: InstanceData, names: Sequence[str]) -> list[RGB]:
-        """By label; by name where there are no labels."""
+        """Return a colour per instance, by label, or by name if there are no labels."""
         if "labels" in instances:
             labels = _to_numpy(instances.labels).astype(int).tolist()
         else:
@@ -173,14 +198,14 @@ class DetLocalVisualizer(Visualizer):
 
 
 def _with_boxes(data_sample: BaseDataElement | None, field: str) -> InstanceData | None:
-    """The instances of a sample if they have boxes, be it none of them."""
+    """Return the instances of a sample if they have ``bboxes``, which may be empty."""
     instances = None if data_sample is None else data_sample.get(field)
     return instances if instances is not None and "bboxes" in instances else None
 
 
 def _to_numpy(values: Any) -> np.ndarray:
-    """A tensor of any device and type, a box structure around one, an array or a list."""
-    values = getattr(values, "tensor", values)  # boxes of MMDetection
+    """Convert a tensor of any device and dtype, a box structure, an array or a list."""
+    values = getattr(values, "tensor", values)  # MMDetection's box structures
     if hasattr(values, "detach"):
-        values = values.detach().cpu().double().numpy()  # NumPy has no bfloat16
+        values = values.detach().cpu().double().numpy()  # numpy has no bfloat16
     return np.asarray(values, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Colours: one per label, stable from picture to picture and far from each other."""
+"""Colours of labels: the same in every image, and far from each other."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import colorsys
 
 RGB = tuple[int, int, int]
 
-#: Chosen by hand, then pushed apart until the two nearest are 0.135 from each other in OKLab
-#: (seven times a just visible difference). Ordered so that the first ones differ most in hue.
+#: Chosen by hand, then moved apart until the two nearest have a distance of 0.135 in OKLab (seven
+#: times a just noticeable difference). Ordered so that the first ones differ most in hue.
 _BASE: tuple[RGB, ...] = (
     (238, 67, 52),  # red
     (40, 140, 249),  # azure
@@ -34,23 +34,23 @@ _BASE: tuple[RGB, ...] = (
     (221, 2, 136),  # raspberry
     (56, 112, 165),  # steel
 )
-_GOLDEN = 0.6180339887498949  # each new hue falls into the widest gap the earlier ones left
+_GOLDEN = 0.6180339887498949  # golden ratio: each new hue falls into the widest gap so far
 _SHADES = ((0.85, 0.95), (0.50, 1.0), (0.75, 0.75), (0.60, 0.80))  # saturation, value
 
-#: Of annotated boxes that do not count, crowds for example.
+#: Colour of annotated boxes that the evaluation ignores, for example crowds.
 IGNORED: RGB = (128, 128, 128)
 BLACK: RGB = (0, 0, 0)
 WHITE: RGB = (255, 255, 255)
 
 
 def label_color(index: int) -> RGB:
-    """The RGB colour of a label.
+    """Return the RGB colour of a label.
 
-    The first 24 come from a table; later ones walk around the hue circle in golden-ratio steps,
-    cycling through four shades.
+    The first 24 come from a table; later ones step around the hue circle by the golden ratio and
+    cycle through four shades.
 
     Args:
-        index: the 0-based label; any integer, a negative one counts as its absolute value.
+        index: the 0-based label; of a negative integer the absolute value is used.
     """
     index = abs(int(index))
     if index < len(_BASE):
@@ -62,12 +62,12 @@ def label_color(index: int) -> RGB:
 
 
 def get_palette(num: int) -> list[RGB]:
-    """The colours of labels 0 ... num - 1."""
+    """Return the colours of labels 0 ... num - 1."""
     return [label_color(index) for index in range(num)]
 
 
 def luminance(color: RGB) -> float:
-    """Relative luminance of an sRGB colour (WCAG 2), 0 for black to 1 for white."""
+    """Return the relative luminance of an sRGB colour (WCAG 2), 0 for black to 1 for white."""
     linear = [
         c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
         for c in (channel / 255 for channel in color)
@@ -76,9 +76,9 @@ def luminance(color: RGB) -> float:
 
 
 def text_color(background: RGB) -> RGB:
-    """Black or white, whichever reads better on ``background``.
+    """Return black or white, whichever is more readable on ``background``.
 
-    The contrast (WCAG 2 ratio) is at least 3; the limit is above the luminance of equal ratios
-    (0.18) because on saturated reds, blues and violets of that range white reads better.
+    The contrast (WCAG 2 ratio) is at least 3. The threshold is above the luminance of equal ratios
+    (0.18), because white is more readable on saturated reds, blues and violets in between.
     """
     return BLACK if luminance(background) > 0.3 else WHITE

@@ -1,4 +1,4 @@
-"""The pictures that the trainings here learn from; nothing else is left of one."""
+"""The examples that the trainings here learn from; nothing else is left of one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.training import draw_examples
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the generated examples."""
     return draw_examples(tmp_path_factory.mktemp("data") / "examples")
 

@@ -61,8 +61,8 @@ def test_it_can_be_pickled(cfg):
     assert other.pretty_text == cfg.pretty_text
 
 
-def test_a_run_formats_its_config_once(pictures, formatted, tmp_path):
-    cfg = training_config(pictures, tmp_path, train_cfg__max_epochs=1, **NO_VALIDATION)
+def test_a_run_formats_its_config_once(examples, formatted, tmp_path):
+    cfg = training_config(examples, tmp_path, train_cfg__max_epochs=1, **NO_VALIDATION)
     GLIPRunner.from_cfg(cfg).train()
     assert len(formatted) == 1
     [dumped] = tmp_path.glob("*.py")

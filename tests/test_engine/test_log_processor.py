@@ -15,9 +15,9 @@ from tests.training import NO_VALIDATION, training_config
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU mmengine logs its memory")
-def test_a_line(pictures, tmp_path):
+def test_a_line(examples, tmp_path):
     cfg = training_config(
-        pictures,
+        examples,
         tmp_path,
         early_fuse=False,
         train_cfg__max_epochs=1,

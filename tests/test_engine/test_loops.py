@@ -49,10 +49,10 @@ def run(cfg: Config, **interrupt: int) -> GLIPRunner:
     return runner
 
 
-def both(pictures: Path, tmp_path: Path, interrupt: dict, **options) -> tuple[dict, dict]:
+def both(examples: Path, tmp_path: Path, interrupt: dict, **options) -> tuple[dict, dict]:
     """Return the last checkpoints of an uninterrupted training and of the same one resumed."""
     make = lambda name, **more: training_config(  # noqa: E731
-        pictures, tmp_path / name, early_fuse=False, **options, **more
+        examples, tmp_path / name, early_fuse=False, **options, **more
     )
     run(make("full"))
     run(make("parts"), **interrupt)
@@ -73,12 +73,12 @@ BY_ITERATION = dict(default_hooks__checkpoint=dict(by_epoch=False, interval=3))
 SHORT = dict(early_fuse=False, train_cfg__max_epochs=1, **NO_VALIDATION, **BY_ITERATION)
 
 
-def test_in_the_middle_of_an_epoch(pictures, tmp_path):
+def test_in_the_middle_of_an_epoch(examples, tmp_path):
     """Saved after 6 of 10 iterations, interrupted in the 8th."""
-    check(*both(pictures, tmp_path, dict(iteration=7), **BY_ITERATION))
+    check(*both(examples, tmp_path, dict(iteration=7), **BY_ITERATION))
 
 
-def test_iterations(pictures, tmp_path):
+def test_iterations(examples, tmp_path):
     """Over the end of the data, with loading processes, and validations in between."""
     options = dict(
         train_cfg=dict(type="IterBasedTrainLoop", max_iters=8, val_interval=4),
@@ -86,13 +86,13 @@ def test_iterations(pictures, tmp_path):
         log_processor__by_epoch=False,
         param_scheduler=[dict(type="LinearLR", start_factor=0.1, by_epoch=False, end=8)],
     )
-    check(*both(pictures, tmp_path, dict(iteration=7), **options, **BY_ITERATION))
+    check(*both(examples, tmp_path, dict(iteration=7), **options, **BY_ITERATION))
 
 
-def test_between_accumulated_gradients(pictures, tmp_path):
+def test_between_accumulated_gradients(examples, tmp_path):
     """The checkpoint is saved after the first of two batches that accumulate gradients."""
     full, parts = both(
-        pictures,
+        examples,
         tmp_path,
         dict(iteration=4),
         optim_wrapper__accumulative_counts=2,
@@ -105,9 +105,9 @@ def test_between_accumulated_gradients(pictures, tmp_path):
     assert "gradients" not in parts  # the last step is taken with what has accumulated
 
 
-def test_weight_averaging(pictures, tmp_path):
+def test_weight_averaging(examples, tmp_path):
     full, parts = both(
-        pictures,
+        examples,
         tmp_path,
         dict(iteration=7),
         custom_hooks=[dict(type="EMAHook", momentum=0.1)],
@@ -118,10 +118,10 @@ def test_weight_averaging(pictures, tmp_path):
 
 
 @pytest.mark.parametrize("where", [dict(validation=5), dict(iteration=6)])
-def test_interrupted_validation_is_repeated(pictures, tmp_path, where):
+def test_interrupted_validation_is_repeated(examples, tmp_path, where):
     """The best checkpoint, early stopping and the learning rate follow from it as usual."""
     full, parts = both(
-        pictures,
+        examples,
         tmp_path,
         where,
         custom_hooks=[
@@ -138,53 +138,53 @@ def test_interrupted_validation_is_repeated(pictures, tmp_path, where):
     assert infos[0]["early_stopping"]["coco/bbox_mAP"][1] >= 1
 
 
-def test_no_seed(pictures, tmp_path):
+def test_no_seed(examples, tmp_path):
     """The resumed training uses the random seed of the checkpoint."""
     options = dict(randomness=dict(), **SHORT)
-    first = run(training_config(pictures, tmp_path, **options), iteration=4)
-    second = run(training_config(pictures, tmp_path, resume=True, **options))
+    first = run(training_config(examples, tmp_path, **options), iteration=4)
+    second = run(training_config(examples, tmp_path, resume=True, **options))
     assert second.seed == first.seed
     samplers = [each.train_dataloader.batch_sampler.sampler for each in (first, second)]
     assert list(samplers[0]) == list(samplers[1])
 
 
-def test_other_batches(pictures, tmp_path):
+def test_other_batches(examples, tmp_path):
     """With another batch size, the position within the epoch has no meaning."""
     options = SHORT
-    run(training_config(pictures, tmp_path, **options), iteration=4)
+    run(training_config(examples, tmp_path, **options), iteration=4)
     runner = run(
-        training_config(pictures, tmp_path, resume=True, train_dataloader__batch_size=5, **options)
+        training_config(examples, tmp_path, resume=True, train_dataloader__batch_size=5, **options)
     )
     log = next(Path(runner.log_dir).glob("*.log")).read_text()
     assert "after 3 of 5 batches of an epoch, which now has 2: the epoch restarts" in log
     assert runner.iter == 3 + 2
 
 
-def test_nothing_to_resume(pictures, tmp_path):
-    cfg = training_config(pictures, tmp_path, resume=True, **SHORT)
+def test_nothing_to_resume(examples, tmp_path):
+    cfg = training_config(examples, tmp_path, resume=True, **SHORT)
     assert run(cfg).iter == 5  # it starts from the beginning
     weights = tmp_path / "weights.pth"
     checkpoint = read_checkpoint(tmp_path / "iter_3.pth")
     torch.save({"state_dict": dict(checkpoint["state_dict"])}, weights)
-    cfg = training_config(pictures, tmp_path / "other", early_fuse=False)
+    cfg = training_config(examples, tmp_path / "other", early_fuse=False)
     cfg.resume, cfg.load_from = True, str(weights)
     with pytest.raises(CheckpointError, match=r"weights but no training state .* --load-from"):
         GLIPRunner.from_cfg(cfg).train()
 
 
-def test_by_epoch_chooses_the_loop(pictures, tmp_path):
+def test_by_epoch_chooses_the_loop(examples, tmp_path):
     for by_epoch, name in ((True, "EpochBasedTrainLoop"), (False, "IterBasedTrainLoop")):
         length = dict(max_epochs=1) if by_epoch else dict(max_iters=1)
         cfg = training_config(
-            pictures, tmp_path, early_fuse=False, train_cfg=dict(by_epoch=by_epoch, **length)
+            examples, tmp_path, early_fuse=False, train_cfg=dict(by_epoch=by_epoch, **length)
         )
         loop = GLIPRunner.from_cfg(cfg).build_train_loop(cfg.train_cfg)
         assert type(loop).__name__ == name
         assert type(loop).__module__ == "glip.engine.loops"
 
 
-def test_no_batch(pictures, tmp_path):
-    cfg = training_config(pictures, tmp_path, early_fuse=False, train_dataloader__drop_last=True)
+def test_no_batch(examples, tmp_path):
+    cfg = training_config(examples, tmp_path, early_fuse=False, train_dataloader__drop_last=True)
     cfg.train_dataloader.batch_size = 10
     with pytest.raises(TrainingError, match="do not fill one batch"):
         GLIPRunner.from_cfg(cfg).train()

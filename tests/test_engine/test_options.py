@@ -46,9 +46,9 @@ def stored(cfg) -> tuple[dict, dict, int]:
     "option",
     ["backbone__with_cp", "language_model__use_checkpoint", "bbox_head__use_checkpoint"],
 )
-def test_recomputing_activations(pictures, tmp_path, option):
-    losses, gradients, size = stored(training_config(pictures, tmp_path))
-    cfg = training_config(pictures, tmp_path, **{f"model__{option}": True})
+def test_recomputing_activations(examples, tmp_path, option):
+    losses, gradients, size = stored(training_config(examples, tmp_path))
+    cfg = training_config(examples, tmp_path, **{f"model__{option}": True})
     same_losses, same_gradients, smaller = stored(cfg)
     assert smaller < 0.99 * size
     assert all(torch.equal(same_losses[name], losses[name]) for name in losses)
@@ -56,9 +56,9 @@ def test_recomputing_activations(pictures, tmp_path, option):
         torch.testing.assert_close(same_gradients[name], gradient, rtol=1e-4, atol=1e-6)
 
 
-def test_clipping(pictures, tmp_path):
+def test_clipping(examples, tmp_path):
     """A step is no longer than the learning rate times the norm that is allowed."""
-    cfg = training_config(pictures, tmp_path, **SHORT)
+    cfg = training_config(examples, tmp_path, **SHORT)
     cfg.optim_wrapper = dict(
         type="OptimWrapper",
         optimizer=dict(type="SGD", lr=1.0),
@@ -75,9 +75,9 @@ def test_clipping(pictures, tmp_path):
     assert runner.message_hub.get_scalar("train/grad_norm").current() > 1e-2
 
 
-def test_averaged_weights_are_what_is_deployed(pictures, tmp_path):
+def test_averaged_weights_are_what_is_deployed(examples, tmp_path):
     cfg = training_config(
-        pictures, tmp_path, custom_hooks=[dict(type="EMAHook", momentum=0.5)], **SHORT
+        examples, tmp_path, custom_hooks=[dict(type="EMAHook", momentum=0.5)], **SHORT
     )
     cfg.train_cfg.max_epochs = 1
     runner = run(cfg)
@@ -88,10 +88,10 @@ def test_averaged_weights_are_what_is_deployed(pictures, tmp_path):
     assert not torch.equal(checkpoint["state_dict"][key], current[key])
 
 
-def test_early_stopping(pictures, tmp_path):
+def test_early_stopping(examples, tmp_path):
     """With a learning rate of nothing the second validation is no better than the first."""
     cfg = training_config(
-        pictures,
+        examples,
         tmp_path,
         early_fuse=False,
         train_cfg__max_epochs=9,
@@ -107,10 +107,10 @@ def test_early_stopping(pictures, tmp_path):
     assert "the monitored metric did not improve in the last 1 records" in log
 
 
-def test_early_stopping_wants_nothing_of_a_test(pictures, tmp_path):
+def test_early_stopping_wants_nothing_of_a_test(examples, tmp_path):
     """A fine-tuned model is tested where the training data are not."""
     cfg = training_config(
-        pictures,
+        examples,
         tmp_path,
         custom_hooks=[dict(type="EarlyStoppingHook", monitor="coco/bbox_mAP")],
         train_dataloader__dataset__ann_file="not here.json",
@@ -119,9 +119,9 @@ def test_early_stopping_wants_nothing_of_a_test(pictures, tmp_path):
 
 
 @pytest.mark.parametrize("batch_size", [2, 4])
-def test_scaling_the_learning_rate(pictures, tmp_path, batch_size):
+def test_scaling_the_learning_rate(examples, tmp_path, batch_size):
     cfg = training_config(
-        pictures, tmp_path, auto_scale_lr=dict(enable=True, base_batch_size=16), **SHORT
+        examples, tmp_path, auto_scale_lr=dict(enable=True, base_batch_size=16), **SHORT
     )
     cfg.train_dataloader.batch_size = batch_size
     cfg.param_scheduler = None
@@ -129,9 +129,9 @@ def test_scaling_the_learning_rate(pictures, tmp_path, batch_size):
     assert runner.optim_wrapper.get_lr()["lr"] == [pytest.approx(1e-3 * batch_size / 16)]
 
 
-def test_tensorboard(pictures, tmp_path):
+def test_tensorboard(examples, tmp_path):
     reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    cfg = training_config(pictures, tmp_path, **SHORT)
+    cfg = training_config(examples, tmp_path, **SHORT)
     cfg.visualizer.vis_backends = [dict(type="TensorboardVisBackend")]
     run(cfg)
     (file,) = tmp_path.glob("*/*/events.*")

@@ -161,8 +161,8 @@ def test_no_batch():
         loader(batch_size=8, drop_last=True)
 
 
-def training_loader(pictures, tmp_path, workers=0, **options):
-    cfg = training_config(pictures, tmp_path, **options)
+def training_loader(examples, tmp_path, workers=0, **options):
+    cfg = training_config(examples, tmp_path, **options)
     cfg.train_dataloader.num_workers = workers
     with DefaultScope.overwrite_default_scope("glip"):
         return SeededDataLoader(
@@ -179,11 +179,11 @@ def contents(of):
     ]
 
 
-def break_images(pictures, tmp_path, count):
+def break_images(examples, tmp_path, count):
     """Copy the examples without some images."""
     copy = tmp_path / "copy"
-    for path in (pictures / "coco").rglob("*"):
-        target = copy / path.relative_to(pictures)
+    for path in (examples / "coco").rglob("*"):
+        target = copy / path.relative_to(examples)
         if path.is_file() and "2017" in str(path):
             target.parent.mkdir(parents=True, exist_ok=True)
             target.symlink_to(path)
@@ -192,9 +192,9 @@ def break_images(pictures, tmp_path, count):
     return copy
 
 
-def test_replacement_of_a_broken_image(pictures, tmp_path):
+def test_replacement_of_a_broken_image(examples, tmp_path):
     """It is the same image with any number of workers and after resuming."""
-    broken = break_images(pictures, tmp_path, 2)
+    broken = break_images(examples, tmp_path, 2)
     full = contents(training_loader(broken, tmp_path))
     assert len(full) == 9
     assert len({path for path, *_ in full}) <= 7
@@ -204,7 +204,7 @@ def test_replacement_of_a_broken_image(pictures, tmp_path):
     assert contents(later) == full[4:]
 
 
-def test_too_many_broken_images(pictures, tmp_path):
-    broken = break_images(pictures, tmp_path, 6)
+def test_too_many_broken_images(examples, tmp_path):
+    broken = break_images(examples, tmp_path, 6)
     with pytest.raises(ImageReadError, match=r"6 of 9 images .* do not exist"):
         contents(training_loader(broken, tmp_path, workers=1))

@@ -1,4 +1,4 @@
-"""Captions below pictures: nothing that has a box is lost, and colours are the boxes'."""
+"""Captions below images: nothing that has a box is lost, and colours are the boxes'."""
 
 import numpy as np
 import pytest
@@ -25,8 +25,8 @@ def text_of(words):
     return " ".join(word.text for word in words)
 
 
-def colors_of(picture):
-    return {tuple(pixel) for pixel in np.unique(picture.reshape(-1, 3), axis=0).tolist()}
+def colors_of(image):
+    return {tuple(pixel) for pixel in np.unique(image.reshape(-1, 3), axis=0).tolist()}
 
 
 @pytest.mark.parametrize("labels", [[0], [7, 600], [1202], list(range(0, 1203, 10))])
@@ -74,7 +74,12 @@ def test_blank_name():
 
 def test_phrases_that_share_characters_lie_on_different_levels():
     marks = find_marks(NESTED, [0, 1, 2, 3])
-    assert [(len(mark.places), mark.level) for mark in marks] == [(3, 0), (5, 0), (8, 1), (19, 2)]
+    assert [(len(mark.positions), mark.level) for mark in marks] == [
+        (3, 0),
+        (5, 0),
+        (8, 1),
+        (19, 2),
+    ]
     assert [mark.color for mark in marks] == [label_color(label) for label in (0, 2, 3, 1)]
     assert len(find_marks(NESTED, [])) == 0
 
@@ -93,8 +98,8 @@ def test_colors():
 def test_mark_covers_its_words():
     """The mark is as wide as its words and the space between them, on each line."""
     prompt = Prompt.from_whole_caption("red car")
-    picture = draw_caption(prompt, [0], 300, 20)
-    marked = (picture == np.array(label_color(0))).all(axis=2)
+    image = draw_caption(prompt, [0], 300, 20)
+    marked = (image == np.array(label_color(0))).all(axis=2)
     columns = np.nonzero(marked)[1]
     width = load_font(20).getlength("red car")
     assert abs(columns.max() - columns.min() - width) <= 2
@@ -118,16 +123,16 @@ def test_words_wider_than_a_line_are_broken(width):
     font = load_font(12)
     lines = wrap([Word("x" * 50, 10)], width, font)
     assert "".join(line.text for line in lines) == "x" * 50
-    assert [place for line in lines for place in line.places] == list(range(10, 60))
+    assert [place for line in lines for place in line.positions] == list(range(10, 60))
     assert all(font.getlength(line.text) <= width or len(line.text) == 1 for line in lines)
     assert len(lines) < 50 or width <= 10
 
 
 def test_text():
-    picture = draw_text("some words " * 10, 200, 13)
-    assert picture.shape[1:] == (200, 3)
-    assert picture.shape[0] > draw_text("some", 200, 13).shape[0]
-    assert (picture[:, 0] == 255).all()
+    image = draw_text("some words " * 10, 200, 13)
+    assert image.shape[1:] == (200, 3)
+    assert image.shape[0] > draw_text("some", 200, 13).shape[0]
+    assert (image[:, 0] == 255).all()
     assert draw_text("", 50, 13).shape[1] == 50
 
 

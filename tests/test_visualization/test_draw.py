@@ -1,4 +1,4 @@
-"""Drawing: what changes in the picture and, above all, what does not."""
+"""Drawing: what changes in the image and, above all, what does not."""
 
 import itertools
 import time
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glip.visualization import draw
-from glip.visualization.draw import draw_detections, place_tags, scales
+from glip.visualization.draw import default_sizes, draw_detections, place_tags
 
 GRAY = 120
 
@@ -32,7 +32,7 @@ def inside(rect, height, width):
 
 @st.composite
 def scenes(draw_from):
-    """A picture's size, boxes within it and the sizes of their tags."""
+    """An image's size, boxes within it and the sizes of their tags."""
     height, width = draw_from(st.integers(1, 300)), draw_from(st.integers(1, 300))
     xs, ys = st.integers(0, width), st.integers(0, height)
     boxes, sizes = [], []
@@ -48,7 +48,7 @@ def scenes(draw_from):
 
 
 @given(scenes())
-def test_tags_lie_within_the_picture_and_never_overlap(scene):
+def test_tags_lie_within_the_image_and_never_overlap(scene):
     (height, width), boxes, sizes = scene
     places = place_tags(boxes, sizes, (height, width))
     assert len(places) == len(boxes)
@@ -79,7 +79,7 @@ def test_the_first_tag_that_fits_always_has_a_place(scene):
         ((50, 5, 150, 150), (50, 5, 90, 17)),
         # no room above and too small for a tag inside: below
         ((50, 0, 70, 10), (50, 10, 90, 22)),
-        # as big as the picture
+        # as big as the image
         ((0, 0, 200, 200), (0, 0, 40, 12)),
         # at the right edge: moved left
         ((190, 50, 200, 150), (160, 38, 200, 50)),
@@ -130,7 +130,7 @@ def test_empty_and_oversized_tags_have_no_place():
 # drawing
 
 
-def test_no_boxes_leave_the_picture_equal():
+def test_no_boxes_leave_the_image_equal():
     image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
     for boxes in (np.zeros((0, 4)), []):
         drawn = draw_detections(image, boxes, [], [], [])
@@ -151,7 +151,7 @@ def test_boxes_elsewhere_are_left_out(box):
     assert not changed(draw_detections(gray(100, 100), [box], ["name"], [0.9])).any()
 
 
-def test_the_given_picture_is_not_changed():
+def test_the_given_image_is_not_changed():
     image = gray(100, 100)
     image.flags.writeable = False
     drawn = draw_detections(image, [[10, 30, 60, 80]], ["cat"], [0.9])
@@ -170,14 +170,14 @@ def test_a_box_is_where_it_should_be():
     assert not changed(drawn)[:25].any()
 
 
-def test_non_contiguous_pictures_are_drawn():
+def test_non_contiguous_images_are_drawn():
     image = np.zeros((3, 40, 50), dtype=np.uint8).transpose(1, 2, 0)[:, ::-1]
     drawn = draw_detections(image, [[5, 15, 40, 35]], ["a"], [0.5])
     assert drawn.shape == (40, 50, 3)
     assert drawn.any()
 
 
-# random boxes that cross the edges of the picture, in and far out of it
+# random boxes that cross the edges of the image, in and far out of it
 coordinates = st.floats(-1e6, 1e6, width=32) | st.floats(-30, 130, width=32)
 
 
@@ -197,7 +197,7 @@ def test_any_box_and_any_text_can_be_drawn(shape, detections):
 
 @settings(deadline=None, max_examples=50)
 @given(st.sampled_from([0, 1, 50, 98, 100]), st.sampled_from([0, 1, 50, 98, 100]), st.data())
-def test_only_boxes_and_tags_change_the_picture(x, y, data):
+def test_only_boxes_and_tags_change_the_image(x, y, data):
     """Boxes at every edge and corner, and outlines no further than their shade."""
     box = (x, y, data.draw(st.integers(x, 100)), data.draw(st.integers(y, 100)))
     places = []
@@ -248,14 +248,14 @@ def test_the_tag_has_the_color_of_its_box():
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 400), (400, 3), (48, 64), (600, 800)])
-def test_pictures_of_odd_sizes(shape):
+def test_images_of_odd_sizes(shape):
     height, width = shape
     drawn = draw_detections(gray(*shape), [[0, 0, width, height]], ["a long phrase"], [0.75])
     assert drawn.shape == (height, width, 3)
     assert changed(drawn).any()
 
 
-def test_a_big_picture_is_drawn_in_seconds():
+def test_a_big_image_is_drawn_in_seconds():
     rng = np.random.default_rng(0)
     boxes = rng.uniform(0, 3000, (300, 4))
     names = [f"thing {k % 40}" for k in range(300)]
@@ -264,8 +264,8 @@ def test_a_big_picture_is_drawn_in_seconds():
     assert time.perf_counter() - start < 20
 
 
-def test_sizes_follow_the_picture():
-    sizes = [scales(h, w) for h, w in [(48, 64), (480, 640), (800, 1333), (3000, 4000)]]
+def test_sizes_follow_the_image():
+    sizes = [default_sizes(h, w) for h, w in [(48, 64), (480, 640), (800, 1333), (3000, 4000)]]
     assert sizes == sorted(sizes)
     assert sizes[0] == (9, 1)
     assert 11 <= sizes[1][0] <= 16

@@ -1,4 +1,4 @@
-"""From data samples to pictures: which boxes, which names, which colours, and where they go."""
+"""From data samples to images: which boxes, which names, which colours, and where they go."""
 
 import mmcv
 import numpy as np
@@ -66,13 +66,13 @@ def sample(**fields):
 # what is drawn
 
 
-def test_detections_alone_are_one_picture(visualizer, image, calls):
+def test_detections_alone_are_one_image(visualizer, image, calls):
     visualizer.add_datasample("a", image, sample(pred_instances=predictions()))
     assert visualizer.get_image().shape == image.shape
     assert len(calls) == 1
 
 
-def test_annotations_alone_are_one_picture(visualizer, image, calls):
+def test_annotations_alone_are_one_image(visualizer, image, calls):
     visualizer.dataset_meta = {"classes": ("zero", "one")}
     visualizer.add_datasample("a", image, sample(gt_instances=annotations()))
     assert visualizer.get_image().shape == image.shape
@@ -111,7 +111,7 @@ def test_either_can_be_left_out(visualizer, image, calls, flags):
         sample(pred_instances=predictions(scores=(), names=())),
     ],
 )
-def test_nothing_to_draw_leaves_the_picture_equal(visualizer, image, data_sample):
+def test_nothing_to_draw_leaves_the_image_equal(visualizer, image, data_sample):
     visualizer.add_datasample("a", image, data_sample)
     assert np.array_equal(visualizer.get_image(), image)
 
@@ -207,7 +207,7 @@ def test_line_width_and_font_size_are_passed_on(image, calls):
 # what mmengine's visualizer does besides
 
 
-def test_a_picture_comes_back_as_it_was_set(visualizer, image):
+def test_an_image_comes_back_as_it_was_set(visualizer, image):
     visualizer.set_image(image)
     returned = visualizer.get_image()
     assert np.array_equal(returned, image)
@@ -216,7 +216,7 @@ def test_a_picture_comes_back_as_it_was_set(visualizer, image):
     assert np.array_equal(DetLocalVisualizer(image=image).get_image(), image)
 
 
-def test_one_can_draw_more_on_a_picture(visualizer, image):
+def test_one_can_draw_more_on_an_image(visualizer, image):
     visualizer.add_datasample("a", image, sample(pred_instances=predictions()))
     before = visualizer.get_image()
     visualizer.draw_bboxes(np.array([10, 10, 50, 50]), edge_colors="r")
@@ -227,7 +227,7 @@ def test_one_can_draw_more_on_a_picture(visualizer, image):
     assert np.array_equal(visualizer.get_image(), image)
 
 
-# where the picture goes
+# where the image goes
 
 
 def test_out_file_is_written_in_a_new_folder(visualizer, image, tmp_path):
@@ -237,7 +237,7 @@ def test_out_file_is_written_in_a_new_folder(visualizer, image, tmp_path):
     assert np.array_equal(saved, visualizer.get_image())
 
 
-def test_backends_store_the_picture(image, tmp_path):
+def test_backends_store_the_image(image, tmp_path):
     visualizer = DetLocalVisualizer(
         vis_backends=[{"type": "LocalVisBackend"}], save_dir=str(tmp_path)
     )
@@ -247,7 +247,7 @@ def test_backends_store_the_picture(image, tmp_path):
     assert np.array_equal(mmcv.imread(str(stored), channel_order="rgb"), visualizer.get_image())
 
 
-def test_a_saved_or_shown_picture_is_not_stored_as_well(visualizer, image, tmp_path, monkeypatch):
+def test_a_saved_or_shown_image_is_not_stored_as_well(visualizer, image, tmp_path, monkeypatch):
     stored, shown = [], []
     monkeypatch.setattr(visualizer, "add_image", lambda *args: stored.append(args))
     monkeypatch.setattr(visualizer, "show", lambda *args, **kwargs: shown.append((args, kwargs)))

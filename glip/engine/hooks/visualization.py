@@ -1,4 +1,4 @@
-"""The hook that draws pictures while a runner validates and tests."""
+"""Draw detections during validation and test."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
+from glip.datasets.images import read_image
 from glip.registry import HOOKS
 from glip.structures import DetDataSample
 from glip.utils.image_files import is_image_file
@@ -19,25 +20,25 @@ from glip.utils.image_files import is_image_file
 
 @HOOKS.register_module()
 class DetVisualizationHook(Hook):
-    """Draws detections, beside the annotations where there are any, with the runner's visualizer.
+    """Draw detections, next to the annotations if there are any, with the runner's visualizer.
 
-    While validating, the first image of every ``interval``-th batch is drawn: the same images each
-    time, stored as ``val_<file name>`` with the training iteration as their step. While testing,
-    every image is drawn. The pictures go to ``test_out_dir`` (tests only), to a window, or to the
+    In validation, the first image of every ``interval``-th batch is drawn: the same images each
+    time, stored as ``val_<file name>`` with the training iteration as their step. In a test, every
+    image is drawn. The drawn images go to ``test_out_dir`` (test only), to a window, or to the
     backends of the visualizer. In distributed runs only the main process draws.
 
     Args:
-        draw: whether to draw at all. Defaults to False.
-        interval: how many batches of a validation lie between two pictures. Defaults to 50.
-        score_thr: detections with lower scores are left out. Defaults to 0.3.
+        draw: whether to draw. Defaults to False.
+        interval: batches of a validation between two drawn images. Defaults to 50.
+        score_thr: detections with lower scores are not drawn. Defaults to 0.3.
         show: whether to open a window. Defaults to False.
-        wait_time: how many seconds the window stays; 0 is until a key is pressed. Defaults to 0.
-        test_out_dir: folder for the pictures of a test, within ``work_dir/timestamp`` unless it is
+        wait_time: seconds to show each image; 0 waits for a key. Defaults to 0.
+        test_out_dir: folder for the drawn images of a test, in ``work_dir/timestamp`` unless it is
             an absolute path. Defaults to None.
         backend_args: of the file backend that reads the images. Defaults to None.
 
     Raises:
-        ValueError: ``interval`` is not positive.
+        ValueError: ``interval`` is less than 1.
     """
 
     def __init__(
@@ -63,10 +64,10 @@ class DetVisualizationHook(Hook):
         self._file_names: set[str] = set()
 
     def before_run(self, runner: Runner) -> None:
-        """Checks that the runner's visualizer can draw detections.
+        """Check that the runner's visualizer can draw detections.
 
         Raises:
-            TypeError: it is mmengine's own, which draws nothing by itself.
+            TypeError: it is mmengine's ``Visualizer``, which draws no data samples.
         """
         if self.draw and type(runner.visualizer) is Visualizer:
             raise TypeError(
@@ -75,7 +76,7 @@ class DetVisualizationHook(Hook):
             )
 
     def before_test(self, runner: Runner) -> None:  # noqa: ARG002
-        """Starts counting the images of this test."""
+        """Reset the number of images and their file names."""
         self._num_tested = 0
         self._file_names.clear()
 
@@ -86,11 +87,11 @@ class DetVisualizationHook(Hook):
         data_batch: Any = None,  # noqa: ARG002
         outputs: Sequence[DetDataSample] | None = None,
     ) -> None:
-        """Draws the first image of every ``interval``-th batch."""
+        """Draw the first image of every ``interval``-th batch."""
         if not self.draw or not outputs or batch_idx % self.interval or not is_main_process():
             return
         stem = osp.splitext(osp.basename(outputs[0].img_path))[0]
-        self._add(runner, outputs[0], name=f"val_{stem}", step=runner.iter)
+        self._add_datasample(runner, outputs[0], name=f"val_{stem}", step=runner.iter)
 
     def after_test_iter(
         self,
@@ -99,7 +100,7 @@ class DetVisualizationHook(Hook):
         data_batch: Any = None,  # noqa: ARG002
         outputs: Sequence[DetDataSample] | None = None,
     ) -> None:
-        """Draws every image of the batch."""
+        """Draw every image of the batch."""
         if not self.draw or not outputs or not is_main_process():
             return
         for data_sample in outputs:
@@ -108,9 +109,9 @@ class DetVisualizationHook(Hook):
             if self.test_out_dir is not None:
                 folder = osp.join(runner.work_dir, runner.timestamp, self.test_out_dir)
                 out_file = osp.join(folder, self._file_name(data_sample.img_path))
-            self._add(runner, data_sample, "test_img", self._num_tested, out_file)
+            self._add_datasample(runner, data_sample, "test_img", self._num_tested, out_file)
 
-    def _add(
+    def _add_datasample(
         self,
         runner: Runner,
         data_sample: DetDataSample,
@@ -118,8 +119,6 @@ class DetVisualizationHook(Hook):
         step: int,
         out_file: str | None = None,
     ) -> None:
-        from glip.datasets.images import read_image
-
         image = read_image(data_sample.img_path, backend_args=self.backend_args)
         runner.visualizer.add_datasample(
             osp.basename(data_sample.img_path) if self.show else name,
@@ -133,7 +132,7 @@ class DetVisualizationHook(Hook):
         )
 
     def _file_name(self, img_path: str) -> str:
-        """The image's own file name, numbered where images of several folders share it."""
+        """Return the file name of the image, numbered if images of several folders share it."""
         stem, suffix = osp.splitext(osp.basename(img_path))
         if not is_image_file(img_path):  # OpenCV may not write it
             suffix = ".png"

@@ -57,20 +57,20 @@ def saving_fails(monkeypatch, after: int, at: str = "epoch") -> None:
 
 
 @pytest.fixture(scope="module")
-def trained(pictures, tmp_path_factory) -> Path:
+def trained(examples, tmp_path_factory) -> Path:
     """Return the work directory of a training of one epoch."""
     folder = tmp_path_factory.mktemp("trained")
-    cfg = training_config(pictures, folder, **SHORT)
+    cfg = training_config(examples, folder, **SHORT)
     with nothing_left():
         GLIPRunner.from_cfg(cfg).train()
     cfg.dump(folder / "config.py")
     return folder
 
 
-def test_a_failed_save_keeps_the_only_checkpoint(pictures, tmp_path, monkeypatch):
+def test_a_failed_save_keeps_the_only_checkpoint(examples, tmp_path, monkeypatch):
     saving_fails(monkeypatch, after=2)
     cfg = training_config(
-        pictures,
+        examples,
         tmp_path,
         early_fuse=False,
         default_hooks__checkpoint=dict(interval=1, max_keep_ckpts=1),
@@ -92,10 +92,10 @@ def test_a_failed_save_keeps_the_only_checkpoint(pictures, tmp_path, monkeypatch
     ]
 
 
-def test_previous_best_is_kept_until_the_new_one_is_saved(pictures, tmp_path, monkeypatch):
+def test_previous_best_is_kept_until_the_new_one_is_saved(examples, tmp_path, monkeypatch):
     saving_fails(monkeypatch, after=2, at="best_")
     cfg = training_config(
-        pictures,
+        examples,
         tmp_path,
         early_fuse=False,
         # Every validation is the best so far.
@@ -155,9 +155,9 @@ def test_last_checkpoint(trained, tmp_path):
     assert Path(last_checkpoint(trained)) == trained / "epoch_1.pth"
 
 
-def test_best_by_an_unknown_metric(pictures, tmp_path):
+def test_best_by_an_unknown_metric(examples, tmp_path):
     cfg = training_config(
-        pictures,
+        examples,
         tmp_path,
         early_fuse=False,
         default_hooks__checkpoint=dict(interval=1, save_best="coco/AP", rule="greater"),
@@ -177,22 +177,22 @@ class Evil:
 
 
 @pytest.mark.parametrize("where", ["meta", "optimizer"])
-def test_a_checkpoint_that_contains_code_is_not_resumed(trained, pictures, tmp_path, where):
+def test_a_checkpoint_that_contains_code_is_not_resumed(trained, examples, tmp_path, where):
     checkpoint = dict(read_checkpoint(trained / "epoch_1.pth"))
     checkpoint[where] = {**checkpoint[where], "extra": Evil()}
     torch.save(checkpoint, tmp_path / "evil.pth")
-    cfg = training_config(pictures, tmp_path, **SHORT)
+    cfg = training_config(examples, tmp_path, **SHORT)
     cfg.resume, cfg.load_from = True, str(tmp_path / "evil.pth")
     with pytest.raises(CheckpointError, match="could run code: it names"):
         GLIPRunner.from_cfg(cfg).train()
 
 
-def test_the_name_of_a_config_is_not_run(trained, pictures, tmp_path):
+def test_the_name_of_a_config_is_not_run(trained, examples, tmp_path):
     """mmengine would run ``meta['config']`` as a config."""
     checkpoint = dict(read_checkpoint(trained / "epoch_1.pth"))
     checkpoint["meta"] = {**checkpoint["meta"], "config": "raise SystemExit('it was run')"}
     torch.save(checkpoint, tmp_path / "named.pth")
-    cfg = training_config(pictures, tmp_path, **SHORT)
+    cfg = training_config(examples, tmp_path, **SHORT)
     cfg.resume, cfg.load_from = True, str(tmp_path / "named.pth")
     cfg.train_cfg.max_epochs = 2
     runner = GLIPRunner.from_cfg(cfg)
@@ -248,8 +248,8 @@ class Unreadable(Hook):
         checkpoint["mine"] = Evil()
 
 
-def test_an_unreadable_checkpoint_is_reported_at_once(pictures, tmp_path):
-    runner = GLIPRunner.from_cfg(training_config(pictures, tmp_path, **SHORT))
+def test_an_unreadable_checkpoint_is_reported_at_once(examples, tmp_path):
+    runner = GLIPRunner.from_cfg(training_config(examples, tmp_path, **SHORT))
     runner.register_hook(Unreadable())
     runner.train()
     log = next(Path(runner.log_dir).glob("*.log")).read_text()

@@ -21,9 +21,9 @@ class SetNaN(Hook):
             torch.nn.init.constant_(runner.model.bbox_head.bbox_pred.bias, float("nan"))
 
 
-def train(pictures, tmp_path, **options):
+def train(examples, tmp_path, **options):
     cfg = training_config(
-        pictures,
+        examples,
         tmp_path,
         default_hooks__checkpoint=dict(by_epoch=False, interval=1),
         **OPTIONS,
@@ -34,20 +34,20 @@ def train(pictures, tmp_path, **options):
     runner.train()
 
 
-def test_it_names_the_images_and_saves_nothing(pictures, tmp_path):
+def test_it_names_the_images_and_saves_nothing(examples, tmp_path):
     with pytest.raises(TrainingError) as caught:
-        train(pictures, tmp_path)
+        train(examples, tmp_path)
     message = str(caught.value)
     assert "the loss is not finite in iteration 3 (" in message
     assert "loss_bbox=nan" in message
     assert "loss_cls=" not in message
-    assert message.count(f"{pictures}/coco/val2017/") == 2
+    assert message.count(f"{examples}/coco/val2017/") == 2
     assert "--resume" in message
     assert sorted(path.name for path in tmp_path.glob("*.pth")) == ["iter_1.pth", "iter_2.pth"]
 
 
-def test_it_can_be_disabled(pictures, tmp_path):
-    train(pictures, tmp_path, default_hooks__invalid_loss=None)
+def test_it_can_be_disabled(examples, tmp_path):
+    train(examples, tmp_path, default_hooks__invalid_loss=None)
     assert (tmp_path / "iter_5.pth").is_file()
 
 

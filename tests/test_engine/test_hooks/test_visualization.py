@@ -10,10 +10,11 @@ import torch
 from mmengine.structures import InstanceData
 from mmengine.visualization import Visualizer
 
+from glip.engine import DetVisualizationHook
 from glip.engine.hooks import visualization as module
 from glip.registry import HOOKS
 from glip.structures import DetDataSample
-from glip.visualization import DetLocalVisualizer, DetVisualizationHook
+from glip.visualization import DetLocalVisualizer
 
 
 class Recorder:
@@ -34,7 +35,7 @@ def runner(tmp_path):
 
 
 def make_sample(path, color=(200, 100, 50)):
-    """A data sample of a picture, 60 x 80, of one RGB colour, with one detection."""
+    """A data sample of an image, 60 x 80, of one RGB colour, with one detection."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image = np.full((60, 80, 3), color[::-1], dtype=np.uint8)
     mmcv.imwrite(image, str(path))
@@ -91,12 +92,12 @@ def test_a_test_draws_every_image(runner, tmp_path):
     assert runner.visualizer.calls[-1]["step"] == 1
 
 
-def test_pictures_of_a_test_are_saved(runner, tmp_path):
+def test_images_of_a_test_are_saved(runner, tmp_path):
     runner.visualizer = DetLocalVisualizer()
-    hook = DetVisualizationHook(draw=True, test_out_dir="pictures")
+    hook = DetVisualizationHook(draw=True, test_out_dir="images")
     for batch, name in enumerate(["a.png", "b.jpg"]):
         hook.after_test_iter(runner, batch, None, [make_sample(tmp_path / name)])
-    folder = tmp_path / "work" / "20260101" / "pictures"
+    folder = tmp_path / "work" / "20260101" / "images"
     assert sorted(path.name for path in folder.iterdir()) == ["a.png", "b.jpg"]
     saved = mmcv.imread(str(folder / "a.png"), channel_order="rgb")
     assert saved.shape == (60, 80, 3)
@@ -126,7 +127,7 @@ def test_images_of_one_name_do_not_overwrite_each_other(runner, tmp_path):
         ("a", "a.png"),
     ],
 )
-def test_names_of_pictures(path, name):
+def test_names_of_images(path, name):
     assert DetVisualizationHook()._file_name(path) == name
 
 

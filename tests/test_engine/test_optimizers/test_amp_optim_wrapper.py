@@ -77,9 +77,9 @@ def test_other_types(dtype):
         wrapper(torch.nn.Linear(2, 1), dtype=dtype)
 
 
-def test_by_config(pictures, tmp_path):
+def test_by_config(examples, tmp_path):
     cfg = training_config(
-        pictures,
+        examples,
         tmp_path,
         train_cfg__max_epochs=1,
         optim_wrapper__type="AmpOptimWrapper",
