@@ -1,5 +1,5 @@
-# GLIP-L fine-tuned on COCO. microsoft/GLIP never told how; all of this is MMDetection's, down to
-# the first stage of the backbone, which was frozen in pre-training and learns here.
+# GLIP-L fine-tuned on COCO. microsoft/GLIP did not publish the recipe; everything here is
+# MMDetection's, also that the first stage of the backbone, frozen in pre-training, is trained.
 _base_ = [
     "./glip_atss_swin-l_fpn_dyhead_pretrain_mixeddata.py",
     "../_base_/datasets/coco_train.py",

@@ -1,4 +1,4 @@
-# GLIP-L: GLIP-T with Swin-L and eight blocks of fusion.
+# GLIP-L: GLIP-T with Swin-L and eight fusion blocks.
 _base_ = "./glip_atss_swin-t_fpn_dyhead_pretrain_obj365-goldg-cc3m-sub.py"
 
 model = dict(

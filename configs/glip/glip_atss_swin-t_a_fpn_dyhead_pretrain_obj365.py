@@ -1,8 +1,8 @@
-# GLIP-T (A): Swin-T, no fusion of image and text. The base of the other four.
+# GLIP-T (A): Swin-T, without early fusion of image and text. The base of the other four.
 _base_ = ["../_base_/datasets/coco_detection.py", "../_base_/default_runtime.py"]
 
-# A folder with the tokenizer (vocab.txt) or a name on the Hugging Face hub; not needed with a
-# checkpoint that carries its vocabulary.
+# A folder with the tokenizer (vocab.txt) or a name on the Hugging Face Hub; not needed if the
+# checkpoint contains its vocabulary.
 lang_model_name = "bert-base-uncased"
 
 model = dict(

@@ -1,4 +1,4 @@
-# GLIP-T (B) fine-tuned on COCO; (C) and GLIP-T differ only in the weights that they start from.
+# GLIP-T (B) fine-tuned on COCO; (C) and GLIP-T differ only in their initial weights.
 _base_ = [
     "./glip_atss_swin-t_b_fpn_dyhead_pretrain_obj365.py",
     "../_base_/datasets/coco_train.py",

@@ -1,4 +1,4 @@
-# A GLIP of 3.7 million parameters on generated pictures of coloured shapes: (A), smaller.
+# A small GLIP-T (A) with 3.7 million parameters, trained on synthetic images of colored shapes.
 # Data: tools/dataset_converters/make_shapes.py.
 _base_ = "../_base_/default_runtime.py"
 
@@ -6,10 +6,10 @@ train_root = "data/shapes/train/"
 data_root = "data/shapes/val/"
 lang_model_name = train_root + "vocabulary"
 
-# The classes of detection.json; those that are held out are not in the training pictures.
+# The classes of detection.json; held-out classes are not in the training images.
 colors = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white")
 shapes = ("circle", "square", "triangle", "star", "cross", "heart", "ring", "moon")
-held_out = tuple(colors[at] + " " + shapes[(3 * at + 1) % 8] for at in range(8))
+held_out = tuple(colors[i] + " " + shapes[(3 * i + 1) % 8] for i in range(8))
 classes = tuple(color + " " + shape for color in colors for shape in shapes)
 seen = tuple(name for name in classes if name not in held_out)
 
@@ -50,13 +50,13 @@ model = dict(
         in_channels=64,
         num_dyhead_blocks=1,
         early_fuse=False,
-        # Thirty times the official deviation: the official models begin with a Swin and a BERT that
-        # know colours and words. Without, words that start out alike stay alike for long.
+        # Thirty times the official std: the official models start from a pre-trained Swin and BERT.
+        # Without them, words with similar embeddings stay similar for a long time.
         init_cfg=dict(type="Normal", override=dict(name="token_logits", type="Normal", std=0.3)),
-        # Pictures are small, so are the things in them: 32 pixels at the finest level.
+        # Images and objects are small: anchors of 32 pixels at the finest level.
         anchor_generator=dict(type="AnchorGenerator", octave_base_scale=4),
     ),
-    # About as many names a caption as it was trained on: with 64, half of what it finds is lost.
+    # About as many names per caption as in training; with 64, half of the objects are missed.
     test_cfg=dict(
         chunked_size=16,
         score_thr=0.05,
@@ -80,12 +80,13 @@ train_pipeline = [
     dict(type="LoadImageFromFile", imdecode_backend="pillow"),
     dict(type="LoadAnnotations", with_bbox=True),
     dict(type="GTBoxSubOne"),
-    # Captions say "left of": the words change sides with the picture.
+    # Captions contain "left of": the flip swaps the words too.
     dict(type="RandomFlip_GLIP", prob=0.5, swap_left_right=True),
     dict(type="RandomSamplingNegPos", tokenizer_name=lang_model_name, num_sample_negative=24),
     dict(type="PackDetInputs", meta_keys=meta_keys),
 ]
-# A third larger than in training, where pictures have at most 192 pixels: small things need it.
+# Images are a third larger than in training, where they have at most 192 pixels: it improves small
+# objects.
 test_pipeline = [
     dict(type="LoadImageFromFile", imdecode_backend="pillow"),
     dict(type="FixScaleResize", scale=(256, 256), keep_ratio=True, backend="pillow"),
@@ -93,7 +94,7 @@ test_pipeline = [
     dict(type="PackDetInputs", meta_keys=meta_keys),
 ]
 
-# Boxes of pairs ("red circle") and captions, twice as often as colours and shapes alone.
+# Boxes of pairs ("red circle") and captions, twice as often as colors and shapes alone.
 detection = dict(
     type="CocoDataset",
     data_root=train_root,

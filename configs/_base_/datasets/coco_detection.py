@@ -2,7 +2,7 @@ dataset_type = "CocoDataset"
 data_root = "data/coco/"
 backend_args = None
 
-# Decoded and resized with Pillow, as the official code does: OpenCV gives other pixels.
+# Images are decoded and resized with Pillow, as in the official code; OpenCV gives other pixels.
 test_pipeline = [
     dict(type="LoadImageFromFile", backend_args=backend_args, imdecode_backend="pillow"),
     dict(type="FixScaleResize", scale=(800, 1333), keep_ratio=True, backend="pillow"),

@@ -1,5 +1,6 @@
-# The training part of coco_detection.py, apart from it: mmengine's runner takes no config that has
-# training data and no schedule. An epoch goes through the data twice, as in MMDetection's configs.
+# The training data of COCO. They are not in coco_detection.py, because mmengine's runner rejects a
+# config with training data but without a schedule. An epoch covers the data twice, as in
+# MMDetection's configs.
 train_pipeline = [
     dict(type="LoadImageFromFile", backend_args=None, imdecode_backend="pillow"),
     dict(type="LoadAnnotations", with_bbox=True),

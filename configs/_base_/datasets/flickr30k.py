@@ -1,4 +1,4 @@
-# Flickr30k Entities in MDETR's format, the boxes of a phrase apart (separateGT).
+# Flickr30k Entities in MDETR's format, with the boxes of a phrase kept separate (separateGT).
 flickr30k = {
     f"Flickr30k{split.title()}": dict(
         type="Flickr30kDataset",

@@ -1,11 +1,12 @@
 # Object Detection in the Wild: 35 data sets; 13 of them are the benchmark of the GLIP paper.
-# Names, words and files are those of microsoft/GLIP's configs/odinw_13 and odinw_35. Its splits are
-# `valid`, and `mini_val` for some larger data sets; here all are `valid`, as in MMDetection.
+# Class names, prompts and files are those of microsoft/GLIP's configs/odinw_13 and odinw_35. Its
+# splits are `valid` and, for some larger data sets, `mini_val`; here all are `valid`, as in
+# MMDetection.
 
-# Variables that begin with two underscores, and functions, are not part of a config.
+# Variables that start with two underscores, and functions, are not part of a config.
 # fmt: off
 __table = dict(
-    # folder: below data/odinw/. classes: the names in the annotation file.
+    # folder: relative to data/odinw/. classes: the names in the annotation file.
     AerialMaritimeDrone_large=dict(
         folder="AerialMaritimeDrone/large", classes=("boat", "car", "dock", "jetski", "lift")
     ),
@@ -19,7 +20,7 @@ __table = dict(
     Aquarium=dict(
         folder="Aquarium/Aquarium Combined.v2-raw-1024.coco",
         classes=("fish", "jellyfish", "penguin", "puffin", "shark", "starfish", "stingray"),
-        # prompt: for some classes what the caption says before, in place of, and after the name.
+        # prompt: the prefix, the replacement and the suffix of some class names in the caption.
         prompt=dict(
             penguin=dict(suffix=", which is black and white"),
             puffin=dict(suffix=" with orange beaks"),
@@ -34,7 +35,7 @@ __table = dict(
             "m", "n", "o", "o ", "p", "q", "qu", "r", "s", "t", "t\\", "th", "u", "v", "w", "wild",
             "x", "y", "z",
         ),
-        # export: the splits are not folders but the beginnings of the annotation files' names.
+        # export: the splits are prefixes of the annotation files' names instead of folders.
         export=True,
     ),
     brackishUnderwater=dict(
@@ -43,9 +44,9 @@ __table = dict(
     ),
     ChessPieces=dict(
         folder="ChessPieces/Chess Pieces.v23-raw.coco",
-        # names: what the categories are called instead, by id from 1; override_category.py writes
-        # the annotation file with them. One without a name is not asked for, and leaves its
-        # separator at the beginning of the caption.
+        # names: new names of the categories, by id from 1; override_category.py writes them to an
+        # annotation file. A category without a name is not prompted; its separator stays at the
+        # start of the caption.
         names=(
             "  ", "black bishop", "black king", "black knight", "black pawn", "black queen",
             "black rook", "white bishop", "white king", "white knight", "white pawn", "white queen",
@@ -171,23 +172,23 @@ __table = dict(
 
 
 def describe(folder, classes=(), export=False, prompt=None, names=None, *, first_edition=False):
-    """Make a data set's config of a row; its caption prompt is on in the edition of 35 only."""
+    """Return the config of a data set; only ODinW-35 uses its caption prompt."""
     ann_file = "annotations_without_background.json"
-    facts = {}
-    if names and first_edition:  # there the other names are a prompt
+    extra = {}
+    if names and first_edition:  # ODinW-13 has the new names as a prompt
         prompt = {name: dict(name=other) for name, other in zip(classes, names, strict=True)}
     elif names:
         ann_file = f"new_{ann_file}"
         classes = tuple(name for name in names if name.strip())
-        facts["category_names"] = names
+        extra["category_names"] = names
     if prompt:
-        facts["caption_prompt"] = prompt
+        extra["caption_prompt"] = prompt
     return dict(
         type="CocoDataset",
         data_root=f"data/odinw/{folder}/",
         ann_file=f"val_{ann_file}" if export else f"valid/{ann_file}",
         data_prefix=dict(img="" if export else "valid/"),
-        metainfo=dict(classes=classes, **facts),
+        metainfo=dict(classes=classes, **extra),
         caption_prompt=None if first_edition else prompt,
         test_mode=True,
         return_classes=True,

@@ -1,5 +1,5 @@
-# What GLIP-L learned from: four detection data sets (Objects365, Open Images, Visual Genome and
-# ImageNet's boxes), GoldG, and pseudo boxes of captions (Conceptual Captions 3M and 12M, SBU).
+# The pre-training data of GLIP-L: four detection data sets (Objects365, Open Images, Visual Genome,
+# ImageNet boxes), GoldG, and captions with pseudo-labels (Conceptual Captions 3M and 12M, SBU).
 _base_ = "./pretrain_o365_goldg_captions.py"
 
 openimages = dict(
@@ -22,11 +22,11 @@ imagenet = dict(
 )
 cc12m = dict(_base_.cc3m, ann_file="cc12m/pseudo.jsonl", data_prefix=dict(img="cc12m/images/"))
 train_dataloader = dict(
-    batch_size=1,  # of each of 64 processes
+    batch_size=1,  # per GPU, with 64 GPUs
     sampler=dict(
-        # Millions of images an epoch. The first six are the official ones: Objects365 twice,
-        # Open Images once, Visual Genome three times, ImageNet twice, Flickr30k eight times, the
-        # mixed data four times. How often captions came was not published; here about once.
+        # Millions of images per epoch. The first six are official: Objects365 twice, Open Images
+        # once, Visual Genome three times, ImageNet twice, Flickr30k eight times, the mixed data
+        # four times. The weights of the captions were not published; here about once.
         weights=[2.8, 2.0, 1.2, 1.33, 1.2, 2.4, 3.0, 12.0, 1.0],
     ),
     dataset=dict(

@@ -1,12 +1,12 @@
-# Pre-training on Objects365, as lines (tools/dataset_converters/objects365_2odvg.py); the other
-# pretrain_*.py add to it. All paths are below data/, as docs/pretrain.md lists them.
+# Pre-training on Objects365 as ODVG (tools/dataset_converters/objects365_2odvg.py). The other
+# pretrain_*.py add data sets. All paths are relative to data/; docs/pretrain.md lists them.
 _base_ = "./coco_train.py"
 
 train_pipeline = [
     *_base_.train_pipeline[:-1],
     dict(
         type="RandomSamplingNegPos",
-        tokenizer_name="bert-base-uncased",  # the model's, --cfg-options lang_model_name= sets both
+        tokenizer_name="bert-base-uncased",  # the model's; --cfg-options lang_model_name= sets both
         num_sample_negative=85,
         full_sampling_prob=0.5,
         max_tokens=256,
@@ -22,7 +22,7 @@ objects365 = dict(
     pipeline=train_pipeline,
 )
 train_dataloader = dict(
-    batch_size=2,  # of each of 32 processes: 64 images a step
+    batch_size=2,  # per GPU, with 32 GPUs: 64 images per step
     num_workers=4,
     dataset=dict(_delete_=True, **objects365),
 )

@@ -1,4 +1,4 @@
-# Objects365 and GoldG, without the images of COCO (tools/dataset_converters/goldg2odvg.py).
+# Objects365 and GoldG, excluding the images of COCO (tools/dataset_converters/goldg2odvg.py).
 _base_ = "./pretrain_o365.py"
 
 flickr30k_train = dict(
@@ -10,7 +10,7 @@ flickr30k_train = dict(
 )
 mixed_train = dict(flickr30k_train, ann_file="goldg/gqa.jsonl", data_prefix=dict(img="gqa/images/"))
 train_dataloader = dict(
-    # An epoch goes through all images once; with `weights=[...]` as much of each as they say.
+    # An epoch covers all images once; `weights=[...]` sets the proportions of the data sets.
     sampler=dict(_delete_=True, type="WeightedConcatSampler"),
     dataset=dict(
         _delete_=True,

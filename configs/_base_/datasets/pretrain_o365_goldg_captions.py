@@ -1,5 +1,5 @@
-# Objects365, GoldG, and pseudo boxes of captions (Conceptual Captions 3M, SBU), which a teacher
-# found: those it was at least half sure of. Captions of other images are negatives.
+# Objects365, GoldG, and captions (Conceptual Captions 3M, SBU) with a teacher's pseudo-labels of a
+# score of at least 0.5. Captions of other images are negatives.
 _base_ = "./pretrain_o365_goldg.py"
 
 caption_pipeline = [

@@ -1,4 +1,4 @@
-# Referring expressions in MDETR's format, on the images of COCO's train2014.
+# Referring expressions in MDETR's format, with the images of COCO's train2014.
 refcoco = {
     f"{name}_{split}": dict(
         type="MDETRStyleRefCocoDataset",

@@ -1,7 +1,7 @@
-# Fine-tuning on data of your own, microsoft/GLIP's recipe for ODinW: 4 images a step, up to 200
-# times through the data. After every epoch the model is validated: the learning rate falls to a
-# tenth if 3 epochs in a row were no better than the best, and the training ends after 8 such epochs
-# (officially 2 and 4 with all the data of a data set, 3 and 8 with few shots).
+# Fine-tuning on your own data, microsoft/GLIP's recipe for ODinW: 4 images per step, up to 200
+# epochs. The model is validated after every epoch: the learning rate is divided by 10 after 3
+# epochs without improvement, and training stops after 8 such epochs (officially 2 and 4 with all
+# data of a data set, 3 and 8 with few shots).
 train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=200, val_interval=1)
 param_scheduler = [
     dict(

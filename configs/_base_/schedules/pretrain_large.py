@@ -1,6 +1,6 @@
-# Pre-training of GLIP-L, microsoft/GLIP's recipe: a million steps of 64 images (64 processes, an
-# image each), not averaged, in float32. The weight decay falls too, each time when two thirds of
-# the way to the next fall of the learning rate are done.
+# Pre-training of GLIP-L, microsoft/GLIP's recipe: a million steps of 64 images (64 GPUs, one image
+# each), without EMA, in float32. The weight decay is divided by 10 too, at two thirds of each
+# milestone of the learning rate.
 _base_ = "./pretrain.py"
 
 train_cfg = dict(_delete_=True, type="IterBasedTrainLoop", max_iters=1000000, val_interval=50000)
@@ -11,7 +11,7 @@ param_scheduler = [
         type="MultiStepParamScheduler",
         param_name="weight_decay",
         by_epoch=False,
-        milestones=[446890, 593630],  # 0.667 of the learning rate's
+        milestones=[446890, 593630],  # 0.667 of the learning rate's milestones
         gamma=0.1,
     ),
 ]

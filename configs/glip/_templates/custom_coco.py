@@ -1,9 +1,9 @@
-# Evaluate on your own data in COCO's format. Copy this file and write these three lines:
+# Evaluate on your own data in COCO's format. Copy this file and edit these three lines:
 classes = ("balloon", "kite")  # the names, as in the annotation file
 ann_file = "data/my_data/annotations.json"
 images = "data/my_data/images/"
 
-# Nothing below needs a change. Instead of (B) it may be any config of configs/glip.
+# Nothing below needs to change. The base may be any config of configs/glip instead of (B).
 _base_ = "../glip_atss_swin-t_b_fpn_dyhead_pretrain_obj365.py"
 
 data_root = ""

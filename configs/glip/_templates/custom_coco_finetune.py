@@ -1,13 +1,13 @@
-# Fine-tune on your own data in COCO's format. Copy this file and write these five lines anew. As
-# they are, it runs on what tools/dataset_converters/make_examples.py data/examples draws.
+# Fine-tune on your own data in COCO's format. Copy this file and edit these five lines. Unchanged,
+# it runs on the data of tools/dataset_converters/make_examples.py data/examples.
 classes = ("sports ball", "car", "tie", "cat", "umbrella")  # the names, as in the annotation files
 train_ann_file = "data/examples/coco/annotations/instances_train2017.json"
 train_images = "data/examples/coco/train2017/"
 val_ann_file = "data/examples/coco/annotations/instances_val2017.json"
 val_images = "data/examples/coco/val2017/"
 
-# Nothing below needs a change. Instead of (B) it may be any model of configs/glip, with its weights
-# in load_from (or: tools/train.py --load-from).
+# Nothing below needs to change. The base may be any model of configs/glip instead of (B), with its
+# weights in load_from (or tools/train.py --load-from).
 _base_ = [
     "../glip_atss_swin-t_b_fpn_dyhead_pretrain_obj365.py",
     "../../_base_/datasets/coco_train.py",

@@ -1,10 +1,9 @@
-# Fine-tune on your own data without forgetting the rest: as your copy of custom_coco_finetune.py,
-# with other data mixed in, whose prompts have other words. As it stands it runs on the examples and
-# on what tools/dataset_converters/make_shapes.py data/shapes/mix draws.
+# Fine-tune on your own data without catastrophic forgetting: your copy of custom_coco_finetune.py,
+# mixed with other data whose prompts have other words. As it is, it runs on the examples and on the
+# data of tools/dataset_converters/make_shapes.py data/shapes/mix.
 _base_ = "./finetune_on_cpu.py"  # your copy
 
-# Best is some of what the model was pre-trained on. `times` and the numbers of pictures set how
-# much of an epoch each part is.
+# Ideally, part of the pre-training data. `times` and the numbers of images set the proportions.
 other_root = "data/shapes/mix/"
 # Captions and their phrases, in MDETR's format.
 captions = dict(
@@ -19,7 +18,7 @@ captions = dict(
         pipeline=_base_.train_pipeline,
     ),
 )
-# Detection data with many names, of which each picture is asked for some.
+# Detection data with many class names, of which each prompt has a random subset.
 colors = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "white")
 shapes = ("circle", "square", "triangle", "star", "cross", "heart", "ring", "moon")
 sampling = dict(

@@ -1,10 +1,10 @@
-# custom_coco_finetune.py with the small model that ships, which a CPU fine-tunes in a few minutes.
-# It knows coloured shapes (docs/shapes.md), and learns here that a red rectangle is called a car.
-# To be run from the root of the repository.
+# custom_coco_finetune.py with the small model of this repository, which a CPU fine-tunes in a few
+# minutes. It is pre-trained on colored shapes (docs/shapes.md) and fine-tuned to detect a red
+# rectangle as a car. Run it from the root of the repository.
 _base_ = "./custom_coco_finetune.py"
 
 load_from = "demo/glip_nano_shapes.safetensors"
-lang_model_name = "demo/bert-base-uncased"  # not read: the checkpoint has its vocabulary
+lang_model_name = "demo/bert-base-uncased"  # not read: the checkpoint contains its vocabulary
 
 # As in glip_nano_shapes.py.
 model = dict(
@@ -37,12 +37,12 @@ model = dict(
         anchor_generator=dict(type="AnchorGenerator", octave_base_scale=4),
     ),
 )
-# Names of which it knows no word: its text encoder learns as fast as the rest.
+# The class names are new to the model, so the text encoder has the same learning rate.
 optim_wrapper = dict(
     optimizer=dict(lr=0.0005), paramwise_cfg=dict(custom_keys=dict(bert=dict(lr_mult=1.0)))
 )
 
-# Pictures are looked at in about the size they have.
+# Images are resized to about their own size.
 train_pipeline = _base_.train_pipeline
 train_pipeline[3].update(scales=[(112, 192), (128, 192), (144, 192)])
 test_pipeline = _base_.test_pipeline

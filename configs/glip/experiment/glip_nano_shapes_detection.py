@@ -1,12 +1,12 @@
-# (a) of the experiment of docs/pretrain.md, the paper's two claims at a size that a CPU core trains
-# in minutes: detection data only.
-# tools/misc/pretraining_experiment.py makes the data and trains all three.
+# Experiment (a) of docs/pretrain.md: detection data only. The experiment tests two claims of the
+# paper with models that one CPU core trains in minutes. tools/misc/pretraining_experiment.py
+# generates the data and trains all three models.
 _base_ = "../glip_nano_shapes.py"
 
 data_root = "data/experiment/"
 lang_model_name = data_root + "detection/vocabulary"
 
-# What the detection data show and name; captions and the tests have three words more.
+# The detection data have the known words; captions and tests have three new words too.
 known_colors = ("red", "yellow", "green", "blue")
 known_shapes = ("circle", "square", "star", "cross")
 colors = (*known_colors, "pink")
@@ -22,13 +22,13 @@ train_pipeline = [
     dict(step, tokenizer_name=lang_model_name) if step["type"] == "RandomSamplingNegPos" else step
     for step in _base_.train_pipeline
 ]
-# A third larger than in training, as in the base.
+# Images are a third larger than in training, as in the base.
 test_pipeline = [
     dict(step, scale=(170, 170)) if step["type"] == "FixScaleResize" else step
     for step in _base_.test_pipeline
 ]
 
-lines = dict(
+records = dict(
     type="ODVGDataset",
     data_root=data_root,
     ann_file="detection/detection.jsonl",
@@ -36,13 +36,13 @@ lines = dict(
     data_prefix=dict(img="detection/images/"),
     pipeline=train_pipeline,
 )
-color_lines = dict(
-    lines,
+color_records = dict(
+    records,
     ann_file="detection/colors.jsonl",
     label_map_file="detection/colors_label_map.json",
 )
-shape_lines = dict(
-    lines,
+shape_records = dict(
+    records,
     ann_file="detection/shapes.jsonl",
     label_map_file="detection/shapes_label_map.json",
 )
@@ -54,13 +54,15 @@ train_dataloader = dict(
         weights=[2, 1, 1],
         epoch_length=8 * max_iters,
     ),
-    dataset=dict(_delete_=True, type="ConcatDataset", datasets=[lines, color_lines, shape_lines]),
+    dataset=dict(
+        _delete_=True, type="ConcatDataset", datasets=[records, color_records, shape_records]
+    ),
 )
 val_dataloader = None
 val_evaluator = None
 val_cfg = None
 
-# The two data sets of the base, on other pictures.
+# The two data sets of the base, with other images.
 tested = dict(data_root=data_root + "test/", pipeline=test_pipeline)
 names = dict(_base_.test_dataloader.dataset.datasets[0], **tested, metainfo=dict(classes=classes))
 captions = dict(_base_.test_dataloader.dataset.datasets[1], **tested)

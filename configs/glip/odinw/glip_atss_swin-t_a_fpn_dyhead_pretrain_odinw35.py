@@ -22,5 +22,5 @@ val_evaluator = dict(
 )
 test_evaluator = val_evaluator
 
-# Not needed in what is printed of the config.
+# Not part of the dumped config.
 odinw13 = odinw35 = None

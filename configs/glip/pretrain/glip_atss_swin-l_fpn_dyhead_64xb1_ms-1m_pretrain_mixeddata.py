@@ -1,4 +1,4 @@
-# Pre-training of GLIP-L on four detection data sets, GoldG, and captions with pseudo boxes.
+# Pre-training of GLIP-L on four detection data sets, GoldG, and captions with pseudo-labels.
 _base_ = [
     "../glip_atss_swin-l_fpn_dyhead_pretrain_mixeddata.py",
     "../../_base_/datasets/pretrain_four_ods_goldg_captions.py",

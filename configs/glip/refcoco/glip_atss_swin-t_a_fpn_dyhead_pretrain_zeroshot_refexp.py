@@ -19,5 +19,5 @@ val_evaluator = dict(
 )
 test_evaluator = val_evaluator
 
-# Not needed in what is printed of the config.
+# Not part of the dumped config.
 refcoco = None
