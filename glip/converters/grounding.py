@@ -44,8 +44,11 @@ def convert_grounding(
         AnnotationFileError: the annotation file cannot be used.
     """
     report = conversion.report
-    value_of = (lambda _: ()) if whole_caption else _spans_of
-    table, _ = read_boxes(ann_file, value_of, report, without="the spans of a phrase")
+
+    def spans_of(annotation: Entry) -> Spans | None:
+        return () if whole_caption else _as_spans(annotation.get("tokens_positive"))
+
+    table, _ = read_boxes(ann_file, spans_of, report, without="the spans of a phrase")
     for image in read_images(ann_file, table, conversion, name_of):
         image_id, caption = image.entry["id"], image.entry.get("caption")
         boxes = conversion.clip_boxes(image, table.boxes_of(image_id))
@@ -63,10 +66,6 @@ def convert_grounding(
         extra = {key: image.entry[key] for key in _COPIED_KEYS if key in image.entry}
         conversion.write_grounding(image, caption, regions, {"img_id": image_id, **extra})
     report.check_not_empty(ann_file)
-
-
-def _spans_of(annotation: Entry) -> Spans | None:
-    return _as_spans(annotation.get("tokens_positive"))
 
 
 def _as_spans(value: Any) -> Spans | None:

@@ -39,14 +39,16 @@ class CaptionQuery:
 
     Attributes:
         caption: of the image.
-        prompt: its noun phrases; ``None`` if it is excluded.
+        prompt: its noun phrases; ``None`` if it has none.
         chunks: the tokenized prompt; the labeler fills it.
-        problem: why it is excluded.
+        detections: of the phrases of the prompt; the labeler fills it.
+        problem: why it is excluded; empty if it is not.
     """
 
     caption: Caption
     prompt: Prompt | None = None
     chunks: list[PromptChunk] = field(default_factory=list)
+    detections: InstanceData | None = None
     problem: str = ""
 
 
@@ -64,13 +66,8 @@ class ImageQueries:
 
     filename: str
     queries: list[CaptionQuery]
-    packed: dict | None = None
+    packed: dict[str, Any] | None = None
     problem: str = ""
-
-    @property
-    def prompts(self) -> list[Prompt]:
-        """The prompts of the captions that are not excluded."""
-        return [query.prompt for query in self.queries if query.prompt is not None]
 
 
 @dataclass
@@ -108,7 +105,7 @@ class CaptionDataset(Dataset):
     def __getitem__(self, index: int) -> ImageQueries:
         captioned = self.pairs[index]
         item = ImageQueries(captioned.filename, [self._query(each) for each in captioned.captions])
-        if item.prompts:
+        if any(query.prompt is not None for query in item.queries):
             try:
                 image = self.pairs.image(captioned.filename)
                 item.packed = load_image(image, self.pipeline)
@@ -152,10 +149,7 @@ class Labeler:
         """Label the images of a batch."""
         labels = BatchLabels()
         statistics = labels.statistics
-        for item in items:
-            for query in item.queries:
-                self._check_tokens(query)
-        detections = iter(self._detect([item for item in items if _is_groundable(item)]))
+        self._detect(items)
         for item in items:
             statistics.counts.update(pictures=1, captions=len(item.queries))
             if item.problem:
@@ -163,11 +157,8 @@ class Labeler:
                 statistics.excluded[NO_IMAGE] += len(item.queries)
                 labels.excluded.append(dict(filename=item.filename, reason=item.problem))
                 continue
-            found = iter(next(detections) if _is_groundable(item) else ())
             for query in item.queries:
-                record = None
-                if query.prompt is not None:
-                    record = self._make_record(item, query, next(found), statistics)
+                record = self._make_record(item, query, statistics)
                 if record is not None:
                     statistics.counts["lines"] += 1
                     labels.records.append(record)
@@ -179,45 +170,50 @@ class Labeler:
                 )
         return labels
 
-    def _check_tokens(self, query: CaptionQuery) -> None:
-        """Exclude a caption that cannot be tokenized, not even in chunks."""
+    def _detect(self, items: Sequence[ImageQueries]) -> None:
+        """Ground the captions of all images; each image and each caption is encoded once."""
+        groundable: list[tuple[dict[str, Any], list[CaptionQuery]]] = []
+        for item in items:
+            for query in item.queries:
+                self._tokenize(query)
+            queries = [query for query in item.queries if query.chunks]
+            if item.packed is not None and queries:
+                groundable.append((item.packed, queries))
+        if not groundable:
+            return
+        batch = dict(
+            inputs=[packed["inputs"] for packed, _ in groundable],
+            data_samples=[packed["data_samples"] for packed, _ in groundable],
+        )
+        with torch.inference_mode():
+            # Only the captions of a batch share groups, so batches do not depend on each other.
+            chunks = [query.chunks for _, queries in groundable for query in queries]
+            encoded = iter(self.model.encode_chunks(chunks))
+            prompts = [list(islice(encoded, len(queries))) for _, queries in groundable]
+            batch = self.model.data_preprocessor(batch, False)
+            levels = self.model.encode_image(batch["inputs"])
+            found = self.model.predict_prompts(levels, batch["data_samples"], prompts)
+        for (_, queries), own in zip(groundable, found, strict=True):
+            for query, detections in zip(queries, own, strict=True):
+                query.detections = detections
+
+    def _tokenize(self, query: CaptionQuery) -> None:
+        """Tokenize a caption; exclude one that cannot be tokenized, not even in chunks."""
         if query.prompt is None:
             return
         try:
             query.chunks = self.model.chunk_prompt(query.prompt)
         except PromptError:
-            query.prompt, query.problem = None, NO_TOKENS
-
-    def _detect(self, items: Sequence[ImageQueries]) -> list[list[InstanceData]]:
-        """Ground all captions of all images; each image and each caption is encoded once."""
-        if not items:
-            return []
-        batch = dict(
-            inputs=[item.packed["inputs"] for item in items],
-            data_samples=[item.packed["data_samples"] for item in items],
-        )
-        prompts = [
-            [query.chunks for query in item.queries if query.prompt is not None] for item in items
-        ]
-        with torch.inference_mode():
-            # Only the captions of a batch share groups, so batches do not depend on each other.
-            encoded = iter(self.model.encode_chunks([chunks for own in prompts for chunks in own]))
-            batch = self.model.data_preprocessor(batch, False)
-            levels = self.model.encode_image(batch["inputs"])
-            return self.model.predict_prompts(
-                levels, batch["data_samples"], [list(islice(encoded, len(own))) for own in prompts]
-            )
+            query.problem = NO_TOKENS
 
     def _make_record(
-        self,
-        item: ImageQueries,
-        query: CaptionQuery,
-        detections: InstanceData,
-        statistics: Statistics,
+        self, item: ImageQueries, query: CaptionQuery, statistics: Statistics
     ) -> dict[str, Any] | None:
         """Return the record of a caption, and count it; ``None`` if no box is kept."""
+        prompt, detections = query.prompt, query.detections
+        if item.packed is None or prompt is None or detections is None:
+            return None
         height, width = item.packed["data_samples"].ori_shape
-        prompt = query.prompt
         kept: list[list[tuple[list[float], float]]] = [[] for _ in prompt.phrases]
         scores = [round(score, 4) for score in detections.scores.tolist()]
         boxes = [_clip(box, height, width) for box in detections.bboxes.tolist()]
@@ -272,17 +268,12 @@ def label_pairs(
     pipeline = make_pipeline(labeler.model.cfg, from_array=pairs.from_array)
     loader = DataLoader(
         CaptionDataset(pairs, pipeline, np_extractor),
-        batch_sampler=batches,
+        batch_sampler=batches,  # type: ignore[arg-type]  # any iterable of indices
         num_workers=num_workers,
         collate_fn=list,
     )
     for items in loader:
         yield labeler.label_batch(items)
-
-
-def _is_groundable(item: ImageQueries) -> bool:
-    """Return whether the image could be read and has a caption to ground."""
-    return item.packed is not None and bool(item.prompts)
 
 
 def _clip(box: Sequence[float], height: int, width: int) -> list[float]:
