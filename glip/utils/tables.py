@@ -16,24 +16,25 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str
 
     Example:
         >>> print(format_table(["class", "AP"], [["cat", 0.5], ["dog", -1]]))
-        class       AP
-        -------  -----
-        cat      0.500
-        dog          -
+        class     AP
+        ------------
+        cat    0.500
+        dog        -
     """
     alignment = [
         "right" if all(isinstance(value, (int, float)) for value in column) else "left"
         for column in zip(*rows, strict=True)
     ]
-    cells = [[_format_cell(value) for value in row] for row in rows]
-    return tabulate(
+    cells = [list(header), *([_format_cell(value) for value in row] for row in rows)]
+    lines = tabulate(
         cells,
-        header,
-        tablefmt="simple",
+        tablefmt="plain",
         disable_numparse=True,  # the cells are formatted already
         preserve_whitespace=True,  # rows may be indented
         colalign=alignment or None,
-    )
+    ).splitlines()
+    lines.insert(1, "-" * max(map(len, lines)))
+    return "\n".join(lines)
 
 
 def log_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
