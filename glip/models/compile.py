@@ -27,5 +27,5 @@ def compile_model(model: nn.Module) -> None:
             f"expected torch >= 2.2 to compile, got {torch.__version__}: update torch, or omit "
             "--compile"
         )
-    for part in (model.backbone, model.neck):
-        part.compile(dynamic=True)
+    for name in ("backbone", "neck"):
+        model.get_submodule(name).compile(dynamic=True)

@@ -1,4 +1,4 @@
-"""Models of the shipped configs' shape, small enough for a test."""
+"""Tiny models with the structure of the shipped configs, for tests."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _BASE = {
 
 
 def tiny_config(*, early_fuse: bool = True, lang_model_name: str = "bert-base-uncased") -> Config:
-    """GLIP-T (A) or (B) with everything narrower: 1.6 million parameters, most of them words.
+    """Return GLIP-T (A) or (B) with fewer channels: 1.6 million parameters, most in embeddings.
 
     Args:
-        early_fuse: whether image and text are fused.
-        lang_model_name: where the tokenizer is; its vocabulary must be bert-base-uncased's.
+        early_fuse: whether image and text are fused in the tower.
+        lang_model_name: folder or hub name of a tokenizer with bert-base-uncased's vocabulary.
 
     Returns:
-        a whole config; pictures are resized to a short side of 128 pixels.
+        a complete config; images are resized to a short side of 128 pixels.
     """
     cfg = get_config(_BASE[early_fuse])
     cfg.merge_from_dict(

@@ -1,8 +1,7 @@
-"""Weights that anybody can draw again: every parameter follows from its official name alone.
+"""Reproducible random weights: every parameter is a deterministic function of its official name.
 
-The parity tests' reference outputs were made with these weights, and the first command of the
-README runs on them until a trained small model ships. They make every parameter matter and keep the
-network well conditioned; they know nothing of the world.
+The reference outputs of the parity tests were computed with these weights. Every parameter has an
+effect on the outputs, and the network is well conditioned; the detections are meaningless.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from glip.checkpoint.formats import convert
 
-#: Mean and deviation by the end of the name; the first that matches counts.
+#: Pattern of the name, mean and std of the parameter; the first match applies.
 _NORMAL = (
     (r"\.scales\.\d+\.scale$", 1.0, 0.1),
     (r"\.log_scale$", 0.0, 0.1),
@@ -32,7 +31,7 @@ _NORMAL = (
     (r"\.relu\.fc\.2\.bias$", 0.0, 0.3),
     (r"\.bias$", 0.0, 0.1),
 )
-#: Deviation of a matrix, times sqrt(fan in), by the end of the name; 1 for all others.
+#: Pattern of the name of a matrix, and its std times sqrt(fan-in); 1 for all others.
 _GAIN = (
     (r"\.offset\.weight$", 0.4),
     (r"\.AttnConv\.1\.weight$", 3.0),
@@ -48,40 +47,40 @@ _GAIN = (
 
 
 def draw_parameter(name: str, shape: tuple[int, ...], salt: str = "") -> np.ndarray:
-    """Draw a parameter.
+    """Draw a random parameter.
 
     Args:
-        name: the official name, with its leading ``module.``.
+        name: the official name, with the prefix ``module.``.
         shape: of the parameter.
-        salt: another text gives another set of weights.
+        salt: every salt gives another set of weights.
 
     Returns:
-        float32 numbers; the same on every machine.
+        a float32 array, the same on every machine.
     """
     seed = zlib.crc32((salt + name).encode()) & 0xFFFFFFFF
     noise = np.random.RandomState(seed).standard_normal(shape)
-    for pattern, mean, deviation in _NORMAL:
+    for pattern, mean, std in _NORMAL:
         if re.search(pattern, name):
             center = np.full(shape, mean)
             if name.endswith(".relu.fc.2.bias"):
-                quarter = shape[0] // 4  # a1, b1, a2, b2 of DyReLU: the second line rises too
+                quarter = shape[0] // 4  # of a1, b1, a2, b2: DyReLU's second line has a slope too
                 center[2 * quarter : 3 * quarter] = 1.5
-            return (center + deviation * noise).astype(np.float32)
+            return (center + std * noise).astype(np.float32)
     gain = next((gain for pattern, gain in _GAIN if re.search(pattern, name)), 1.0)
-    deviation = gain / math.sqrt(math.prod(shape[1:]))
-    return (0.0 + deviation * noise).astype(np.float32)
+    std = gain / math.sqrt(math.prod(shape[1:]))
+    return (0.0 + std * noise).astype(np.float32)
 
 
 def draw_state_dict(reference: Mapping[str, Tensor], salt: str = "") -> dict[str, Tensor]:
-    """Draw every parameter of a detector.
+    """Draw all parameters of a detector.
 
     Args:
-        reference: the detector's state dict in our names; only its shapes are used, so it may be
-            on the meta device.
-        salt: another text gives another set of weights.
+        reference: state dict of the detector in this library's names; only its shapes are used, so
+            it may be on the meta device.
+        salt: every salt gives another set of weights.
 
     Returns:
-        a state dict in the official names, with ``module.``.
+        a state dict in the official names, with the prefix ``module.``.
     """
     own = {key: value for key, value in reference.items() if not key.endswith("_extra_state")}
     official = convert(own, "official").state_dict

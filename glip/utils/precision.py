@@ -1,4 +1,4 @@
-"""Detecting in mixed precision."""
+"""Mixed precision in inference."""
 
 from __future__ import annotations
 
@@ -8,46 +8,46 @@ import torch
 
 from glip.utils.errors import ConfigError
 
-#: What ``test_cfg.amp`` and the command lines' ``--amp`` may be.
+#: The dtypes of ``test_cfg.amp`` and of the option ``--amp``.
 AMP_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def check_amp(amp: str | None) -> None:
-    """See to it that a precision is known; ``None`` is float32 throughout.
+    """Check the value of ``test_cfg.amp``; ``None`` means float32.
 
     Raises:
-        ConfigError: it is not.
+        ConfigError: it is not ``None`` or a key of :data:`AMP_DTYPES`.
     """
     if amp is not None and amp not in AMP_DTYPES:
         raise ConfigError(
-            f"mixed precision is 'bf16' or 'fp16', got test_cfg.amp={amp!r}; leave it out for "
-            "float32"
+            f"expected 'bf16' or 'fp16', got test_cfg.amp={amp!r}; omit it for float32"
         )
 
 
 def autocast(amp: str | None, device: torch.device) -> AbstractContextManager:
-    """Compute in a precision.
+    """Return the autocast context of a value of ``test_cfg.amp``.
 
-    Positions (offsets, boxes) and scores stay in float32, see the parts that say so.
+    Sampling offsets, boxes and scores stay in float32: the modules that compute them disable
+    autocast.
 
     Args:
-        amp: of :data:`AMP_DTYPES`; ``None`` leaves the precision as it is around here.
-        device: what is computed on.
+        amp: a key of :data:`AMP_DTYPES`; ``None`` keeps the surrounding autocast state.
+        device: device of the model.
 
     Raises:
-        ConfigError: the device cannot.
+        ConfigError: the device does not support the dtype.
     """
     if amp is None:
         return nullcontext()
     if device.type == "cpu" and amp == "fp16":
-        raise ConfigError("float16 needs a GPU, and none is used: take bf16, or leave out amp")
+        raise ConfigError("float16 needs a GPU, got the CPU: use amp 'bf16', or omit it")
     if device.type == "cuda" and amp == "bf16" and not torch.cuda.is_bf16_supported():
-        raise ConfigError("this GPU has no bfloat16: take fp16, or leave out amp")
+        raise ConfigError("bfloat16 needs a newer GPU than this one: use amp 'fp16', or omit it")
     return torch.autocast(device.type, AMP_DTYPES[amp])
 
 
-def autocasts(device_type: str) -> bool:
-    """Whether products are computed in a lower precision around here."""
+def is_autocast_enabled(device_type: str) -> bool:
+    """Return whether autocast is enabled for a device type, in any version of torch."""
     try:
         return torch.is_autocast_enabled(device_type)
     except TypeError:  # before torch 2.4

@@ -1,4 +1,4 @@
-"""Detecting in mixed precision, on a CPU."""
+"""Inference in mixed precision on a CPU."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from glip.utils.errors import ConfigError
 from glip.utils.precision import autocast, check_amp
 
 
-def test_bfloat16_finds_the_same(tiny_cfg, tiny_checkpoint, tiny_model, photo):
-    """To its two or three digits; the matrix products are computed in it."""
+def test_bfloat16_detections(tiny_cfg, tiny_checkpoint, tiny_model, photo):
+    """Equal up to the two or three digits of bfloat16, the dtype of the matrix products."""
     kinds = []
     model = init_detector(
         copy.deepcopy(tiny_cfg),
@@ -34,17 +34,17 @@ def test_bfloat16_finds_the_same(tiny_cfg, tiny_checkpoint, tiny_model, photo):
     assert not torch.equal(found.scores[:20], best)
 
 
-def test_what_cannot_be(tiny_cfg, tiny_checkpoint):
+def test_unsupported(tiny_cfg, tiny_checkpoint):
     with pytest.raises(ConfigError, match="got test_cfg"):
         check_amp("half")
     with pytest.raises(ConfigError, match="float16 needs a GPU"):
         autocast("fp16", torch.device("cpu"))
-    with pytest.raises(ConfigError, match="float16 needs a GPU"):  # before any picture
+    with pytest.raises(ConfigError, match="float16 needs a GPU"):  # when the model is built
         init_detector(
             tiny_cfg, tiny_checkpoint, device="cpu", cfg_options={"model.test_cfg.amp": "fp16"}
         )
 
 
-def test_none_leaves_what_is_around():
+def test_none_keeps_the_surrounding_autocast():
     with torch.autocast("cpu", torch.bfloat16), autocast(None, torch.device("cpu")):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16

@@ -1,9 +1,10 @@
 """Swin Transformer as used for detection (Liu et al., ICCV 2021, section 3 and appendix A2.2).
 
-The layers are timm's; the block is not, because timm shifts the windows before it pads the map.
-Detection Swin pads first, which gives other numbers wherever a side does not divide by the window.
+The layers are timm's. The block is not, because timm shifts the windows before it pads the feature
+map. Detection Swin pads first, which gives other values wherever a side is not divisible by the
+window size.
 
-Shapes: B images, H x W the map of a stage, C its channels.
+Shapes: B images, H x W the feature map of a stage, C its channels, M positions of a window.
 """
 
 from __future__ import annotations
@@ -21,32 +22,32 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from glip.registry import MODELS
-from glip.utils.precision import autocasts
+from glip.utils.precision import is_autocast_enabled
 
-#: What a query scores against a key that the cyclic shift brought from across the border.
+#: Added to the attention logits of positions that only the cyclic shift made neighbours (official).
 SHIFT_MASK = -100.0
 
-#: Under autocast, older torch hands its fused attention a mask of another type than the rest.
-_MASKS_ARE_CAST = digit_version(torch.__version__) >= digit_version("2.4")
+#: Before torch 2.4, autocast does not cast the mask of scaled_dot_product_attention.
+_AUTOCAST_CASTS_MASKS = digit_version(torch.__version__) >= digit_version("2.4")
 
-#: Values that a layer makes at a time without gradients on a CPU: 4 MB in float32, which stay in
-#: its cache. All at once, the first stage's would be twenty times as many.
-_PART = 2**20
+#: Values that a layer computes at a time on a CPU without gradients: 4 MB in float32, which stay in
+#: the CPU's cache. The first stage has twenty times as many.
+_CHUNK_NUMEL = 2**20
 
-
-#: Maps with more values than this are not kept in between: those of the first three stages for two
-#: pictures of 480 x 640 pixels. The block of a smaller one keeps less than 40 MB.
+#: The activations of feature maps with more values than this are recomputed in the backward pass:
+#: those of the first three stages for two images of 480 x 640 pixels. The block of a smaller map
+#: saves less than 40 MB.
 _MIN_CHECKPOINT_NUMEL = 2**19
 
 
 class PatchMerging(nn.Module):
-    """Halve the resolution and double the channels: four neighbours become one.
+    """Halve the resolution and double the channels by merging 2 x 2 neighbours.
 
     The neighbours are concatenated in the official order: (even row, even column), (odd, even),
     (even, odd), (odd, odd).
 
     Args:
-        dim: channels that come in, C.
+        dim: C.
     """
 
     def __init__(self, dim: int):
@@ -55,7 +56,7 @@ class PatchMerging(nn.Module):
         self.reduction = nn.Linear(4 * dim, 2 * dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, H, W, C) -> (B, ceil(H / 2), ceil(W / 2), 2C)."""
+        """Merge: (B, H, W, C) -> (B, ceil(H / 2), ceil(W / 2), 2C)."""
         height, width = x.shape[1:3]
         x = F.pad(x, (0, 0, 0, width % 2, 0, height % 2))
         neighbours = [x[:, row::2, col::2] for col in (0, 1) for row in (0, 1)]
@@ -66,16 +67,16 @@ class SwinBlock(nn.Module):
     """Window attention and a feed-forward network, each after a LayerNorm and with a residual.
 
     Args:
-        dim: channels, C.
-        num_heads: attention heads.
-        window_size: side of a window in positions.
-        shift: how far the windows are shifted, 0 or half a window.
-        mlp_ratio: hidden width of the feed-forward network over C.
+        dim: C.
+        num_heads: number of attention heads.
+        window_size: side of a window in positions, sqrt(M).
+        shift: cyclic shift of the windows in positions, 0 or half a window.
+        mlp_ratio: hidden width of the feed-forward network divided by C.
         qkv_bias: whether queries, keys and values have a bias.
         qk_scale: scale of the attention logits; ``None`` for 1 / sqrt(C / heads).
-        drop: dropout of the projections.
-        attn_drop: dropout of the attention weights.
-        drop_path: probability of leaving out a residual branch (stochastic depth).
+        drop: dropout probability of the projections.
+        attn_drop: dropout probability of the attention weights.
+        drop_path: drop probability of a residual branch (stochastic depth).
     """
 
     def __init__(
@@ -106,103 +107,118 @@ class SwinBlock(nn.Module):
         )
         if qk_scale is not None:
             self.attn.scale = qk_scale
-        # timm leaves torch's fused attention out for Swin by default; it scales by 1 / sqrt(C / h).
+        # torch's fused attention, whose scale is 1 / sqrt(C / heads); timm disables it for Swin.
         self.attn.fused_attn = qk_scale is None
         self.drop_path = DropPath(drop_path)
         self.norm2 = nn.LayerNorm(dim)
         self.mlp = Mlp(dim, int(dim * mlp_ratio), drop=drop)
 
     def forward(self, x: Tensor, shift_mask: Tensor) -> Tensor:
-        """(B, H, W, C) -> (B, H, W, C); ``shift_mask`` is that of :func:`make_shift_mask`."""
+        """Compute the block.
+
+        Args:
+            x: (B, H, W, C).
+            shift_mask: see :func:`make_shift_mask`.
+
+        Returns:
+            (B, H, W, C).
+        """
         if torch.is_grad_enabled() and x.numel() > _MIN_CHECKPOINT_NUMEL:
-            # What both make in between is most of what the backbone would keep for the backward
-            # pass, and is quickly made again.
-            read = checkpoint(self._attend, x, shift_mask, use_reentrant=False)
-            x = x + self.drop_path(read)
+            # Activation checkpointing: the intermediate activations would be most of the memory
+            # that the backbone saves for the backward pass, and recomputing them is cheap.
+            attended = checkpoint(self._attend, x, shift_mask, use_reentrant=False)
+            x = x + self.drop_path(attended)
             return x + self.drop_path(checkpoint(self._feed_forward, x, use_reentrant=False))
         x = x + self.drop_path(self._attend(x, shift_mask))
-        if not _in_parts(x) or self.training:
+        if not _in_chunks(x) or self.training:
             return x + self.drop_path(self._feed_forward(x))
         rows = x.flatten(0, 2)
-        for part in rows.split(max(_PART // self.mlp.fc1.out_features, 1)):
-            part += self._feed_forward(part)
+        for chunk in rows.split(max(_CHUNK_NUMEL // self.mlp.fc1.out_features, 1)):
+            chunk += self._feed_forward(chunk)
         return rows.view_as(x)
 
     def _feed_forward(self, x: Tensor) -> Tensor:
-        """(..., C) -> (..., C)."""
+        """Normalise and apply the feed-forward network: (..., C) -> (..., C)."""
         return self.mlp(self.norm2(x))
 
     def _attend(self, x: Tensor, shift_mask: Tensor) -> Tensor:
+        """Normalise and attend within (shifted) windows: (B, H, W, C) -> (B, H, W, C)."""
         height, width = x.shape[1:3]
         window = (self.window_size, self.window_size)
-        # Padded after the norm, so padding is zeros; it takes part in attention, unmasked.
+        # The padding follows the norm, so it is zeros; it takes part in attention, unmasked.
         padding = (0, 0, 0, -width % self.window_size, 0, -height % self.window_size)
         x = F.pad(self.norm1(x), padding)
         batch, *padded, channels = x.shape
         if self.shift:
             x = torch.roll(x, (-self.shift, -self.shift), dims=(1, 2))
         x = window_partition(x, window).view(-1, self.window_size**2, channels)
-        x = self._attend_within(x, shift_mask if self.shift else None)
+        x = self._attend_windows(x, shift_mask if self.shift else None)
         x = window_reverse(x.view(-1, *window, channels), window, *padded)
         x = x.view(batch, *padded, channels)
         if self.shift:
             x = torch.roll(x, (self.shift, self.shift), dims=(1, 2))
         return x[:, :height, :width]
 
-    def _attend_within(self, windows: Tensor, shift_mask: Tensor | None) -> Tensor:
-        """(windows of B images, M, C) -> the same; ``shift_mask`` is that of one image."""
-        if not _in_parts(windows):
-            return self._read(windows, shift_mask)
-        at_a_time = max(_PART // (3 * windows[0].numel()), 1)  # queries, keys and values
-        for numbers in torch.arange(len(windows)).split(at_a_time):
-            mask = None if shift_mask is None else shift_mask[numbers % len(shift_mask)]
-            part = windows[numbers[0] : numbers[-1] + 1]
-            part.copy_(self._read(part, mask))
+    def _attend_windows(self, windows: Tensor, shift_mask: Tensor | None) -> Tensor:
+        """Attend within the windows of B images, (., M, C); the mask is that of one image."""
+        if not _in_chunks(windows):
+            return self._attend_chunk(windows, shift_mask)
+        chunk_size = max(_CHUNK_NUMEL // (3 * windows[0].numel()), 1)  # queries, keys and values
+        for indices in torch.arange(len(windows)).split(chunk_size):
+            mask = None if shift_mask is None else shift_mask[indices % len(shift_mask)]
+            chunk = windows[indices[0] : indices[-1] + 1]
+            chunk.copy_(self._attend_chunk(chunk, mask))
         return windows
 
-    def _read(self, windows: Tensor, mask: Tensor | None) -> Tensor:
-        """(windows, M, C) -> the same."""
-        if _MASKS_ARE_CAST or not autocasts(windows.device.type):
+    def _attend_chunk(self, windows: Tensor, mask: Tensor | None) -> Tensor:
+        """Attend within some windows: (., M, C) -> (., M, C)."""
+        if _AUTOCAST_CASTS_MASKS or not is_autocast_enabled(windows.device.type):
             return self.attn(windows, mask=mask)
         with torch.autocast(windows.device.type, enabled=False):
             return self.attn(windows.float(), mask=mask)
 
 
-def _in_parts(x: Tensor) -> bool:
-    """Whether a layer goes over its input part by part; a GPU would rather have all of it."""
+def _in_chunks(x: Tensor) -> bool:
+    """Return whether a layer processes its input in chunks; a GPU is faster with all of it."""
     return x.device.type == "cpu" and not torch.is_grad_enabled()
 
 
 def make_shift_mask(height: int, width: int, window_size: int, device: torch.device) -> Tensor:
-    """Build the attention mask of shifted windows for an H x W map.
+    """Build the attention mask of shifted windows for a feature map.
 
-    After the cyclic shift some windows hold pieces of opposite borders; the mask keeps the pieces
-    from seeing each other.
+    After the cyclic shift some windows contain regions of opposite borders; the mask suppresses
+    attention between different regions.
+
+    Args:
+        height: H.
+        width: W.
+        window_size: side of a window in positions.
+        device: of the mask.
 
     Returns:
-        (windows, M, M) with M = ``window_size`` squared: 0 within a piece, -100 across.
+        (windows, M, M) with M = ``window_size`` squared: 0 within a region, -100 across.
     """
     shift = window_size // 2
     height += -height % window_size
     width += -width % window_size
     bands = (slice(0, -window_size), slice(-window_size, -shift), slice(-shift, None))
-    pieces = torch.zeros(1, height, width, 1, device=device)
+    regions = torch.zeros(1, height, width, 1, dtype=torch.uint8, device=device)
     for index, (rows, cols) in enumerate((r, c) for r in bands for c in bands):
-        pieces[:, rows, cols] = index
-    pieces = window_partition(pieces, (window_size, window_size)).view(-1, window_size**2)
-    return (pieces[:, None] != pieces[:, :, None]).float() * SHIFT_MASK
+        regions[:, rows, cols] = index
+    regions = window_partition(regions, (window_size, window_size)).view(-1, window_size**2)
+    return torch.where(regions[:, None] == regions[:, :, None], 0.0, SHIFT_MASK)
 
 
 class SwinStage(nn.Module):
-    """Blocks of one resolution, every odd one with shifted windows, then the merging of patches.
+    """The blocks of one resolution; every odd one shifts its windows.
 
     Args:
-        dim: channels, C.
-        num_heads: attention heads.
+        dim: C.
+        num_heads: number of attention heads.
         drop_paths: stochastic depth rate of each block; its length is the number of blocks.
-        downsample: whether another stage follows at half the resolution.
+        downsample: whether to have a patch merging layer, for a following stage.
         window_size, mlp_ratio, qkv_bias, qk_scale, drop, attn_drop: see :class:`SwinBlock`.
-        with_cp: recompute the blocks' activations in the backward pass to save memory.
+        with_cp: activation checkpointing of every block.
     """
 
     def __init__(
@@ -223,7 +239,6 @@ class SwinStage(nn.Module):
         super().__init__()
         self.window_size = window_size
         self.with_cp = with_cp
-        self._last_mask: tuple[tuple, Tensor] | None = None
         self.blocks = nn.ModuleList(
             SwinBlock(
                 dim,
@@ -242,8 +257,8 @@ class SwinStage(nn.Module):
         self.downsample = PatchMerging(dim) if downsample else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, H, W, C) -> (B, H, W, C), before the merging of patches."""
-        shift_mask = self._shift_mask(x.shape[1], x.shape[2], x.device)
+        """Compute the blocks, without ``downsample``: (B, H, W, C) -> (B, H, W, C)."""
+        shift_mask = make_shift_mask(x.shape[1], x.shape[2], self.window_size, x.device)
         for block in self.blocks:
             if self.with_cp and self.training:
                 x = checkpoint(block, x, shift_mask, use_reentrant=False)
@@ -251,40 +266,33 @@ class SwinStage(nn.Module):
                 x = block(x, shift_mask)
         return x
 
-    def _shift_mask(self, height: int, width: int, device: torch.device) -> Tensor:
-        """Make the mask, or take the last one: pictures of one size often follow each other."""
-        key = (height, width, device)
-        if self._last_mask is None or self._last_mask[0] != key:
-            with torch.inference_mode(False):  # it may be used in training later
-                self._last_mask = key, make_shift_mask(height, width, self.window_size, device)
-        return self._last_mask[1]
-
 
 @MODELS.register_module()
 class SwinTransformer(BaseModule):
-    """Swin Transformer that returns the maps of several stages.
+    """Swin Transformer that returns the feature maps of several stages.
 
-    The defaults are Swin-T's. Argument names are those of MMDetection.
+    The defaults are those of Swin-T, the argument names those of MMDetection.
 
     Args:
         in_channels: channels of the image.
         embed_dims: channels of the first stage; each next stage has twice as many.
         patch_size: side of a patch in pixels.
         window_size: side of an attention window in positions.
-        mlp_ratio: hidden width of the feed-forward networks over their input.
+        mlp_ratio: hidden width of the feed-forward networks divided by their input width.
         depths: number of blocks of each stage.
-        num_heads: attention heads of each stage.
-        out_indices: stages whose maps are returned; stage i has stride ``patch_size`` * 2**i.
+        num_heads: number of attention heads of each stage.
+        out_indices: stages whose feature maps are returned; the stride of stage i is
+            ``patch_size`` * 2**i.
         qkv_bias: whether queries, keys and values have a bias.
         qk_scale: scale of the attention logits; ``None`` for 1 / sqrt(head width).
         patch_norm: whether a LayerNorm follows the patch embedding.
-        drop_rate: dropout of the projections.
-        attn_drop_rate: dropout of the attention weights.
-        drop_path_rate: stochastic depth of the last block; the rates rise linearly from 0.
-        with_cp: recompute activations in the backward pass to save memory.
-        convert_weights: also load the names of the official Swin's own (ImageNet) files, which
-            ``init_cfg=dict(type='Pretrained', checkpoint=...)`` may point to.
-        frozen_stages: the patch embedding and this many stages do not learn; -1 for none.
+        drop_rate: dropout probability of the projections.
+        attn_drop_rate: dropout probability of the attention weights.
+        drop_path_rate: stochastic depth rate of the last block; the rates rise linearly from 0.
+        with_cp: activation checkpointing of every block.
+        convert_weights: also load the parameter names of microsoft/Swin-Transformer's (ImageNet)
+            files, which ``init_cfg=dict(type='Pretrained', checkpoint=...)`` may point to.
+        frozen_stages: number of frozen stages, 0 for the patch embedding only, -1 for none.
             GLIP-L was trained with 1, GLIP-T with -1.
         init_cfg: mmengine's initialisation config.
     """
@@ -349,13 +357,13 @@ class SwinTransformer(BaseModule):
         self._freeze()
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Compute the maps of ``out_indices``.
+        """Compute the feature maps of ``out_indices``.
 
         Args:
             images: (B, 3, H, W), normalised.
 
         Returns:
-            a map (B, C_i, H_i, W_i) per index, finest first.
+            multi-level feature maps (B, C_i, H_i, W_i), finest first.
         """
         x = self.pos_drop(self.patch_embed(images))
         outputs = []
@@ -368,7 +376,7 @@ class SwinTransformer(BaseModule):
         return outputs
 
     def train(self, mode: bool = True) -> SwinTransformer:
-        """Set the mode; frozen stages stay in evaluation mode."""
+        """Set the training mode; frozen stages stay in evaluation mode."""
         super().train(mode)
         self._freeze()
         return self
@@ -381,7 +389,7 @@ class SwinTransformer(BaseModule):
 
 
 def _rename_official_swin(state_dict: dict, prefix: str, *_: object) -> None:
-    """Rename ``layers.i`` of microsoft/Swin-Transformer's files to our ``stages.i``, in place."""
+    """Rename microsoft/Swin-Transformer's ``layers.i`` to ``stages.i`` in place."""
     start = f"{prefix}layers."
     for key in [key for key in state_dict if key.startswith(start)]:
         state_dict[f"{prefix}stages.{key[len(start) :]}"] = state_dict.pop(key)

@@ -51,9 +51,11 @@ class BiAttention(nn.Module):
 
     def reset_parameters(self) -> None:
         """Initialise weights Xavier-uniform and biases with zeros, as the official code does."""
-        for projection in self.children():
-            nn.init.xavier_uniform_(projection.weight)
-            nn.init.zeros_(projection.bias)
+        for name, parameter in self.named_parameters():
+            if name.endswith("weight"):
+                nn.init.xavier_uniform_(parameter)
+            else:
+                nn.init.zeros_(parameter)
 
     def forward(self, visual: Tensor, text: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Attend in both directions.

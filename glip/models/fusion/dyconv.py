@@ -76,7 +76,7 @@ class DeformConvNorm(nn.Module):
         Returns:
             (B, C, ceil(H / stride), ceil(W / stride)).
         """
-        weight, bias = self.conv.weight, self.conv.bias
+        weight, bias = self.conv.weight, self.conv.get_parameter("bias")
         return modulated_deform_conv(x, offset, mask, weight, bias, stride=self.stride)
 
 
@@ -106,7 +106,7 @@ class DyConv(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.normal_(module.weight, std=0.01)
-                nn.init.zeros_(module.bias)
+                nn.init.zeros_(module.get_parameter("bias"))
 
     def forward(self, levels: Sequence[Tensor]) -> list[Tensor]:
         """Compute the block on multi-level feature maps.
@@ -140,7 +140,7 @@ class DyConv(nn.Module):
         return self._combine(outputs, norms, level.shape[-2:])
 
     def _combine(
-        self, outputs: Iterable[Tensor], norms: Sequence[nn.GroupNorm], size: tuple[int, int]
+        self, outputs: Iterable[Tensor], norms: Sequence[nn.GroupNorm], size: torch.Size
     ) -> Tensor:
         """Normalise, resize and average the convolutions' outputs -> (B, C, *size)."""
         total: Tensor | None = None

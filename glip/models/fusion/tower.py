@@ -133,10 +133,10 @@ class FusionTower(nn.Module):
             fused feature maps and text features of the same shapes; without early fusion the text
             is returned unchanged.
         """
-        levels = list(levels)
+        fused = list(levels)
         for block in self.blocks:
-            levels, text = block(levels, text, mask)
-        return levels, text
+            fused, text = block(fused, text, mask)
+        return fused, text
 
     def forward_visual(self, levels: Sequence[Tensor]) -> list[Tensor]:
         """Compute the DyConvs alone, which is the entire tower without early fusion.
@@ -147,7 +147,7 @@ class FusionTower(nn.Module):
         Returns:
             feature maps of the same shapes.
         """
-        levels = list(levels)
+        feature_maps = list(levels)
         for block in self.blocks:
-            levels = block.dyconv(levels)
-        return levels
+            feature_maps = block.get_submodule("dyconv")(feature_maps)
+        return feature_maps

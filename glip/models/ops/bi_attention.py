@@ -17,7 +17,7 @@ from glip.models.ops.blockwise_attention import (
     softmax_over_tokens,
 )
 from glip.models.ops.fused_ops import use_fused_ops
-from glip.utils.precision import autocasts
+from glip.utils.precision import is_autocast_enabled
 
 
 def bidirectional_attention(
@@ -117,7 +117,7 @@ def fused_bidirectional_attention(
     keys = (keys @ query_weight).flatten(1, 2)  # (B, hT, C)
     out_weight = out_proj.weight.unflatten(1, (num_heads, -1))  # (C, h, E/h)
     values = (values @ out_weight.permute(1, 2, 0)).flatten(1, 2)  # (B, hT, C)
-    if visual.device.type == "cpu" and not (torch.is_grad_enabled() and autocasts("cpu")):
+    if visual.device.type == "cpu" and not (torch.is_grad_enabled() and is_autocast_enabled("cpu")):
         visual_out, text_out, weight_sums = BlockwiseAttention.apply(
             visual, keys, offset, values, mask, num_heads, dropout
         )

@@ -161,10 +161,12 @@ def _bilinear_corners(
     """
     height, width = size
     batch, _, out_height, out_width = offset.shape
-    options = {"device": offset.device, "dtype": offset.dtype}
-    tap = torch.arange(3, **options)
-    top = torch.arange(out_height, **options)[:, None, None, None] * stride - 1 + tap[:, None]
-    left = torch.arange(out_width, **options)[:, None, None] * stride - 1 + tap
+    tap, out_rows, out_cols = (
+        torch.arange(count, device=offset.device, dtype=offset.dtype)
+        for count in (3, out_height, out_width)
+    )
+    top = out_rows[:, None, None, None] * stride - 1 + tap[:, None]
+    left = out_cols[:, None, None] * stride - 1 + tap
     shifts = offset.permute(0, 2, 3, 1).reshape(batch, out_height, out_width, 3, 3, 2)
     y, x = shifts[..., 0] + top, shifts[..., 1] + left  # (B, H', W', 3, 3)
     # A non-finite offset gets some valid pixel; its weights stay NaN, so that the loss shows it.

@@ -1,4 +1,4 @@
-"""Swin against its definition, position by position."""
+"""Swin against its definition, computed position by position."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def randomize(module: nn.Module, seed: int = 0) -> nn.Module:
     return module.eval()
 
 
-def piece(index: int, size: int, window: int, shift: int) -> int:
-    """Which side of the seam of the cyclic shift a row (or column) is on, after the shift."""
+def region(index: int, size: int, window: int, shift: int) -> int:
+    """Return the region of a row (or column) after the cyclic shift."""
     return 0 if index < size - window else 1 if index < size - shift else 2
 
 
 def attend_slowly(block: SwinBlock, x: Tensor) -> Tensor:
-    """What window attention gives, for each position from the definition; x is (H, W, C)."""
+    """Compute window attention of x (H, W, C) by its definition."""
     height, width, channels = x.shape
     window, shift, attn = block.window_size, block.shift, block.attn
     padded_height, padded_width = height + -height % window, width + -width % window
@@ -56,10 +56,10 @@ def attend_slowly(block: SwinBlock, x: Tensor) -> Tensor:
                 down, right = row - other_row + window - 1, col - other_col + window - 1
                 bias = attn.relative_position_bias_table[down * (2 * window - 1) + right, head]
                 logit = scale * query[i, j, head] @ key[k, m, head] + bias
-                here = (piece(row, padded_height, window, shift),
-                        piece(col, padded_width, window, shift))  # fmt: skip
-                there = (piece(other_row, padded_height, window, shift),
-                         piece(other_col, padded_width, window, shift))  # fmt: skip
+                here = (region(row, padded_height, window, shift),
+                        region(col, padded_width, window, shift))  # fmt: skip
+                there = (region(other_row, padded_height, window, shift),
+                         region(other_col, padded_width, window, shift))  # fmt: skip
                 logits.append(logit - 100 if shift and here != there else logit)
                 values.append(value[k, m, head])
             weights = torch.stack(logits).softmax(0)
@@ -111,7 +111,7 @@ def test_shift_mask(size, window):
     for index, (top, left) in enumerate(windows):
         cells = list(itertools.product(range(top, top + window), range(left, left + window)))
         pieces = [
-            (piece(row, height, window, shift), piece(col, width, window, shift))
+            (region(row, height, window, shift), region(col, width, window, shift))
             for row, col in cells
         ]
         for a, b in itertools.product(range(len(cells)), repeat=2):
@@ -153,7 +153,7 @@ def small(**options: object) -> SwinTransformer:
 
 
 @pytest.mark.parametrize("size", [(64, 96), (70, 33)])
-def test_maps(size):
+def test_feature_maps(size):
     model = randomize(small(out_indices=(1, 2, 3)))
     with torch.no_grad():
         maps = model(torch.randn(2, 3, *size))
@@ -166,7 +166,7 @@ def test_maps(size):
     assert all(one.is_contiguous(memory_format=torch.channels_last) for one in maps)
 
 
-def test_each_map_has_its_norm():
+def test_each_feature_map_has_its_norm():
     model = randomize(small(out_indices=(1, 3)))
     assert [name for name, _ in model.named_children() if name.startswith("norm")] == [
         "norm1",
@@ -201,16 +201,16 @@ def test_attention_scale():
 @pytest.mark.parametrize("frozen_stages", [-1, 0, 1, 3])
 def test_frozen_stages(frozen_stages):
     model = small(frozen_stages=frozen_stages).train()
-    learns = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    trainable = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     frozen = [f"stages.{i}." for i in range(frozen_stages)]
     frozen += ["patch_embed."] if frozen_stages >= 0 else []
     for name, _ in model.named_parameters():
-        assert (name in learns) != any(name.startswith(start) for start in frozen)
+        assert (name in trainable) != any(name.startswith(start) for start in frozen)
     assert [stage.training for stage in model.stages] == [i >= frozen_stages for i in range(4)]
     assert model.patch_embed.training == (frozen_stages < 0)
 
 
-def test_recomputing_changes_nothing():
+def test_checkpointing_changes_nothing():
     image = torch.randn(1, 3, 40, 56)
     gradients = []
     for with_cp in (False, True):
@@ -222,21 +222,21 @@ def test_recomputing_changes_nothing():
 
 
 @pytest.mark.parametrize("values", [1, 1000, 3000, 2**20])
-def test_parts_change_nothing(values, monkeypatch):
-    """Without gradients windows and positions are gone over a few at a time, also of two images."""
+def test_chunks_change_nothing(values, monkeypatch):
+    """Without gradients, windows and positions are processed in chunks, also of two images."""
     model = randomize(small()).double()
     images = torch.randn(2, 3, 50, 70, dtype=torch.double)
     expected = model(images)
-    monkeypatch.setattr(swin, "_PART", values)
+    monkeypatch.setattr(swin, "_CHUNK_NUMEL", values)
     with torch.no_grad():
         for ours, theirs in zip(model(images), expected, strict=True):
             torch.testing.assert_close(ours, theirs)
 
 
 @torch.no_grad()
-def test_elsewhere_all_at_once(monkeypatch):
-    """On another device than the CPU each layer runs once, however small the parts would be."""
-    monkeypatch.setattr(swin, "_PART", 1)
+def test_no_chunks_on_other_devices(monkeypatch):
+    """On other devices than the CPU each layer runs once, however small the chunks would be."""
+    monkeypatch.setattr(swin, "_CHUNK_NUMEL", 1)
     block = SwinBlock(4, 2, window_size=4, shift=2, **SETTINGS).eval().to("meta")
     calls = []
     for part in (block.attn, block.mlp):
@@ -260,16 +260,16 @@ def test_official_swin_names():
         small().load_state_dict(renamed)
 
 
-def test_sizes_may_alternate():
-    """The mask that a stage keeps is that of the last size only."""
+def test_alternating_sizes():
+    """Each size has its own shift mask; training works after inference mode."""
     torch.manual_seed(0)
     model = SwinTransformer(embed_dims=8, depths=(2, 2), num_heads=(1, 2), out_indices=(0, 1))
     model.eval()
-    pictures = [torch.randn(1, 3, 64, 96), torch.randn(1, 3, 72, 56)]
+    images = [torch.randn(1, 3, 64, 96), torch.randn(1, 3, 72, 56)]
     with torch.inference_mode():
-        first = [model(picture) for picture in pictures]
-        again = [model(picture) for picture in pictures]
+        first = [model(image) for image in images]
+        again = [model(image) for image in images]
     for one, other in zip(first, again, strict=True):
         for map_one, map_other in zip(one, other, strict=True):
             torch.testing.assert_close(map_one, map_other, rtol=0, atol=0)
-    sum(level.sum() for level in model.train()(pictures[1])).backward()  # after inference mode
+    sum(level.sum() for level in model.train()(images[1])).backward()  # after inference mode

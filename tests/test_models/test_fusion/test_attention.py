@@ -72,7 +72,7 @@ def form(request, monkeypatch):
     calls = []
     monkeypatch.setattr(bi_attention, "attend_at_once", lambda *x: calls.append(1) or at_once(*x))
     if request.param == "at once":
-        monkeypatch.setattr(bi_attention, "autocasts", lambda _: True)
+        monkeypatch.setattr(bi_attention, "is_autocast_enabled", lambda _: True)
     else:
         monkeypatch.setattr(blockwise_attention, "BLOCK_NUMEL", 5 * B * HEADS * T)
     set_fused_ops(request.param != "plain")
