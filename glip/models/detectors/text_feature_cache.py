@@ -11,7 +11,7 @@ import torch
 from glip.models.detectors.encoded_prompt import EncodedPrompt
 from glip.models.detectors.glip import GLIP
 from glip.text import Prompt, PromptChunk
-from glip.utils.precision import autocasts
+from glip.utils.precision import is_autocast_enabled
 
 #: Captions kept by default: at 256 tokens and 768 float32 channels each, 100 MB at most.
 MAX_CAPTIONS = 128
@@ -63,7 +63,7 @@ class TextFeatureCache:
         state = (
             device,
             dtype,
-            autocasts(device.type),
+            is_autocast_enabled(device.type),
             self.model.chunked_size,
             sums.tolist(),
         )

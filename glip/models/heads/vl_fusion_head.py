@@ -107,7 +107,7 @@ class VLFusionHead(BaseModule):
         self.scales = nn.ParameterList(torch.ones(1) for _ in self.prior_generator.strides)
         for layer in (self.bbox_pred, self.centerness, self.token_logits.projection):
             nn.init.normal_(layer.weight, std=0.01)
-            nn.init.zeros_(layer.bias)
+            nn.init.zeros_(layer.get_parameter("bias"))
 
     def forward(self, levels: Sequence[Tensor], text: TextFeatures) -> HeadOutputs:
         """Compute the dense predictions.
@@ -200,9 +200,7 @@ class VLFusionHead(BaseModule):
         # Mixed precision ends here: many scores would be equal in bfloat16, with its 8 bits.
         with torch.autocast(levels[0].device.type, enabled=False):
             return [
-                self.postprocess(
-                    outputs, index, token_map, anchors, self.bbox_coder, tuple(img_shape)
-                )
+                self.postprocess(outputs, index, token_map, anchors, self.bbox_coder, img_shape)
                 for index, (token_map, img_shape) in enumerate(
                     zip(token_maps, img_shapes, strict=True)
                 )
