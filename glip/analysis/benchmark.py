@@ -10,7 +10,7 @@ import copy
 import statistics
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,7 @@ from glip.utils.precision import AMP_DTYPES
 from glip.utils.tables import format_table
 
 #: Values of ``--sweep``; those of ``tokens`` are numbers of class names, of three tokens each.
-SWEEPS = {
+SWEEPS: dict[str, tuple[Any, ...]] = {
     "tokens": (3, 15, 31, 63, 84),
     "pixels": ((400, 533), (600, 800), (800, 1066), (800, 1333)),
     "classes": (1, 40, 80, 365, 1203),
@@ -129,7 +129,7 @@ def measure(step: Callable[[], Any], watch: Stopwatch, args: argparse.Namespace)
         ``memory_gib``, and the seconds of all ``runs``.
     """
     kind = torch.device(args.device or default_device()).type
-    precision = nullcontext()
+    precision: AbstractContextManager = nullcontext()
     if args.amp:
         precision = torch.autocast(kind, AMP_DTYPES[args.amp])
     runs = []
@@ -159,7 +159,7 @@ def compare(
 ) -> dict[str, dict[str, Any]]:
     """Measure the model, and with ``--baseline`` the plain formulation."""
     make = training_step if args.task == "train" else inference_step
-    formulations = {"glip": nullcontext()}
+    formulations: dict[str, AbstractContextManager] = {"glip": nullcontext()}
     if args.baseline:
         formulations["plain"] = plain_formulation(model)
     found = {}
@@ -195,7 +195,9 @@ def time_loading(args: argparse.Namespace) -> dict[str, Any]:
 def list_cases(args: argparse.Namespace) -> list[tuple[str, Prompt, tuple[int, int], int]]:
     """Return the cases to measure: name, prompt, shape of the image and batch size of each."""
     texts = load_vocabulary("lvis") if args.task == "lvis" else args.texts
-    prompt, shape = parse_prompt(texts, custom_entities=True), tuple(args.shape)
+    prompt = parse_prompt(texts, custom_entities=True)
+    height, width = args.shape
+    shape = (height, width)
     if not args.sweep:
         return [(args.task, prompt, shape, args.batch_size)]
     cases = []
@@ -206,7 +208,7 @@ def list_cases(args: argparse.Namespace) -> list[tuple[str, Prompt, tuple[int, i
         elif args.sweep == "batch":
             cases.append((name, prompt, shape, value))
         else:
-            words = load_vocabulary("lvis")[:value]
+            words = list(load_vocabulary("lvis")[:value])
             if args.sweep == "tokens":
                 words = [f"object {at % 10}" for at in range(value)]
                 name = f"tokens {3 * value + 1}"

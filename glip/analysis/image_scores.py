@@ -149,8 +149,8 @@ def _draw_image(image: ScoredImage, classes: Sequence[str], score_thr: float) ->
         size = (image.info["height"] or _SIDE, image.info["width"] or _SIDE, 3)
         pixels, note = np.full(size, 220, dtype=np.uint8), ", cannot be read"
     scale = _SIDE / max(pixels.shape[:2])
-    size = [max(1, round(side * scale)) for side in pixels.shape[1::-1]]
-    small = np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
+    resized = [max(1, round(side * scale)) for side in pixels.shape[1::-1]]
+    small = np.array(Image.fromarray(pixels).resize(resized, Image.Resampling.BILINEAR))
     annotated = image.info["instances"]
     truth = draw_detections(
         small,

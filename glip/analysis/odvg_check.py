@@ -49,9 +49,9 @@ class Checker:
             of_line = list(find_problems(line, num_labels=number))
             if not of_line:
                 of_line += self._name_problems(line)
-                of_line += self._image_problems(path, record)
+                of_line += self._image_problems(path, record, line)
             problems += of_line
-        if not problems:
+        if line is not None and not problems:
             self._count(line)
         return problems
 
@@ -69,8 +69,8 @@ class Checker:
                 detail = f"{label} is {name!r} here and {other!r} in {where}"
                 yield Problem("a label has another name", detail)
 
-    def _image_problems(self, path: str, record: Record) -> Iterator[Problem]:
-        name = record.line["filename"]
+    def _image_problems(self, path: str, record: Record, line: dict[str, Any]) -> Iterator[Problem]:
+        name = line["filename"]
         try:
             if record.image is not None:
                 content = io.BytesIO(read_range(path, *record.image))
@@ -86,7 +86,7 @@ class Checker:
         except (ImageReadError, OSError) as error:
             yield Problem("the image cannot be read", str(error))
             return
-        said = (record.line["width"], record.line["height"])
+        said = (line["width"], line["height"])
         if (width, height) != said:
             detail = f"{name} is {width} x {height}, the record says {said[0]} x {said[1]}"
             yield Problem("the image has another size", detail)

@@ -66,6 +66,8 @@ class BaseDetDataset(BaseDataset):
             unusable, or no image is left.
     """
 
+    _fully_initialized: bool
+
     def __init__(
         self,
         ann_file: str = "",

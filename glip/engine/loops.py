@@ -218,8 +218,10 @@ def _build_seeded_dataloader(
     seeds = [runner.seed]
     broadcast_object_list(seeds)
     if isinstance(dataloader, dict):
-        dataloader = runner.build_dataloader(dataloader, seed=seeds[0])
-    return SeededDataLoader(dataloader, seed=seeds[0], rank=get_rank(), infinite=infinite)
+        loader = runner.build_dataloader(dataloader, seed=seeds[0])
+    else:
+        loader = dataloader
+    return SeededDataLoader(loader, seed=seeds[0], rank=get_rank(), infinite=infinite)
 
 
 def _bind_step(model: nn.Module, name: str) -> Callable[[dict], list]:

@@ -46,6 +46,9 @@ class GLIPRunner(Runner):
     ``env_cfg.dist_cfg`` is.
     """
 
+    _load_from: str | None
+    _resume: bool
+
     @classmethod
     def from_cfg(cls, cfg: Config | dict) -> GLIPRunner:
         """Build a runner from a config, which is copied."""
@@ -140,7 +143,8 @@ class GLIPRunner(Runner):
                 self.logger.info(f"No checkpoint in {self.work_dir}: starting from the beginning")
         if self._resume:
             # The samplers, which are built next, shuffle by the seed.
-            self._set_resumed_seed(read_training_checkpoint(self._load_from)["meta"].get("seed"))
+            checkpoint = read_training_checkpoint(str(self._load_from))
+            self._set_resumed_seed(checkpoint["meta"].get("seed"))
         return super().train()
 
     def _set_resumed_seed(self, seed: int | None) -> None:

@@ -87,7 +87,7 @@ def iter_members(path: str | Path) -> Iterator[TarMember]:
     try:
         with tarfile.open(path, "r:") as tar:
             while (member := tar.next()) is not None:
-                tar.members = []  # tarfile would keep every member
+                tar.members = []  # type: ignore[attr-defined]  # tarfile would keep every member
                 if member.isreg() and not member.issparse():
                     yield TarMember(
                         str(path), member.name, member.offset_data, member.size, member.mtime

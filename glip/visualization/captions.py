@@ -163,7 +163,7 @@ def shorten(prompt: Prompt, labels: Sequence[int], max_characters: int) -> list[
     groups = [[word] for word in words]
     if prompt.is_class_list:
         edges = sorted(phrase.extent[0] for phrase in prompt.phrases)
-        by_name = itertools.groupby(words, key=lambda word: bisect.bisect(edges, word.start))
+        by_name = itertools.groupby(words, key=lambda word: bisect.bisect(edges, word.start or 0))
         groups = [list(group) for _, group in by_name]
     required = frozenset().union(*(_positions(prompt, label) for label in labels))
     is_required = [any(required.intersection(word.positions) for word in group) for group in groups]
@@ -222,7 +222,7 @@ def _break(word: Word, width: int, font: ImageFont.FreeTypeFont) -> Iterator[Wor
     text, start = word.text, word.start
     while font.getlength(text) > width and len(text) > 1:
         size = bisect.bisect_right(
-            range(1, len(text)), width, key=lambda size: font.getlength(text[:size])
+            range(1, len(text)), float(width), key=lambda size: font.getlength(text[:size])
         )
         yield Word(text[: max(size, 1)], start)
         text, start = text[max(size, 1) :], None if start is None else start + max(size, 1)
@@ -233,7 +233,7 @@ def _paint(
     words: Sequence[Word],
     width: int,
     font_size: int,
-    text_colors: Mapping[int | None, RGB],
+    text_colors: Mapping[int, RGB],
     marks: Sequence[Mark],
 ) -> np.ndarray:
     """Draw words in the colours that ``text_colors`` maps their positions to, and marks."""
@@ -259,7 +259,10 @@ def _paint(
                     rect = (edges[first] - 1, y, edges[last], y_end)
                     pen.rectangle(rect, fill=mark.color)
         for color, first, last in _runs(
-            [text_colors.get(position, _OTHER) for position in line.positions]
+            [
+                _OTHER if position is None else text_colors.get(position, _OTHER)
+                for position in line.positions
+            ]
         ):
             text = line.text[first:last]
             pen.text((edges[first], baseline), text, font=font, fill=color, anchor="ls")

@@ -154,10 +154,10 @@ def test_the_config_is_found(config, file, converter, expanded, tmp_path, capsys
     assert read_checkpoint(dst)["meta"]["config"] == config
 
 
-def test_three_models_are_alike(converter, expanded, tmp_path, capsys):
+def test_models_that_fit_equally(converter, expanded, tmp_path, capsys):
     src = expanded("glip_atss_swin-t_c_fpn_dyhead_pretrain_obj365-goldg", "any.pth")
     converter.main([str(src), str(tmp_path / "x.pth"), "--no-vocabulary"])
-    assert "obj365-goldg-cc3m-sub alike; taking the first" in capsys.readouterr().out
+    assert "obj365-goldg-cc3m-sub fit equally; using the first" in capsys.readouterr().out
 
 
 def test_the_whole_text_of_a_config_is_no_name(converter, expanded, tmp_path):

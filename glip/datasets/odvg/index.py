@@ -136,7 +136,8 @@ def _files(stem: Path, data: dict[str, Any]) -> tuple[Path, Path]:
 
 def _build(path: str, data: dict[str, Any], file: BinaryIO) -> dict[str, Any]:
     """Write the rows of a data file in numpy's format, in constant memory; return the summary."""
-    invalid, categories = InvalidRecords(), {}
+    invalid = InvalidRecords()
+    categories: dict[int, str] = {}
     num_rows = num_records = 0
     _write_header(file, num_rows)
     description = f"index of {data['name']}"
@@ -145,13 +146,14 @@ def _build(path: str, data: dict[str, Any], file: BinaryIO) -> dict[str, Any]:
             num_records += 1
             progress.update(max(record.offset + record.size - progress.n, 0))
             try:
+                line = record.require_line()
                 row = _row(record)
             except OdvgRecordError as error:
                 invalid.add(error.reason, record.line_number)
                 continue
             file.write(np.array(row, ROW).tobytes())
             num_rows += 1
-            for instance in (record.line.get("detection") or {}).get("instances", ()):
+            for instance in (line.get("detection") or {}).get("instances", ()):
                 if instance.get("category") is not None:
                     categories.setdefault(instance["label"], instance["category"])
     file.seek(0)
@@ -177,9 +179,7 @@ def _row(record: Record) -> tuple:
     Raises:
         OdvgRecordError: The record is invalid.
     """
-    if record.error is not None:
-        raise record.error
-    line = record.line
+    line = record.require_line()
     check_record(line)
     boxes = list(_scored_boxes(line))
     labels = [each["label"] for each in (line.get("detection") or {}).get("instances", ())]

@@ -34,6 +34,16 @@ class Record(NamedTuple):
     error: OdvgRecordError | None
     image: tuple[int, int] | None = None
 
+    def require_line(self) -> dict:
+        """Return the parsed JSON object.
+
+        Raises:
+            OdvgRecordError: The JSON or the image is invalid.
+        """
+        if self.error is not None or self.line is None:
+            raise self.error or OdvgRecordError("the JSON is invalid")
+        return self.line
+
 
 def is_shard(path: str) -> bool:
     """Return whether a file is a tar shard, which holds the images too."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import inf, isfinite
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 #: A record has exactly one of these keys.
 KINDS = ("detection", "grounding")
@@ -217,13 +217,13 @@ def _alphanumeric(text: str) -> str:
     return "".join(filter(str.isalnum, text.casefold()))
 
 
-def _is_integer(value: object) -> bool:
+def _is_integer(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     try:
-        return (_is_integer(value) or isinstance(value, float)) and isfinite(value)  # type: ignore[arg-type]
+        return (_is_integer(value) or isinstance(value, float)) and isfinite(value)
     except OverflowError:  # an integer beyond the range of floats
         return False
 

@@ -50,7 +50,7 @@ class AspectRatioBatchSampler(BatchSampler):
         # Local, so that an unfinished epoch leaves nothing to the next one.
         groups: dict[bool, list[int]] = {True: [], False: []}  # portrait, landscape
         for index in self.sampler:
-            width, height = get_image_size(self.sampler.dataset, index)  # type: ignore[attr-defined]
+            width, height = get_image_size(self.sampler.dataset, index)  # type: ignore[union-attr]
             group = groups[width < height]
             group.append(index)
             if len(group) == self.batch_size:

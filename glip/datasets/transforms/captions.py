@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmcv.transforms import BaseTransform
+from transformers import PreTrainedTokenizerBase
 
 from glip.registry import TRANSFORMS
 from glip.text.joining import ended, join_captions
@@ -66,7 +67,7 @@ class PackNegativeCaptions(BaseTransform):
         self.none_prob = none_prob
         self.full_prob = full_prob
         self.max_tokens = max_tokens
-        self._tokenizer = None
+        self._tokenizer: PreTrainedTokenizerBase | None = None
         self._dataset: Any = None
 
     def use_dataset(self, dataset: Any) -> None:

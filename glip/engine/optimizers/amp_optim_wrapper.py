@@ -74,15 +74,15 @@ def check_dtype(dtype: str | torch.dtype | None) -> torch.dtype:
     on_cpu = get_device() == "cpu"
     if dtype is None:
         dtype = torch.bfloat16 if on_cpu else torch.float16
-    dtype = _DTYPES.get(dtype, dtype) if isinstance(dtype, str) else dtype
-    if dtype not in _DTYPES.values():
+    chosen = _DTYPES.get(dtype) if isinstance(dtype, str) else dtype
+    if chosen is None or chosen not in _DTYPES.values():
         raise TrainingError(
             f"mixed precision computes in 'bfloat16' or 'float16', got dtype={dtype!r}"
         )
-    if on_cpu and dtype == torch.float16:
+    if on_cpu and chosen == torch.float16:
         raise TrainingError(
             "float16 needs a GPU, and none is here: use bfloat16 (--amp bf16), or leave out --amp"
         )
-    if get_device() == "cuda" and dtype == torch.bfloat16 and not torch.cuda.is_bf16_supported():
+    if get_device() == "cuda" and chosen == torch.bfloat16 and not torch.cuda.is_bf16_supported():
         raise TrainingError("this GPU has no bfloat16: use float16 (--amp fp16)")
-    return dtype
+    return chosen

@@ -28,6 +28,8 @@ class DefaultOptimWrapperConstructor(MMEngineConstructor):
         TrainingError: nothing learns.
     """
 
+    paramwise_cfg: dict
+
     def __call__(self, model: nn.Module) -> OptimWrapper:
         """Build the optimizer.
 
