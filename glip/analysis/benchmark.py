@@ -35,12 +35,13 @@ from glip.utils.precision import AMP_DTYPES
 from glip.utils.tables import format_table
 
 #: Values of ``--sweep``; those of ``tokens`` are numbers of class names, of three tokens each.
-SWEEPS: dict[str, tuple[Any, ...]] = {
+SWEEPS = {
     "tokens": (3, 15, 31, 63, 84),
-    "pixels": ((400, 533), (600, 800), (800, 1066), (800, 1333)),
     "classes": (1, 40, 80, 365, 1203),
     "batch": (1, 2, 4),
 }
+#: Heights and widths of ``--sweep pixels``.
+SWEEP_SHAPES = ((400, 533), (600, 800), (800, 1066), (800, 1333))
 
 
 def load(args: argparse.Namespace) -> GLIP:
@@ -200,19 +201,19 @@ def list_cases(args: argparse.Namespace) -> list[tuple[str, Prompt, tuple[int, i
     shape = (height, width)
     if not args.sweep:
         return [(args.task, prompt, shape, args.batch_size)]
+    if args.sweep == "pixels":
+        return [(f"pixels {size}", prompt, size, args.batch_size) for size in SWEEP_SHAPES]
     cases = []
-    for value in SWEEPS[args.sweep]:
-        name = f"{args.sweep} {value}"
-        if args.sweep == "pixels":
-            cases.append((name, prompt, value, args.batch_size))
-        elif args.sweep == "batch":
-            cases.append((name, prompt, shape, value))
+    for number in SWEEPS[args.sweep]:
+        name, batch_size = f"{args.sweep} {number}", args.batch_size
+        if args.sweep == "batch":
+            batch_size = number
+        elif args.sweep == "classes":
+            prompt = Prompt.from_class_names(load_vocabulary("lvis")[:number])
         else:
-            words = list(load_vocabulary("lvis")[:value])
-            if args.sweep == "tokens":
-                words = [f"object {at % 10}" for at in range(value)]
-                name = f"tokens {3 * value + 1}"
-            cases.append((name, Prompt.from_class_names(words), shape, args.batch_size))
+            name = f"tokens {3 * number + 1}"
+            prompt = Prompt.from_class_names([f"object {at % 10}" for at in range(number)])
+        cases.append((name, prompt, shape, batch_size))
     return cases
 
 

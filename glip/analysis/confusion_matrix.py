@@ -90,28 +90,28 @@ def confusion_matrix(
 
 
 def draw(matrix: np.ndarray, names: list[str], path: Path) -> None:
-    """Draw the counts as shares of their rows, in percent.
+    """Draw the counts, normalized by row, in percent.
 
     Args:
         matrix: (N, N) counts.
-        names: of the N rows and columns.
-        path: of the picture.
+        names: names of the N rows and columns.
+        path: image file to write.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    share = 100 * matrix / matrix.sum(axis=1, keepdims=True).clip(min=1)
+    percent = 100 * matrix / matrix.sum(axis=1, keepdims=True).clip(min=1)
     side = min(max(5.0, 0.3 * len(names)), 60.0)  # inches
     figure = Figure(figsize=(side + 1, side), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    picture = axes.imshow(share, cmap="Blues", vmin=0, vmax=100)
-    figure.colorbar(picture, label="share of the row [%]")
+    heatmap = axes.imshow(percent, cmap="Blues", vmin=0, vmax=100)
+    figure.colorbar(heatmap, label="fraction of the row [%]")
     axes.set(xlabel="detected", ylabel="annotated")
     axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
     axes.set_yticks(range(len(names)), names, fontsize=7)
     if len(names) <= _MAX_CLASSES_WITH_COUNTS:
         for (row, column), number in np.ndenumerate(matrix):
-            color = "white" if share[row, column] > 50 else "black"
+            color = "white" if percent[row, column] > 50 else "black"
             axes.text(column, row, number, ha="center", va="center", fontsize=7, color=color)
     figure.savefig(path, dpi=150)

@@ -146,8 +146,8 @@ def _draw_image(image: ScoredImage, classes: Sequence[str], score_thr: float) ->
         pixels = np.ascontiguousarray(read_image(image.info["img_path"])[..., ::-1])
         note = ""
     except ImageReadError:
-        size = (image.info["height"] or _SIDE, image.info["width"] or _SIDE, 3)
-        pixels, note = np.full(size, 220, dtype=np.uint8), ", cannot be read"
+        shape = (image.info["height"] or _SIDE, image.info["width"] or _SIDE, 3)
+        pixels, note = np.full(shape, 220, dtype=np.uint8), ", cannot be read"
     scale = _SIDE / max(pixels.shape[:2])
     resized = [max(1, round(side * scale)) for side in pixels.shape[1::-1]]
     small = np.array(Image.fromarray(pixels).resize(resized, Image.Resampling.BILINEAR))

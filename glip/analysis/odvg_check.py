@@ -42,22 +42,22 @@ class Checker:
     def check(self, path: str, record: Record) -> list[Problem]:
         """Return all problems of a record; count its content if there is none."""
         self.counts["records"] += 1
-        error, line = record.error, record.line
+        error, content = record.error, record.line
         problems = [] if error is None else [Problem(error.reason, error.detail)]
-        if line is not None:
-            number = None if self.names is None else len(self.names)
-            of_line = list(find_problems(line, num_labels=number))
-            if not of_line:
-                of_line += self._name_problems(line)
-                of_line += self._image_problems(path, record, line)
-            problems += of_line
-        if line is not None and not problems:
-            self._count(line)
+        if content is not None:
+            num_labels = None if self.names is None else len(self.names)
+            found = list(find_problems(content, num_labels=num_labels))
+            if not found:
+                found += self._name_problems(content)
+                found += self._image_problems(path, record, content)
+            problems += found
+            if not problems:
+                self._count(content)
         return problems
 
-    def _name_problems(self, line: dict[str, Any]) -> Iterator[Problem]:
+    def _name_problems(self, content: dict[str, Any]) -> Iterator[Problem]:
         """Compare categories with the label map, or with earlier names of the same label."""
-        for instance in (line.get("detection") or {}).get("instances", ()):
+        for instance in (content.get("detection") or {}).get("instances", ()):
             label, name = instance["label"], instance.get("category")
             if name is None:
                 continue
@@ -69,12 +69,15 @@ class Checker:
                 detail = f"{label} is {name!r} here and {other!r} in {where}"
                 yield Problem("a label has another name", detail)
 
-    def _image_problems(self, path: str, record: Record, line: dict[str, Any]) -> Iterator[Problem]:
-        name = line["filename"]
+    def _image_problems(
+        self, path: str, record: Record, content: dict[str, Any]
+    ) -> Iterator[Problem]:
+        """Compare the image with the size in the record."""
+        name = content["filename"]
         try:
             if record.image is not None:
-                content = io.BytesIO(read_range(path, *record.image))
-                height, width = image_size(content, name=name)
+                data = io.BytesIO(read_range(path, *record.image))
+                height, width = image_size(data, name=name)
             elif self.images is not None:
                 with open(self.images / name, "rb") as file:
                     height, width = image_size(file, name=name)
@@ -86,20 +89,20 @@ class Checker:
         except (ImageReadError, OSError) as error:
             yield Problem("the image cannot be read", str(error))
             return
-        said = (line["width"], line["height"])
-        if (width, height) != said:
-            detail = f"{name} is {width} x {height}, the record says {said[0]} x {said[1]}"
+        expected = (content["width"], content["height"])
+        if (width, height) != expected:
+            detail = f"{name} is {width} x {height}, the record says {expected[0]} x {expected[1]}"
             yield Problem("the image has another size", detail)
 
-    def _count(self, line: dict[str, Any]) -> None:
-        if line.get("detection") is not None:
-            instances = line["detection"]["instances"]
+    def _count(self, content: dict[str, Any]) -> None:
+        if content.get("detection") is not None:
+            instances = content["detection"]["instances"]
             self.counts["detection records"] += 1
             self.counts["boxes of detection records"] += len(instances)
             for instance in instances:
                 self.categories[str(instance.get("category") or instance["label"])] += 1
         else:
-            regions = line["grounding"]["regions"]
+            regions = content["grounding"]["regions"]
             self.counts["grounding records"] += 1
             self.counts["phrases"] += len(regions)
             self.counts["boxes of grounding records"] += sum(

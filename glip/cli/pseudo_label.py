@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=Path, help="folder of the images that PAIRS names")
     parser.add_argument(
         "--score-thr",
-        type=_score,
+        type=parse_score,
         default=0.5,
         help="keep boxes with a score above this; default: %(default)s",
     )
@@ -90,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_device_option(parser)
     parts = parser.add_mutually_exclusive_group()
     parts.add_argument(
-        "--shard", type=_shard, help="label one shard: 0/4 is the first of four, 3/4 the last"
+        "--shard", type=parse_shard, help="label one shard: 0/4 is the first of four, 3/4 the last"
     )
     parts.add_argument(
         "--launcher",
@@ -108,7 +108,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_cfg_options(parser)
 
 
-def _score(text: str) -> float:
+def parse_score(text: str) -> float:
+    """Parse a score threshold from 0 to below 1; a ``type`` for argparse."""
     try:
         score = float(text)
     except ValueError:
@@ -118,7 +119,8 @@ def _score(text: str) -> float:
     return score
 
 
-def _shard(text: str) -> Shard:
+def parse_shard(text: str) -> Shard:
+    """Parse ``0/4``, the first of four; a ``type`` for argparse."""
     try:
         return Shard.parse(text)
     except ValueError as error:

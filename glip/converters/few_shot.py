@@ -30,7 +30,7 @@ def read_boxes(path: Path) -> AnnotationFile:
             else:
                 file.skipped.add(problem, f"id {annotation['id']}")
         file.annotations[key] = kept
-    file.skipped.log(f"left out of '{path}'")
+    file.skipped.log(f"excluded from '{path}'")
     return file
 
 
