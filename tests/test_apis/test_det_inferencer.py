@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import shutil
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -36,6 +38,29 @@ def inferencer(tiny_config_file, tiny_checkpoint):
 def expected(tiny_model, photo):
     """What the function finds in the photograph."""
     return inference_detector(tiny_model, photo, text_prompt=NAMES).pred_instances
+
+
+def test_each_prompt_is_encoded_once(inferencer, photo):
+    """Over the images of a call, and over calls as long as the weights stay the same."""
+    model = inferencer.model
+    weights = copy.deepcopy(model.state_dict())
+    forward = model.language_model.forward
+    try:
+        with mock.patch.object(model.language_model, "forward", wraps=forward) as calls:
+            texts = [["horse", "cart"], ["wheel"]]
+            first = inferencer([str(photo)] * 4, texts=texts * 2)["predictions"]
+            assert calls.call_count == 2
+            assert first[0] == first[2]
+            inferencer(str(photo), texts=texts[1])
+            assert calls.call_count == 2
+            for parameter in model.language_model.parameters():
+                parameter.data.mul_(1.1)
+            (changed,) = inferencer(str(photo), texts=texts[0])["predictions"]
+            assert calls.call_count == 3
+        expected = inference_detector(model, photo, text_prompt=texts[0]).pred_instances
+        assert changed["scores"] == expected.scores.tolist()
+    finally:
+        model.load_state_dict(weights)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from unittest import mock
 
 import pytest
@@ -43,6 +44,31 @@ def test_another_picture(tiny_model, photo):
     predictor.set_image(read_image(photo)[:, ::-1].copy())
     second = predictor.predict(["bench"]).pred_instances
     assert not torch.equal(first.bboxes, second.bboxes)
+
+
+def test_each_prompt_is_encoded_once(tiny_model, photo):
+    """Also for another image; weights that change in between count."""
+    model = copy.deepcopy(tiny_model)
+    predictor = Predictor(model)
+    with mock.patch.object(
+        model.language_model, "forward", wraps=model.language_model.forward
+    ) as forward:
+        predictor.set_image(photo)
+        first = predictor.predict(["bench"]).pred_instances
+        for prompt in (["bench"], ["car"], ["bench"]):
+            last = predictor.predict(prompt).pred_instances
+        assert forward.call_count == 2
+        assert torch.equal(last.scores, first.scores)
+        predictor.set_image(read_image(photo)[:, ::-1].copy())
+        predictor.predict(["car"])
+        assert forward.call_count == 2
+        for parameter in model.language_model.parameters():
+            parameter.data.mul_(1.1)
+        predictor.set_image(photo)
+        changed = predictor.predict(["bench"]).pred_instances
+        assert forward.call_count == 3
+    expected = inference_detector(model, photo, text_prompt=["bench"]).pred_instances
+    assert torch.equal(changed.scores, expected.scores)
 
 
 def test_errors(tiny_model, photo, tmp_path):

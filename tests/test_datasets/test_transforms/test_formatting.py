@@ -8,6 +8,7 @@ from PIL import Image
 from glip.datasets.transforms import PackDetInputs
 from glip.registry import TRANSFORMS
 from glip.structures import DetDataSample
+from glip.utils.errors import PromptError
 
 
 @pytest.fixture
@@ -117,6 +118,44 @@ def test_default_meta_information(image):
     }
     sample = PackDetInputs()({"img": image, **results})["data_samples"]
     assert dict(sample.metainfo_items()) == results
+
+
+@pytest.mark.parametrize(
+    ("results", "names"),
+    [
+        (dict(text=("a cat", "dog"), custom_entities=True), ["a cat", "dog"]),
+        (dict(text="a cat. dog", custom_entities=True), ["a cat", "dog"]),
+        (dict(text="a cat on a mat", tokens_positive=[[[2, 5]], [[11, 14]]]), ["cat", "mat"]),
+        (dict(text="a cat on a mat", tokens_positive=-1), ["a cat on a mat"]),
+        (dict(text="a cat on a mat"), ["cat", "mat"]),
+        (dict(text=("cat", ""), caption_prompt=dict(cat=dict(prefix="a "))), ["cat", ""]),
+    ],
+)
+@pytest.mark.parametrize("meta_keys", [("img_id",), ("img_id", "text", "flip")])
+def test_prompt(image, results, names, meta_keys):
+    """It is parsed here, once, whatever ``meta_keys`` a config of MMDetection lists."""
+    pack = PackDetInputs(meta_keys=meta_keys)
+    sample = pack({"img": image, "img_id": 3, **results})["data_samples"]
+    assert sample.prompt.names == names
+    assert ("a cat" in sample.prompt.caption) == (names != ["cat", "dog"])
+    assert sample.to_dict() == {
+        **{"img_id": 3, "gt_instances": {}, "ignored_instances": {}},
+        **results,
+    }
+
+
+def test_what_metrics_read_is_kept(image):
+    known = dict(phrases=["cat"], phrase_ids=[0], phrase_types=[["animals"]], phrase_boxes=[[]])
+    known |= dict(dataset_mode="refcoco", img_shape=(5, 7), scale_factor=(1.0, 1.0))
+    sample = PackDetInputs(meta_keys=())({"img": image, "other": 1, **known})["data_samples"]
+    assert dict(sample.metainfo_items()) == known
+
+
+def test_bad_prompts_name_the_image(image):
+    with pytest.raises(PromptError, match=r"image 'a\.jpg': span"):
+        PackDetInputs()(
+            {"img": image, "img_path": "a.jpg", "text": "a", "tokens_positive": [[[0, 9]]]}
+        )
 
 
 TRAIN = [
