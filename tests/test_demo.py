@@ -340,7 +340,7 @@ def test_no_such_device(demo):
         (["--texts", "$: imagenet"], "vocabulary out of"),
         (["--texts", "car", "--tokens-positive", "[[[0, 1]]]"], "goes with --caption"),
         (["--caption", ""], "prompt is empty"),
-        (["--caption", "of the"], "nothing to look for"),
+        (["--caption", "of the"], "found no phrase to detect"),
         (["--caption", "a car", "--tokens-positive", "[[[2, 9]]]"], "not inside the caption"),
         (["--caption", "a car", "--tokens-positive", "[[[-3, 2]]]"], "not inside the caption"),
         (["--caption", "a car", "--tokens-positive", "[[[5, 2]]]"], "not inside the caption"),

@@ -35,7 +35,7 @@ from glip.cli.common import (
     parse_and_run,
     positive_int,
 )
-from glip.text.noun_phrases import CHUNKERS
+from glip.text.noun_phrases import NP_EXTRACTORS
 from glip.utils.errors import ImageReadError, PromptError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--np-extractor",
-        choices=CHUNKERS,
+        choices=NP_EXTRACTORS,
         default="rules",
         help="with --caption: method that finds the noun phrases; default: %(default)s",
     )

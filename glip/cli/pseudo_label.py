@@ -41,7 +41,7 @@ from glip.cli.common import (
     positive_int,
 )
 from glip.labeling.shards import Shard
-from glip.text.noun_phrases import CHUNKERS, find_noun_phrases
+from glip.text.noun_phrases import NP_EXTRACTORS, find_noun_phrases
 from glip.utils.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--np-extractor",
-        choices=CHUNKERS,
+        choices=NP_EXTRACTORS,
         default="rules",
         help="method that finds the noun phrases; default: %(default)s",
     )

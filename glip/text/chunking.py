@@ -1,9 +1,9 @@
-"""Cutting a prompt that is too long for the language encoder into several.
+"""Split a prompt that is too long for the language encoder into chunks.
 
-Nothing is ever left out: every phrase is in exactly one piece, whole. Cuts are between words, so
-the tokens of a piece are those that the whole prompt has there.
+Nothing is dropped: every phrase is in exactly one chunk, complete. Prompts are split between words,
+so the tokens of a chunk are those that the unsplit prompt has there.
 
-Shapes: P phrases of the whole prompt, p of a piece, T tokens, [CLS] and [SEP] included.
+Shapes: P phrases of the prompt, p of a chunk, T tokens, [CLS] and [SEP] included.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PromptChunk:
-    """A piece of a prompt.
+    """A part of a prompt that fits into one caption.
 
     Attributes:
-        tokens: the piece's own caption and phrases, tokenized.
-        labels: (p,) for each of its p phrases the label in the whole prompt.
+        tokens: the chunk's own caption and phrases, tokenized.
+        labels: (p,) int64, for each of its p phrases the label in the unsplit prompt.
     """
 
     tokens: TokenizedPrompt
@@ -41,23 +41,23 @@ def chunk_prompt(
     max_tokens: int = 256,
     chunked_size: int = -1,
 ) -> list[PromptChunk]:
-    """Tokenize a prompt, in as many pieces as it takes.
+    """Tokenize a prompt, and split it into as many chunks as it needs.
 
     Args:
-        prompt: what to look for.
+        prompt: the prompt.
         tokenizer: a fast tokenizer.
         max_tokens: longest caption, [CLS] and [SEP] included (GLIP: 256).
-        chunked_size: for class names, so many phrases a piece (the paper's LVIS: 40); -1 for as
-            many as fit. Pieces that are still too long are cut further.
+        chunked_size: number of class names per chunk (the paper's LVIS: 40); -1 for as many as fit.
+            Chunks that are still too long are split further.
 
     Returns:
-        pieces in the order of the phrases; one if all fits. A piece of a sentence has as many of
-        the words around its phrases as fit, also where another piece has them too.
+        Chunks in the order of the phrases; one if everything fits. A chunk of a sentence has as
+        many of the words around its phrases as fit, also where another chunk has them too.
 
     Raises:
-        PromptError: one phrase alone is longer than ``max_tokens``.
+        PromptError: a phrase alone is longer than ``max_tokens``, or has no token.
     """
-    whole = tokenize(prompt, tokenizer)
+    full = tokenize(prompt, tokenizer)
     count = len(prompt.phrases)
     if chunked_size > 0 and prompt.is_class_list:
         groups = [
@@ -65,53 +65,52 @@ def chunk_prompt(
         ]
     else:
         groups = [list(range(count))]
-    if len(groups) == 1 and whole.num_tokens <= max_tokens:
-        return [PromptChunk(whole, np.arange(count))]
+    if len(groups) == 1 and full.num_tokens <= max_tokens:
+        return [PromptChunk(full, np.arange(count))]
     budget = max_tokens - 2  # [CLS] and [SEP]
-    # Blank names are in no piece: there is nothing to find.
+    # Blank names are in no chunk: they are never detected.
     groups = [[index for index in group if prompt.phrases[index].spans] for group in groups]
     extents = {
-        index: _token_range(whole, prompt.phrases[index].extent)
+        index: _token_range(full, prompt.phrases[index].extent)
         for group in groups
         for index in group
     }
     for index, (first, last) in extents.items():
-        phrase = prompt.phrases[index]
         if last - first > budget:
-            raise PromptError(_too_long(phrase.name, last - first, max_tokens))
+            raise PromptError(_too_long(prompt.phrases[index].name, last - first, max_tokens))
     chunks = []
-    for part in [part for group in groups for part in _fit(group, extents, budget)]:
-        first = min(extents[index][0] for index in part)
-        last = max(extents[index][1] for index in part)
+    for members in [part for group in groups for part in _split(group, extents, budget)]:
+        first = min(extents[index][0] for index in members)
+        last = max(extents[index][1] for index in members)
         if not prompt.is_class_list:
-            first, last = _widen(first, last, whole.words, budget)
-        piece = _extract(whole, part, first, last)
-        chunks.append(PromptChunk(tokenize(piece, tokenizer), np.asarray(part)))
+            first, last = _widen(first, last, full.words, budget)
+        chunk = _extract(full, members, first, last)
+        chunks.append(PromptChunk(tokenize(chunk, tokenizer), np.asarray(members)))
     return chunks
 
 
-def piece_around(whole: TokenizedPrompt, label: int, max_tokens: int) -> tuple[Prompt, list[int]]:
-    """Cut a sentence to the words around one of its phrases, as many as the encoder reads.
+def chunk_around(full: TokenizedPrompt, label: int, max_tokens: int) -> tuple[Prompt, list[int]]:
+    """Cut a sentence to one of its phrases and as many words around it as fit.
 
     Args:
-        whole: the sentence.
-        label: of the phrase.
+        full: the sentence.
+        label: index of the phrase.
         max_tokens: longest caption, [CLS] and [SEP] included.
 
     Returns:
-        the piece, with every phrase that it holds whole, and their labels in the sentence.
+        The chunk, with all phrases that are completely in it, and their labels in the sentence.
 
     Raises:
         PromptError: the phrase alone is longer than ``max_tokens``.
     """
-    phrases, budget = whole.prompt.phrases, max_tokens - 2  # [CLS] and [SEP]
-    first, last = _token_range(whole, phrases[label].extent)
+    phrases, budget = full.prompt.phrases, max_tokens - 2  # [CLS] and [SEP]
+    first, last = _token_range(full, phrases[label].extent)
     if last - first > budget:
         raise PromptError(_too_long(phrases[label].name, last - first, max_tokens))
-    first, last = _widen(first, last, whole.words, budget)
-    ranges = [_token_range(whole, phrase.extent) for phrase in phrases]
-    inside = [at for at, (begin, end) in enumerate(ranges) if first <= begin and end <= last]
-    return _extract(whole, inside, first, last), inside
+    first, last = _widen(first, last, full.words, budget)
+    ranges = [_token_range(full, phrase.extent) for phrase in phrases]
+    inside = [index for index, (begin, end) in enumerate(ranges) if first <= begin and end <= last]
+    return _extract(full, inside, first, last), inside
 
 
 def _too_long(name: str, tokens: int, max_tokens: int) -> str:
@@ -122,14 +121,14 @@ def _too_long(name: str, tokens: int, max_tokens: int) -> str:
 
 
 def _token_range(tokens: TokenizedPrompt, span: Span) -> tuple[int, int]:
-    """First token, and one past the last, of the words that share a character with ``span``."""
+    """Return the half-open range of tokens of the words that share a character with ``span``."""
     words = tokens.words[cover([span], tokens.offsets)]
     columns = np.flatnonzero((tokens.words >= words[0]) & (tokens.words <= words[-1]))
     return int(columns[0]), int(columns[-1]) + 1
 
 
-def _fit(group: list[int], extents: dict[int, tuple[int, int]], budget: int) -> list[list[int]]:
-    """Split a group of phrases, greedily, so that the tokens of each part fit.
+def _split(group: list[int], extents: dict[int, tuple[int, int]], budget: int) -> list[list[int]]:
+    """Split a group of phrases greedily into parts whose tokens fit.
 
     Args:
         group: indices of phrases.
@@ -150,7 +149,7 @@ def _fit(group: list[int], extents: dict[int, tuple[int, int]], budget: int) -> 
 
 
 def _widen(first: int, last: int, words: np.ndarray, budget: int) -> tuple[int, int]:
-    """Take in the words on both sides of a token range, by turns, as far as they fit.
+    """Extend a token range by the words on both sides, alternately, as far as they fit.
 
     Args:
         first, last: the range, half-open.
@@ -172,12 +171,12 @@ def _widen(first: int, last: int, words: np.ndarray, budget: int) -> tuple[int, 
     return int(columns[0]), int(columns[-1]) + 1
 
 
-def _extract(whole: TokenizedPrompt, part: list[int], first: int, last: int) -> Prompt:
-    """Some of the phrases, in the piece of the caption that a token range covers."""
-    prompt, offsets = whole.prompt, whole.offsets
-    extents = [prompt.phrases[index].extent for index in part]
+def _extract(full: TokenizedPrompt, members: list[int], first: int, last: int) -> Prompt:
+    """Return some of the phrases with the part of the caption that a token range covers."""
+    prompt, offsets = full.prompt, full.offsets
+    extents = [prompt.phrases[index].extent for index in members]
     # Phrases may begin or end with characters that no token has.
     start = min(int(offsets[first, 0]), *(begin for begin, _ in extents))
     end = max(int(offsets[last - 1, 1]), *(end for _, end in extents))
-    moved = tuple(prompt.phrases[index].shifted(start) for index in part)
-    return Prompt(prompt.caption[start:end], moved, prompt.is_class_list)
+    phrases = tuple(prompt.phrases[index].shifted(-start) for index in members)
+    return Prompt(prompt.caption[start:end], phrases, prompt.is_class_list)

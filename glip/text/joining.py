@@ -1,4 +1,4 @@
-"""Several captions in one prompt; the phrases of one of them follow."""
+"""Join several captions into one prompt, with the phrases of one of them."""
 
 from __future__ import annotations
 
@@ -8,28 +8,27 @@ from collections.abc import Sequence
 def join_captions(
     captions: Sequence[str], own: int, tokens_positive: Sequence[Sequence[Sequence[int]]]
 ) -> tuple[str, list[list[list[int]]]]:
-    """Put captions one after another, and move the spans of one's phrases along.
+    """Concatenate captions, and shift the character spans of one caption's phrases.
 
-    Every caption ends with a point, its own or one that is added, and a space follows.
+    Every caption ends with a period, which is added where it is missing. A space separates them.
 
     Args:
-        captions: the captions, in their order.
-        own: the position among them of the one that has phrases; it is kept to the letter.
-        tokens_positive: for each of its phrases the ranges of characters in it,
-            ``[[start, end], ...]``.
+        captions: the captions in order.
+        own: index of the caption that has phrases. It is in the result unchanged.
+        tokens_positive: for each of its phrases the character spans in it, ``[[start, end], ...]``.
 
     Returns:
-        The text and the ranges in it: each holds what it held.
+        The joined text and the spans in it, which hold the same characters as before.
     """
     text, start = "", 0
-    for at, caption in enumerate(captions):
-        text += " " if at else ""
-        start = len(text) if at == own else start
-        text += ended(caption)
-    moved = [[[first + start, last + start] for first, last in each] for each in tokens_positive]
-    return text, moved
+    for index, caption in enumerate(captions):
+        text += " " if index else ""
+        start = len(text) if index == own else start
+        text += with_period(caption)
+    shifted = [[[first + start, last + start] for first, last in each] for each in tokens_positive]
+    return text, shifted
 
 
-def ended(caption: str) -> str:
-    """A caption with a point at its end."""
+def with_period(caption: str) -> str:
+    """Return a caption with a period at its end."""
     return caption if caption.endswith(".") else caption + "."

@@ -1,15 +1,15 @@
-"""What the noun-phrase np_extractor knows about a word by itself: word lists and endings.
+"""Parts of speech of single words: word lists and word endings.
 
 Closed classes (determiners, prepositions, ...) are close to complete. Open classes hold only what a
-rule needs to know: a word found in no list is taken for a noun, so nouns are listed only where
-their ending says otherwise ("building", "bed", "family"). All words are lower case.
+rule needs: a word that is in no list is taken for a noun, so nouns are listed only where their
+ending suggests otherwise ("building", "bed", "family"). All words are lower case.
 """
 
 from enum import Enum, auto
 
 
 class Kind(Enum):
-    """What a word can be."""
+    """A part of speech."""
 
     NOUN = auto()
     ADJECTIVE = auto()
@@ -117,18 +117,18 @@ MODALS = _words("""
     can will would shall should may might must could cannot can't won't couldn't wouldn't shouldn't
 """)
 
-# --- places: "on the left", "in front of", "at the top" name a relation, not a thing -------------
+# --- places: "on the left", "in front of", "at the top" name a relation, not an object ----------
 
 SIDES = _words("left right")
 PLACES = SIDES | _words("""
     top tops front back rear bottom middle center centre side sides background foreground distance
     midst
 """)
-#: What may stand before a place without making it a thing: "the far left side".
+#: Words before a place that do not make it an object: "the far left side".
 PLACE_MODIFIERS = _words("""
     far upper lower other opposite very same left-hand right-hand hand near next different
 """)
-#: Places that are a thing when they are somebody's: "her top", "on its back".
+#: Places that are an object after a possessive: "her top", "on its back".
 OWNED_PLACES = _words("top tops back")
 
 # --- adjectives ----------------------------------------------------------------------------------
@@ -242,7 +242,7 @@ DESCRIPTIVE_GERUNDS = _words("""
     neighboring remaining growing living dying winning leaning glistening stunning amazing
     interesting
 """)
-#: -ing forms that also name a thing: "a painting".
+#: -ing forms that also name an object: "a painting".
 NOUN_GERUNDS = _words("""
     painting drawing landing crossing opening setting writing clearing gathering marking covering
     coating dressing seating parking recording wrapping

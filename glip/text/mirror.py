@@ -1,4 +1,4 @@
-"""What a text says of the left and of the right, told of the mirrored picture."""
+"""Swap "left" and "right" in a text, for the horizontally flipped image."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 _PAIRS = {"left": "right", "Left": "Right", "LEFT": "RIGHT"}
 _OTHER = _PAIRS | {right: left for left, right in _PAIRS.items()}
-#: These as words, and as what begins a few longer ones. An underscore separates words, as in class
-#: names.
+#: The two words, and a few longer ones that begin with them ("leftmost"). An underscore separates
+#: words, as in class names.
 _SIDE = re.compile(
     rf"(?<![^\W_])({'|'.join(_OTHER)})(?=(?i:most|hand|handed|side|ward|wards)?(?![^\W_]))"
 )
@@ -17,15 +17,15 @@ _SIDE = re.compile(
 def mirror_text(text: str) -> str:
     """Swap left and right in a text.
 
-    Every such word is swapped, also where it means no side ("there is one left", "right behind"):
-    what a word means is not looked at.
+    Every such word is swapped, also where it means no side ("there is one left", "right behind"),
+    since the meaning of a word is not analysed.
 
     Args:
         text: any text.
 
     Returns:
-        the same with ``left`` for ``right`` and ``right`` for ``left``, in lower case, in capitals
-        or with a capital at the beginning, as each was; done twice it is the text again.
+        The text with ``left`` and ``right`` swapped and the case of each word kept. Applied twice,
+        it returns the original text.
     """
     return _SIDE.sub(lambda found: _OTHER[found[0]], text)
 
@@ -33,15 +33,15 @@ def mirror_text(text: str) -> str:
 def mirror_caption(
     caption: str, tokens_positive: Sequence[Sequence[Sequence[int]]]
 ) -> tuple[str, list[list[list[int]]]]:
-    """Swap left and right in a caption, and move the spans of its phrases along.
+    """Swap left and right in a caption, and adjust the character spans of its phrases.
 
     Args:
         caption: the caption.
-        tokens_positive: for each phrase its ranges of characters, ``[[start, end], ...]``.
+        tokens_positive: for each phrase its character spans, ``[[start, end], ...]``.
 
     Returns:
-        The new caption and ranges: each range holds the mirrored text of what it held. A range that
-        begins or ends within a swapped word holds the whole word then.
+        The new caption and spans. Each span holds the swapped form of its former text; one that
+        began or ended within a swapped word now includes all of that word.
     """
     words = [(*found.span(), len(_OTHER[found[0]])) for found in _SIDE.finditer(caption)]
     moved = [
@@ -52,12 +52,12 @@ def mirror_caption(
 
 
 def _move(position: int, words: Sequence[tuple[int, int, int]], *, is_end: bool = False) -> int:
-    """Return where a position of the old text is in the new one.
+    """Return the position in the new text of a position in the old one.
 
     Args:
-        position: of a character.
-        words: of each swapped word the start, the end and the new length, in their order.
-        is_end: the position ends a range; within a word it moves to the word's end, not its start.
+        position: index of a character.
+        words: start, end and new length of each swapped word, in order.
+        is_end: the position ends a span; within a word it moves to the word's end, not its start.
     """
     shift = 0
     for start, end, length in words:

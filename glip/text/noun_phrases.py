@@ -1,8 +1,8 @@
 """Find the noun phrases of a caption, which GLIP grounds when no class names are given.
 
-Three steps, none of which downloads anything: this file cuts the caption into words, ``lexicon.py``
-says what a word can be, and ``tagger.py`` decides what it is and groups the words. They are made
-for English captions; a word they do not know is a noun.
+Three steps, none of which downloads anything: this module splits the caption into words,
+``lexicon.py`` lists the parts of speech of each word, and ``tagger.py`` chooses one by the context
+and groups the words. They are made for English captions; an unknown word is a noun.
 """
 
 import unicodedata
@@ -13,7 +13,7 @@ from typing import Any
 
 from glip.text.tagger import Tagger
 
-CHUNKERS = ("rules", "spacy")
+NP_EXTRACTORS = ("rules", "spacy")
 
 _APOSTROPHES = "'\u2019"
 _HYPHENS = "-\u2010\u2011"
@@ -26,9 +26,9 @@ def find_noun_phrases(
 ) -> list[tuple[str, tuple[int, int]]]:
     """Find the noun phrases of a caption.
 
-    Determiners, possessives and numerals in front are not part of a phrase; adjectives are, also
+    Leading determiners, possessives and numerals are not part of a phrase; adjectives are, also
     when joined by "and". Pronouns and words of place ("on the left", "in front of") are no phrases.
-    A phrase said twice is found twice, each time with its own span.
+    A phrase that occurs twice is returned twice, each time with its own span.
 
     Args:
         caption: Free text.
@@ -54,7 +54,7 @@ def find_noun_phrases(
     elif np_extractor == "spacy":
         spans = _find_spacy_spans(caption)
     else:
-        raise ValueError(f"np_extractor must be one of {CHUNKERS}, but got {np_extractor!r}")
+        raise ValueError(f"expected np_extractor out of {NP_EXTRACTORS}, got {np_extractor!r}")
     return [(caption[start:end], (start, end)) for start, end in spans]
 
 
@@ -79,7 +79,7 @@ def _load_spacy() -> Callable[[str], Any]:
 
 
 def _find_spacy_spans(caption: str) -> list[tuple[int, int]]:
-    """Return the character spans of spaCy's noun chunks, less pronouns and determiners."""
+    """Return the character spans of spaCy's noun chunks without pronouns and determiners."""
     spans = []
     for chunk in _load_spacy()(caption).noun_chunks:
         words = list(chunk)
@@ -102,12 +102,12 @@ class _Word:
 
 
 def _is_word_character(char: str) -> bool:
-    # Marks (M*) are the vowel signs and accents that str.isalnum() leaves out.
+    # str.isalnum() excludes marks (M*): vowel signs and accents.
     return char.isalnum() or char == "_" or unicodedata.category(char).startswith("M")
 
 
 def _split_words(caption: str) -> list[_Word]:
-    """Split a caption into words, clitics and punctuation marks, leaving white space out."""
+    """Split a caption into words, clitics and punctuation marks, without white space."""
     normal = dict.fromkeys(map(ord, _APOSTROPHES), "'") | dict.fromkeys(map(ord, _HYPHENS), "-")
     is_part = [_is_word_character(char) for char in caption]
     for index in range(1, len(caption) - 1):

@@ -1,7 +1,7 @@
-"""Prompts: a caption, the phrases to look for in it, and where each stands.
+"""Prompts: a caption, its phrases, and their character spans.
 
-There are four ways to ask, each a constructor of :class:`Prompt`: class names, a caption with given
-character spans, a caption whose noun phrases are found for you, and a whole caption as one phrase.
+There are four kinds, each with a constructor of :class:`Prompt`: class names, a caption with given
+character spans, a caption whose noun phrases are found automatically, and a caption as one phrase.
 Labels of detections are the 0-based indices of a prompt's phrases.
 """
 
@@ -19,21 +19,21 @@ from glip.utils.errors import PromptError
 #: Half-open range of characters in a caption.
 Span = tuple[int, int]
 
-#: What stands between class names: the style of the official COCO evaluation (``bench. car``).
+#: Separator of class names, that of the official COCO evaluation (``bench. car``).
 SEPARATOR = ". "
 
 
 @dataclass(frozen=True)
 class Phrase:
-    """One thing to look for.
+    """One object category or description to detect.
 
     Attributes:
-        name: what detections of it are called.
-        spans: the characters of the caption that mean it, half-open; often one range. A blank
-            class name of a data set has none, and is never found.
-        context_span: the range that is kept whole when a long caption is split: the spans with
-            the words that describe them; by default from the first character of the spans to the
-            last.
+        name: the label name of its detections.
+        spans: its half-open character spans in the caption; usually one. A blank class name of a
+            data set has none, and is never detected.
+        context_span: the range that stays in one chunk when a long caption is split: the spans
+            with the words that describe them; by default from the first character of the spans to
+            the last.
     """
 
     name: str
@@ -42,16 +42,16 @@ class Phrase:
 
     @property
     def extent(self) -> Span:
-        """The range that may not be torn apart."""
+        """The range that must stay in one chunk."""
         if self.context_span is not None:
             return self.context_span
         return min(start for start, _ in self.spans), max(end for _, end in self.spans)
 
-    def shifted(self, by: int) -> Phrase:
-        """The same phrase in a caption that starts ``by`` characters later."""
-        spans = tuple((start - by, end - by) for start, end in self.spans)
+    def shifted(self, offset: int) -> Phrase:
+        """Return the phrase with ``offset`` added to all character positions."""
+        spans = tuple((start + offset, end + offset) for start, end in self.spans)
         start, end = self.extent
-        return Phrase(self.name, spans, (start - by, end - by))
+        return Phrase(self.name, spans, (start + offset, end + offset))
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class Prompt:
 
     Attributes:
         caption: the text the language encoder reads.
-        phrases: what to look for, in the order of the labels.
-        is_class_list: whether the caption is a list of class names, which may be split into several
-            captions between any two phrases, or a sentence, which is split only if it is too long.
+        phrases: the phrases to detect, in the order of the labels.
+        is_class_list: whether the caption is a list of class names, which can be split between any
+            two phrases, or a sentence, which is split only if it is too long.
 
     Raises:
         PromptError: the caption is empty, there is no phrase, or a span is not inside the caption.
@@ -75,11 +75,12 @@ class Prompt:
     def __post_init__(self) -> None:
         if not self.caption.strip():
             raise PromptError(
-                "the prompt is empty: expected what to look for, for example 'bench . car .'"
+                "the prompt is empty: expected class names or a sentence, for example "
+                "'bench . car .'"
             )
         if not any(phrase.spans for phrase in self.phrases):
             raise PromptError(
-                f"nothing to look for was found in {self.caption!r}: give class names "
+                f"found no phrase to detect in {self.caption!r}: give class names "
                 "('bench . car .') or the character spans of the phrases"
             )
         for phrase in self.phrases:
@@ -97,7 +98,7 @@ class Prompt:
 
     @property
     def names(self) -> list[str]:
-        """The phrases' names; label i means ``names[i]``."""
+        """The phrases' names; label i is ``names[i]``."""
         return [phrase.name for phrase in self.phrases]
 
     @classmethod
@@ -109,18 +110,18 @@ class Prompt:
         descriptions: Mapping[str, Mapping[str, str]] | None = None,
         allow_blank: bool = False,
     ) -> Prompt:
-        """Look for each of a list of names.
+        """Create a prompt from class names, one phrase each.
 
-        Names are cleaned by :func:`clean_name` for the caption and kept as they are in
+        Names are cleaned by :func:`clean_name` for the caption and kept unchanged in
         :attr:`names`. The same name twice gives two labels.
 
         Args:
-            names: what to look for.
-            separator: what stands between two names (nothing stands after the last).
+            names: the class names.
+            separator: text between two names (nothing follows the last).
             descriptions: for some names a ``prefix``, another ``name`` and a ``suffix`` for the
                 caption, ODinW's caption prompts; only the name's characters count as the phrase.
-            allow_blank: keep names that are empty once cleaned as labels that are never found, for
-                data sets that have one (ODinW's ChessPieces).
+            allow_blank: keep names that are empty once cleaned as labels that are never detected,
+                for data sets that have one (ODinW's ChessPieces).
 
         Raises:
             PromptError: no names, or one that is empty once cleaned.
@@ -131,8 +132,8 @@ class Prompt:
             before, words, after = name_in_caption(name, descriptions)
             if not words and not allow_blank:
                 raise PromptError(
-                    f"class name number {len(phrases)} is empty ({name!r}): expected words, for "
-                    "example 'traffic light'"
+                    f"class name {len(phrases)} is empty ({name!r}): expected words, for example "
+                    "'traffic light'"
                 )
             caption += separator if phrases else ""
             begin = len(caption)
@@ -144,10 +145,10 @@ class Prompt:
 
     @classmethod
     def from_class_text(cls, text: str) -> Prompt:
-        """Look for names given as one text, each ended by a point: ``'bench . car .'``.
+        """Create a prompt from period-separated class names: ``'bench . car .'``.
 
         Raises:
-            PromptError: the text holds no name.
+            PromptError: the text has no name.
         """
         return cls.from_class_names(split_class_text(text))
 
@@ -155,13 +156,13 @@ class Prompt:
     def from_spans(
         cls, caption: str, spans: Sequence[Sequence[Sequence[int]]], names: Sequence[str] = ()
     ) -> Prompt:
-        """Look for given phrases of a caption.
+        """Create a prompt from a caption and the character spans of its phrases.
 
         Args:
             caption: any sentence.
-            spans: for each phrase its ranges of characters, ``[[start, end], ...]``, or
-                ``[start, end]`` where it has one.
-            names: of the phrases; by default their characters, joined with spaces.
+            spans: for each phrase its half-open spans ``[[start, end], ...]``, or ``[start, end]``
+                for a single one.
+            names: names of the phrases; by default their characters, joined with spaces.
 
         Raises:
             PromptError: a span is not a pair of numbers inside the caption.
@@ -177,7 +178,7 @@ class Prompt:
 
     @classmethod
     def from_caption(cls, caption: str, *, np_extractor: str = "rules") -> Prompt:
-        """Look for the noun phrases of a caption; each mention is a phrase of its own.
+        """Create a prompt from a caption and its noun phrases; each mention is a phrase.
 
         Args:
             caption: any sentence.
@@ -191,7 +192,7 @@ class Prompt:
 
     @classmethod
     def from_whole_caption(cls, caption: str) -> Prompt:
-        """Look for what the caption says as a whole; it has one label, 0.
+        """Create a prompt with the whole caption as its only phrase, label 0.
 
         Raises:
             PromptError: the caption is empty.
@@ -202,10 +203,10 @@ class Prompt:
 def name_in_caption(
     name: str, descriptions: Mapping[str, Mapping[str, str]] | None = None
 ) -> tuple[str, str, str]:
-    """What stands in the caption for a class name: the words before, its own, the words after.
+    """Return a class name's part of the caption: the words before it, its own, the words after.
 
     Args:
-        name: of the class.
+        name: the class name.
         descriptions: see :meth:`Prompt.from_class_names`.
     """
     description = (descriptions or {}).get(name, {})
@@ -214,9 +215,9 @@ def name_in_caption(
 
 
 def clean_name(name: str) -> str:
-    """Make words of a class name, as the official code does.
+    """Clean a class name as the official code does.
 
-    Underscores become spaces, parenthesised parts go, runs of spaces collapse:
+    Underscores become spaces, parenthesised parts are removed, runs of spaces collapse:
     ``'crab_(animal)'`` becomes ``'crab'``.
     """
     name = re.sub(r"\(.*?\)", "", name.replace("_", " "))
@@ -226,8 +227,8 @@ def clean_name(name: str) -> str:
 def split_class_text(text: str) -> list[str]:
     """Split ``'bench . car .'`` into names.
 
-    Names end at a point that a space or the end follows, so ``'u.s. flag'`` keeps its first point
-    but ``'bench. car'`` is two names. Names that are empty are left out.
+    A name ends at a period that is followed by a space or the end, so ``'u.s. flag'`` keeps its
+    first period but ``'bench. car'`` is two names. Empty names are skipped.
     """
     parts = re.split(r"\s*\.+(?=\s|$)\s*", text)
     return [part.strip() for part in parts if part.strip()]

@@ -1,7 +1,7 @@
-"""Decide from their neighbours what words are, and group adjectives and nouns into phrases.
+"""Tag words by their context, and group adjectives and nouns into phrases.
 
 The groups follow the grammar ``NP: {<DT>?<JJ.*>*<NN.*>+}`` that the original GLIP gives to NLTK,
-less the determiner, and with "black and white cat" kept whole.
+without the determiner, and with "black and white cat" as one phrase.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from glip.text.lexicon import Kind
 
 
 class Tagger:
-    """Decides the kind of each word from left to right, then cuts the phrases out.
+    """Tag each word from left to right, then extract the phrases.
 
     Args:
         words: The W words and punctuation marks of a caption, in lower case.
@@ -38,12 +38,12 @@ class Tagger:
             stop = end = self._find_phrase_end(start)
             while end > start and self.tags[end - 1] is not Kind.NOUN:
                 end -= 1
-            if end > start and self._is_thing(start, end):
+            if end > start and self._names_object(start, end):
                 phrases.append((start, end))
             start = max(stop, start + 1)
         return phrases
 
-    # --- looking around; past either end of the caption there is punctuation ----------------------
+    # --- neighbours; beyond either end of the caption there is punctuation ------------------------
 
     def _text(self, index: int) -> str:
         return self.texts[index] if 0 <= index < len(self.texts) else ""
@@ -290,8 +290,8 @@ class Tagger:
             for side in (left, right)
         )
 
-    def _is_thing(self, start: int, end: int) -> bool:
-        """Tell a phrase from a place: "on the far left side" names nothing to be found."""
+    def _names_object(self, start: int, end: int) -> bool:
+        """Tell an object from a place: "on the far left side" names no object."""
         *describing, head = self.texts[start:end]
         if head not in lex.PLACES:
             return True

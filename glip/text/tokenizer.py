@@ -1,4 +1,4 @@
-"""Finding, storing and restoring the WordPiece tokenizer.
+"""Load, store and restore the WordPiece tokenizer.
 
 A checkpoint can carry its tokenizer (:func:`tokenizer_to_bytes`), so that nothing is downloaded.
 """
@@ -20,28 +20,28 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     """Load a tokenizer from a local folder or the Hugging Face hub.
 
     Args:
-        name: a folder that holds ``vocab.txt`` (or what ``AutoTokenizer`` reads), or a hub name.
+        name: a folder with ``vocab.txt`` (or what ``AutoTokenizer`` reads), or a hub name.
 
     Raises:
-        TokenizerNotFoundError: there is no such folder, and the hub did not give it either; or the
-            folder holds no vocabulary.
+        TokenizerNotFoundError: there is no such folder and the hub cannot provide it, or the folder
+            has no vocabulary.
     """
     from transformers import AutoTokenizer
 
     try:
-        # A vocab.txt alone does not say whose it is.
+        # A vocab.txt alone does not tell the kind of tokenizer.
         bare = Path(name, "vocab.txt").is_file() and not any(Path(name).glob("*.json"))
         kind = {"tokenizer_type": "bert"} if bare else {}
         tokenizer = AutoTokenizer.from_pretrained(name, use_fast=True, **kind)
-    except Exception as error:  # transformers raises whatever happens to it, bare Exception too
+    except Exception as error:  # transformers raises many kinds, bare Exception too
         raise TokenizerNotFoundError(_not_found(name)) from error
-    # transformers 5 makes a tokenizer that knows no word of a folder without a vocabulary.
+    # For a folder without a vocabulary transformers 5 returns a tokenizer without words.
     if len(tokenizer) <= len(tokenizer.all_special_tokens):
         raise TokenizerNotFoundError(_not_found(name))
     if not tokenizer.is_fast:
         raise TokenizerNotFoundError(
-            f"the tokenizer of {name!r} is not a fast one, and only fast ones tell which "
-            "characters a token covers; `pip install -U tokenizers transformers` gives them."
+            f"the tokenizer of {name!r} is not a fast one, and only fast ones give the character "
+            "spans of tokens; run `pip install -U tokenizers transformers`."
         )
     return tokenizer
 
@@ -59,7 +59,7 @@ def _not_found(name: str) -> str:
 
 
 def tokenizer_to_bytes(tokenizer: PreTrainedTokenizerBase) -> bytes:
-    """Serialise a WordPiece tokenizer: JSON with its words in order and whether it is uncased."""
+    """Serialize a WordPiece tokenizer as JSON: its words in order, and whether it is uncased."""
     vocabulary = tokenizer.get_vocab()
     words = sorted(vocabulary, key=vocabulary.__getitem__)
     lower = bool(getattr(tokenizer, "do_lower_case", True))
@@ -67,7 +67,7 @@ def tokenizer_to_bytes(tokenizer: PreTrainedTokenizerBase) -> bytes:
 
 
 def tokenizer_from_bytes(data: bytes) -> PreTrainedTokenizerBase:
-    """Restore what :func:`tokenizer_to_bytes` wrote.
+    """Restore a tokenizer from :func:`tokenizer_to_bytes`.
 
     Raises:
         ValueError: the bytes are not such a record.
@@ -84,7 +84,7 @@ def tokenizer_from_bytes(data: bytes) -> PreTrainedTokenizerBase:
             "do_lower_case": record["do_lower_case"],
             "model_max_length": 512,
         }
-        # The class is found by name, from a folder: what works on transformers 4.36 and on 5.
+        # Loading by class name from a folder works on transformers 4.36 and on 5.
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "vocab.txt").write_text(text, encoding="utf-8")
             Path(folder, "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")

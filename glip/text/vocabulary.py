@@ -1,7 +1,7 @@
-"""The class names of well-known data sets, to prompt with all of them at once.
+"""Class names of well-known data sets, to prompt with all of them at once.
 
-Each list is a text file in ``vocabularies/``, one name a line in the order of the category ids; a
-new file there is a new vocabulary.
+Each list is a text file in ``vocabularies/`` with one name per line, in the order of the category
+ids. A new file there is a new vocabulary.
 """
 
 import re
@@ -39,13 +39,13 @@ def load_vocabulary(name: str) -> tuple[str, ...]:
         ('person', 'bicycle', 'car')
     """
     if name not in list_vocabularies():
-        raise ValueError(f"expected a vocabulary out of {list_vocabularies()}, but got {name!r}")
+        raise ValueError(f"expected a vocabulary out of {list_vocabularies()}, got {name!r}")
     file = resources.files(__package__).joinpath("vocabularies").joinpath(f"{name}.txt")
     return tuple(file.read_text(encoding="utf-8").splitlines())
 
 
 def parse_vocabulary_shorthand(text: str) -> str | None:
-    """Read the shorthand that stands for all names of a data set.
+    """Parse the shorthand for all class names of a data set.
 
     Args:
         text: A prompt. ``'$: coco'`` is a shorthand; space and case in it do not matter.
@@ -68,6 +68,6 @@ def parse_vocabulary_shorthand(text: str) -> str | None:
     name = match.group(1).strip().lower()
     if name not in list_vocabularies():
         raise PromptError(
-            f"expected '$: ' and a vocabulary out of {list_vocabularies()}, but got {text!r}"
+            f"expected '$: ' and a vocabulary out of {list_vocabularies()}, got {text!r}"
         )
     return name

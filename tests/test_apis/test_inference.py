@@ -291,7 +291,7 @@ def test_a_prompt_for_each_picture(tiny_model, photo, found):
         ([], {}, "prompt is empty"),
         (["car", ""], {}, "number 1 is empty"),
         (["(animal)"], {}, "number 0 is empty"),
-        ("the of and", {}, "nothing to look for"),
+        ("the of and", {}, "found no phrase to detect"),
         ("$: imagenet", {}, "vocabulary out of"),
         ("a car", dict(tokens_positive=[[[2, 6]]]), "not inside the caption"),
         ("a car", dict(tokens_positive=[[[-1, 2]]]), "not inside the caption"),

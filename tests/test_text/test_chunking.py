@@ -1,4 +1,4 @@
-"""Long prompts: every phrase in exactly one piece, whole, and every piece short enough."""
+"""Long prompts: every phrase in exactly one chunk, whole, and every chunk short enough."""
 
 from itertools import pairwise
 from math import ceil
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glip.text import Prompt, chunk_prompt, load_vocabulary, tokenize
-from glip.text.chunking import piece_around
+from glip.text.chunking import chunk_around
 from glip.utils.errors import PromptError
 from tests.test_text.strategies import many, names, sentences
 
@@ -22,17 +22,17 @@ def phrase_texts(prompt):
     return [[prompt.caption[start:end] for start, end in p.spans] for p in prompt.phrases]
 
 
-def check_pieces(prompt, pieces, max_tokens):
+def check_chunks(prompt, chunks, max_tokens):
     """What holds however a prompt is cut."""
-    labels = np.concatenate([piece.labels for piece in pieces])
+    labels = np.concatenate([chunk.labels for chunk in chunks])
     assert sorted(labels) == list(range(len(prompt.phrases)))
     whole = phrase_texts(prompt)
-    for piece in pieces:
-        assert piece.tokens.num_tokens <= max_tokens
-        assert len(piece.labels) == len(piece.tokens.prompt.phrases) > 0
-        assert piece.tokens.prompt.names == [prompt.names[label] for label in piece.labels]
-        assert phrase_texts(piece.tokens.prompt) == [whole[label] for label in piece.labels]
-        assert piece.tokens.prompt.caption in prompt.caption
+    for chunk in chunks:
+        assert chunk.tokens.num_tokens <= max_tokens
+        assert len(chunk.labels) == len(chunk.tokens.prompt.phrases) > 0
+        assert chunk.tokens.prompt.names == [prompt.names[label] for label in chunk.labels]
+        assert phrase_texts(chunk.tokens.prompt) == [whole[label] for label in chunk.labels]
+        assert chunk.tokens.prompt.caption in prompt.caption
 
 
 def ids_of_phrases(tokens):
@@ -45,15 +45,15 @@ def ids_of_phrases(tokens):
 
 def test_what_fits_stays_whole(tokenizer):
     prompt = Prompt.from_class_names(load_vocabulary("coco"))
-    (piece,) = chunk_prompt(prompt, tokenizer)
-    assert piece.tokens.prompt == prompt
-    assert piece.labels.tolist() == list(range(80))
+    (chunk,) = chunk_prompt(prompt, tokenizer)
+    assert chunk.tokens.prompt == prompt
+    assert chunk.labels.tolist() == list(range(80))
 
 
 def test_the_limit_itself_fits(tokenizer):
     prompt = Prompt.from_class_names(["car"] * 8)  # [CLS], 8 cars, 7 points, [SEP]
     assert len(chunk_prompt(prompt, tokenizer, max_tokens=17)) == 1
-    assert [piece.labels.tolist() for piece in chunk_prompt(prompt, tokenizer, max_tokens=16)] == [
+    assert [chunk.labels.tolist() for chunk in chunk_prompt(prompt, tokenizer, max_tokens=16)] == [
         [0, 1, 2, 3, 4, 5, 6],
         [7],
     ]
@@ -61,32 +61,32 @@ def test_the_limit_itself_fits(tokenizer):
 
 def test_pieces_are_captions_of_their_own(tokenizer):
     prompt = Prompt.from_class_names(["bench", "traffic light", "hair drier", "car"])
-    pieces = chunk_prompt(prompt, tokenizer, max_tokens=7)
-    assert [piece.tokens.prompt.caption for piece in pieces] == [
+    chunks = chunk_prompt(prompt, tokenizer, max_tokens=7)
+    assert [chunk.tokens.prompt.caption for chunk in chunks] == [
         "bench. traffic light",
         "hair drier. car",
     ]
-    assert [piece.labels.tolist() for piece in pieces] == [[0, 1], [2, 3]]
-    assert pieces[1].tokens.prompt == Prompt.from_class_names(["hair drier", "car"])
+    assert [chunk.labels.tolist() for chunk in chunks] == [[0, 1], [2, 3]]
+    assert chunks[1].tokens.prompt == Prompt.from_class_names(["hair drier", "car"])
 
 
 def test_lvis_in_the_chunks_of_the_paper(tokenizer):
     prompt = Prompt.from_class_names(load_vocabulary("lvis"))
-    pieces = chunk_prompt(prompt, tokenizer, chunked_size=40)
-    check_pieces(prompt, pieces, 256)
-    assert [len(piece.labels) for piece in pieces] == [40] * 30 + [3]
-    assert pieces[1].labels.tolist() == list(range(40, 80))
-    assert pieces[1].tokens.prompt == Prompt.from_class_names(load_vocabulary("lvis")[40:80])
+    chunks = chunk_prompt(prompt, tokenizer, chunked_size=40)
+    check_chunks(prompt, chunks, 256)
+    assert [len(chunk.labels) for chunk in chunks] == [40] * 30 + [3]
+    assert chunks[1].labels.tolist() == list(range(40, 80))
+    assert chunks[1].tokens.prompt == Prompt.from_class_names(load_vocabulary("lvis")[40:80])
 
 
 def test_lvis_in_as_few_pieces_as_can_be(tokenizer):
     prompt = Prompt.from_class_names(load_vocabulary("lvis"))
-    pieces = chunk_prompt(prompt, tokenizer)
-    check_pieces(prompt, pieces, 256)
-    # A piece saves the point that stood between it and the next.
+    chunks = chunk_prompt(prompt, tokenizer)
+    check_chunks(prompt, chunks, 256)
+    # A chunk saves the point that stood between it and the next.
     tokens = tokenize(prompt, tokenizer).num_tokens - 2
-    assert len(pieces) == ceil((tokens + 1) / 255)
-    assert np.concatenate([piece.labels for piece in pieces]).tolist() == list(range(1203))
+    assert len(chunks) == ceil((tokens + 1) / 255)
+    assert np.concatenate([chunk.labels for chunk in chunks]).tolist() == list(range(1203))
 
 
 @pytest.mark.parametrize("size", [-1, 0, 80, 1000])
@@ -97,8 +97,8 @@ def test_a_size_that_does_not_cut(size, tokenizer):
 
 def test_a_size_that_is_still_too_long_is_cut_further(tokenizer):
     prompt = Prompt.from_class_names(["car"] * 10)
-    pieces = chunk_prompt(prompt, tokenizer, chunked_size=4, max_tokens=7)
-    assert [piece.labels.tolist() for piece in pieces] == [[0, 1, 2], [3], [4, 5, 6], [7], [8, 9]]
+    chunks = chunk_prompt(prompt, tokenizer, chunked_size=4, max_tokens=7)
+    assert [chunk.labels.tolist() for chunk in chunks] == [[0, 1, 2], [3], [4, 5, 6], [7], [8, 9]]
 
 
 def test_descriptions_stay_with_their_names(tokenizer):
@@ -107,18 +107,18 @@ def test_descriptions_stay_with_their_names(tokenizer):
         "penguin": {"suffix": ", which swims"},
     }
     prompt = Prompt.from_class_names(["car", "puffin", "penguin"], descriptions=descriptions)
-    pieces = chunk_prompt(prompt, tokenizer, max_tokens=12)
-    assert [piece.tokens.prompt.caption for piece in pieces] == [
+    chunks = chunk_prompt(prompt, tokenizer, max_tokens=12)
+    assert [chunk.tokens.prompt.caption for chunk in chunks] == [
         "car. a small puffin with an orange beak",
         "penguin, which swims",
     ]
-    assert [ids_of_phrases(piece.tokens) for piece in pieces] == [
+    assert [ids_of_phrases(chunk.tokens) for chunk in chunks] == [
         [tokenizer("car")["input_ids"][1:-1], tokenizer("puffin")["input_ids"][1:-1]],
         [tokenizer("penguin")["input_ids"][1:-1]],
     ]
     # One token less, and the car is alone: a description is not torn from its name.
-    pieces = chunk_prompt(prompt, tokenizer, max_tokens=11)
-    assert [piece.labels.tolist() for piece in pieces] == [[0], [1], [2]]
+    chunks = chunk_prompt(prompt, tokenizer, max_tokens=11)
+    assert [chunk.labels.tolist() for chunk in chunks] == [[0], [1], [2]]
 
 
 @many
@@ -129,20 +129,20 @@ def test_descriptions_stay_with_their_names(tokenizer):
 )
 def test_pieces_of_any_names(given_names, max_tokens, size, tokenizer):
     prompt = Prompt.from_class_names(given_names)
-    pieces = chunk_prompt(prompt, tokenizer, max_tokens=max_tokens, chunked_size=size)
-    check_pieces(prompt, pieces, max_tokens)
-    for piece in pieces:
-        assert piece.tokens.prompt == Prompt.from_class_names(piece.tokens.prompt.names)
-        assert np.diff(piece.labels).tolist() == [1] * (len(piece.labels) - 1)
-        assert size <= 0 or len(piece.labels) <= size
+    chunks = chunk_prompt(prompt, tokenizer, max_tokens=max_tokens, chunked_size=size)
+    check_chunks(prompt, chunks, max_tokens)
+    for chunk in chunks:
+        assert chunk.tokens.prompt == Prompt.from_class_names(chunk.tokens.prompt.names)
+        assert np.diff(chunk.labels).tolist() == [1] * (len(chunk.labels) - 1)
+        assert size <= 0 or len(chunk.labels) <= size
 
 
 @many
 @given(given_names=st.lists(short_names, min_size=8, max_size=20), max_tokens=st.integers(40, 60))
 def test_no_two_neighbours_would_fit_together(given_names, max_tokens, tokenizer):
     prompt = Prompt.from_class_names(given_names)
-    pieces = chunk_prompt(prompt, tokenizer, max_tokens=max_tokens)
-    for left, right in pairwise(pieces):
+    chunks = chunk_prompt(prompt, tokenizer, max_tokens=max_tokens)
+    for left, right in pairwise(chunks):
         first = right.tokens.prompt.names[0]
         longer = Prompt.from_class_names([*left.tokens.prompt.names, first])
         assert tokenize(longer, tokenizer).num_tokens > max_tokens
@@ -153,30 +153,30 @@ def test_no_two_neighbours_would_fit_together(given_names, max_tokens, tokenizer
 
 def test_a_sentence_that_fits_is_never_cut(tokenizer):
     prompt = Prompt.from_spans("a red car beside a bench", [[2, 9], [19, 24]])
-    (piece,) = chunk_prompt(prompt, tokenizer, chunked_size=1)
-    assert piece.tokens.prompt == prompt
+    (chunk,) = chunk_prompt(prompt, tokenizer, chunked_size=1)
+    assert chunk.tokens.prompt == prompt
 
 
 def test_a_sentence_keeps_the_words_around_its_phrases(tokenizer):
     caption = "one two three four five six seven eight nine ten"
     prompt = Prompt.from_spans(caption, [[4, 7], [40, 44]])  # two, nine
-    pieces = chunk_prompt(prompt, tokenizer, max_tokens=7)
-    assert [piece.tokens.prompt.caption for piece in pieces] == [
+    chunks = chunk_prompt(prompt, tokenizer, max_tokens=7)
+    assert [chunk.tokens.prompt.caption for chunk in chunks] == [
         "one two three four five",
         "six seven eight nine ten",
     ]
     # With phrases in the middle, words come from both sides.
     prompt = Prompt.from_spans(caption, [[19, 23]])  # five
-    (piece,) = chunk_prompt(prompt, tokenizer, max_tokens=7)
-    assert piece.tokens.prompt.caption == "three four five six seven"
+    (chunk,) = chunk_prompt(prompt, tokenizer, max_tokens=7)
+    assert chunk.tokens.prompt.caption == "three four five six seven"
 
 
 def test_words_are_taken_whole(tokenizer):
-    prompt = Prompt.from_spans("toothbrushes car toothbrushes", [[13, 16]])  # 3 + 1 + 3 pieces
+    prompt = Prompt.from_spans("toothbrushes car toothbrushes", [[13, 16]])  # 3 + 1 + 3 tokens
     captions = {}
     for max_tokens in range(3, 10):
-        (piece,) = chunk_prompt(prompt, tokenizer, max_tokens=max_tokens)
-        captions[max_tokens] = piece.tokens.prompt.caption
+        (chunk,) = chunk_prompt(prompt, tokenizer, max_tokens=max_tokens)
+        captions[max_tokens] = chunk.tokens.prompt.caption
     assert captions == {
         **dict.fromkeys((3, 4, 5), "car"),
         **dict.fromkeys((6, 7, 8), "car toothbrushes"),
@@ -187,36 +187,36 @@ def test_words_are_taken_whole(tokenizer):
 def test_phrases_that_overlap_go_together(tokenizer):
     caption = "one two three four five six seven eight nine ten"
     prompt = Prompt.from_spans(caption, [[34, 39], [0, 7], [4, 13], [28, 39]])
-    pieces = chunk_prompt(prompt, tokenizer, max_tokens=6)
-    check_pieces(prompt, pieces, 6)
-    assert [piece.labels.tolist() for piece in pieces] == [[1, 2], [0, 3]]
+    chunks = chunk_prompt(prompt, tokenizer, max_tokens=6)
+    check_chunks(prompt, chunks, 6)
+    assert [chunk.labels.tolist() for chunk in chunks] == [[1, 2], [0, 3]]
 
 
 def test_a_span_within_a_word_keeps_the_word(tokenizer):
     caption = "toothbrushes and a long way off a toothbrush"
     prompt = Prompt.from_spans(caption, [[5, 8], [39, 41]])  # "bru" of both
-    pieces = chunk_prompt(prompt, tokenizer, max_tokens=6)
-    assert [piece.tokens.prompt.caption for piece in pieces] == [
+    chunks = chunk_prompt(prompt, tokenizer, max_tokens=6)
+    assert [chunk.tokens.prompt.caption for chunk in chunks] == [
         "toothbrushes and",
         "off a toothbrush",
     ]
     whole = ids_of_phrases(tokenize(prompt, tokenizer))
-    assert [ids_of_phrases(piece.tokens)[0] for piece in pieces] == whole
+    assert [ids_of_phrases(chunk.tokens)[0] for chunk in chunks] == whole
 
 
 def test_spaces_at_the_ends_of_a_span(tokenizer):
     prompt = Prompt.from_spans("one two  three  four five", [[7, 16]])
-    (piece,) = chunk_prompt(prompt, tokenizer, max_tokens=3)
-    assert piece.tokens.prompt.caption == "  three  "
-    assert phrase_texts(piece.tokens.prompt) == [["  three  "]]
+    (chunk,) = chunk_prompt(prompt, tokenizer, max_tokens=3)
+    assert chunk.tokens.prompt.caption == "  three  "
+    assert phrase_texts(chunk.tokens.prompt) == [["  three  "]]
 
 
 def test_a_phrase_in_two_places_is_not_torn(tokenizer):
     caption = "one two three four five six seven eight nine ten"
     prompt = Prompt.from_spans(caption, [[[0, 3], [14, 18]], [[45, 48]]])
-    pieces = chunk_prompt(prompt, tokenizer, max_tokens=6)
-    assert pieces[0].tokens.prompt.caption == "one two three four"
-    assert phrase_texts(pieces[0].tokens.prompt) == [["one", "four"]]
+    chunks = chunk_prompt(prompt, tokenizer, max_tokens=6)
+    assert chunks[0].tokens.prompt.caption == "one two three four"
+    assert phrase_texts(chunks[0].tokens.prompt) == [["one", "four"]]
 
 
 def words_of(whole, characters):
@@ -238,19 +238,19 @@ def test_pieces_of_any_sentence(caption_and_spans, max_tokens, tokenizer):
             with pytest.raises(PromptError, match="alone takes"):
                 chunk_prompt(prompt, tokenizer, max_tokens=max_tokens)
             return
-    pieces = chunk_prompt(prompt, tokenizer, max_tokens=max_tokens)
-    check_pieces(prompt, pieces, max_tokens)
+    chunks = chunk_prompt(prompt, tokenizer, max_tokens=max_tokens)
+    check_chunks(prompt, chunks, max_tokens)
     ids = ids_of_phrases(whole)
-    for piece in pieces:
-        assert ids_of_phrases(piece.tokens) == [ids[label] for label in piece.labels]
-        shift = prompt.phrases[piece.labels[0]].extent[0]
-        shift -= piece.tokens.prompt.phrases[0].extent[0]
-        first, last, columns = words_of(whole, (shift, shift + len(piece.tokens.prompt.caption)))
-        assert piece.tokens.input_ids[1:-1] == tuple(whole.input_ids[i] for i in columns)
+    for chunk in chunks:
+        assert ids_of_phrases(chunk.tokens) == [ids[label] for label in chunk.labels]
+        shift = prompt.phrases[chunk.labels[0]].extent[0]
+        shift -= chunk.tokens.prompt.phrases[0].extent[0]
+        first, last, columns = words_of(whole, (shift, shift + len(chunk.tokens.prompt.caption)))
+        assert chunk.tokens.input_ids[1:-1] == tuple(whole.input_ids[i] for i in columns)
         # Neither of the next words would have fitted.
         for neighbour in (first - 1, last + 1):
             size = (whole.words == neighbour).sum() if neighbour >= 0 else 0
-            assert not size or piece.tokens.num_tokens + size > max_tokens
+            assert not size or chunk.tokens.num_tokens + size > max_tokens
 
 
 # --- what cannot be -------------------------------------------------------------------------------
@@ -282,27 +282,27 @@ def test_blank_names_keep_their_label(tokenizer):
     assert prompt.caption == ". black bishop. white king"
     (whole,) = chunk_prompt(prompt, tokenizer)
     assert whole.tokens.token_map.any(axis=1).tolist() == [False, True, True]
-    pieces = chunk_prompt(prompt, tokenizer, chunked_size=1)
-    assert [piece.labels.tolist() for piece in pieces] == [[1], [2]]
+    chunks = chunk_prompt(prompt, tokenizer, chunked_size=1)
+    assert [chunk.labels.tolist() for chunk in chunks] == [[1], [2]]
     with pytest.raises(PromptError, match="the prompt is empty"):
         Prompt.from_class_names(["  "], allow_blank=True)
 
 
 @many
 @given(sentences(), st.integers(30, 60), st.data())
-def test_piece_around_a_phrase(tokenizer, made, max_tokens, data):
+def test_chunk_around_a_phrase(tokenizer, made, max_tokens, data):
     """It fits, the phrase is there, and every other that is whole in it has the same tokens."""
     whole = tokenize(Prompt.from_spans(*made), tokenizer)
     label = data.draw(st.integers(0, len(made[1]) - 1))
     try:
-        piece, labels = piece_around(whole, label, max_tokens)
+        chunk, labels = chunk_around(whole, label, max_tokens)
     except PromptError:
         assert whole.num_tokens > max_tokens
         return
-    tokens = tokenize(piece, tokenizer)
+    tokens = tokenize(chunk, tokenizer)
     assert tokens.num_tokens <= max_tokens
     assert label in labels
-    assert piece.names == [whole.prompt.names[each] for each in labels]
+    assert chunk.names == [whole.prompt.names[each] for each in labels]
     every = ids_of_phrases(whole)
     assert ids_of_phrases(tokens) == [every[each] for each in labels]
     if whole.num_tokens <= max_tokens:
@@ -310,8 +310,8 @@ def test_piece_around_a_phrase(tokenizer, made, max_tokens, data):
         assert tokens.num_tokens == whole.num_tokens
 
 
-def test_piece_around_a_phrase_that_is_too_long(tokenizer):
+def test_chunk_around_a_phrase_that_is_too_long(tokenizer):
     whole = tokenize(Prompt.from_spans("a dog " * 20, [[[0, 5]], [[6, 90]]]), tokenizer)
-    assert piece_around(whole, 0, 24)[1] == [0]
+    assert chunk_around(whole, 0, 24)[1] == [0]
     with pytest.raises(PromptError, match="alone takes 30 tokens with its markers"):
-        piece_around(whole, 1, 24)
+        chunk_around(whole, 1, 24)

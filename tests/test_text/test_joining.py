@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glip.text import Prompt, tokenize
-from glip.text.joining import ended, join_captions
+from glip.text.joining import join_captions, with_period
 from glip.text.tokens import count_tokens
 from tests.test_text.strategies import many, sentences
 
@@ -31,7 +31,9 @@ def test_phrases_hold_the_same_words(tokenizer, made, others, data):
         assert [text[slice(*each)] for each in new] == [caption[slice(*each)] for each in old]
     # The whole has the tokens that its parts have, and the phrases have theirs.
     whole, alone = tokenize(after, tokenizer), tokenize(before, tokenizer)
-    assert whole.num_tokens == 2 + sum(count_tokens(ended(each), tokenizer) for each in captions)
+    assert whole.num_tokens == 2 + sum(
+        count_tokens(with_period(each), tokenizer) for each in captions
+    )
     for new, old in zip(whole.token_map, alone.token_map, strict=True):
         assert [whole.input_ids[at] for at in new.nonzero()[0]] == [
             alone.input_ids[at] for at in old.nonzero()[0]

@@ -190,8 +190,8 @@ def test_every_listed_thing_is_found(things):
     assert [phrase for phrase, _ in found] == things
 
 
-def test_unknown_chunker():
-    with pytest.raises(ValueError, match=r"one of \('rules', 'spacy'\), but got 'nltk'"):
+def test_unknown_np_extractor():
+    with pytest.raises(ValueError, match=r"out of \('rules', 'spacy'\), got 'nltk'"):
         find_noun_phrases("a dog", np_extractor="nltk")
 
 

@@ -81,7 +81,7 @@ def test_a_sentence():
 
 
 def test_chunker_is_handed_on():
-    with pytest.raises(ValueError, match="np_extractor must be one of"):
+    with pytest.raises(ValueError, match="expected np_extractor out of"):
         parse_prompt("a man", np_extractor="magic")
 
 

@@ -185,7 +185,7 @@ def test_names_of_spans():
         ([[[5, 5]]], r"span \[5, 5\) of phrase '' is not inside"),
         ([[[1, 2]]], "holds only spaces"),
         ([[]], "has no spans"),
-        ([], "nothing to look for"),
+        ([], "found no phrase to detect"),
         ([2, 9], r"expected the spans of each phrase as \[\[start, end\], ...\], got 2"),
         ([[2, 9, 11]], "expected the spans of each phrase"),
         ([[[2, 9, 11]]], "expected the spans of each phrase"),
@@ -212,7 +212,7 @@ def test_noun_phrases_keep_their_own_place():
 
 @pytest.mark.parametrize("caption", ["", "   ", "is it there?"])
 def test_nothing_in_a_sentence(caption):
-    with pytest.raises(PromptError, match=r"the prompt is empty|nothing to look for"):
+    with pytest.raises(PromptError, match=r"the prompt is empty|found no phrase to detect"):
         Prompt.from_caption(caption)
 
 
@@ -231,4 +231,4 @@ def test_extent_of_a_phrase():
     phrase = Phrase("x", ((7, 9), (2, 4)))
     assert phrase.extent == (2, 9)
     assert Phrase("x", ((7, 9),), (1, 20)).extent == (1, 20)
-    assert phrase.shifted(2) == Phrase("x", ((5, 7), (0, 2)), (0, 7))
+    assert phrase.shifted(-2) == Phrase("x", ((5, 7), (0, 2)), (0, 7))

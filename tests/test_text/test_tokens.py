@@ -128,7 +128,7 @@ def test_nothing_is_cut(tokenizer):
 
 @pytest.mark.parametrize("name", ["\u0301", "\ufffd", "\x00\x01", "\u200b"])
 def test_unreadable_phrases(name, tokenizer):
-    with pytest.raises(PromptError, match="the tokenizer makes nothing of the phrase"):
+    with pytest.raises(PromptError, match=r"the phrase .* has no token"):
         tokenize(Prompt.from_class_names(["bench", name]), tokenizer)
 
 

@@ -10,7 +10,7 @@ from mmcv.transforms import BaseTransform
 from transformers import PreTrainedTokenizerBase
 
 from glip.registry import TRANSFORMS
-from glip.text.joining import ended, join_captions
+from glip.text.joining import join_captions, with_period
 from glip.text.tokenizer import load_tokenizer
 from glip.text.tokens import count_tokens
 from glip.utils.errors import DataError
@@ -127,10 +127,12 @@ class PackNegativeCaptions(BaseTransform):
         """Those that fit into the tokens beside the image's own caption, as many as possible."""
         if self._tokenizer is None:
             self._tokenizer = load_tokenizer(self.tokenizer_name)
-        left = self.max_tokens - 2 - count_tokens(ended(caption), self._tokenizer)  # [CLS], [SEP]
+        left = (
+            self.max_tokens - 2 - count_tokens(with_period(caption), self._tokenizer)
+        )  # [CLS], [SEP]
         kept = []
         for other in others:
-            tokens = count_tokens(ended(other), self._tokenizer)
+            tokens = count_tokens(with_period(other), self._tokenizer)
             if tokens <= left:
                 left -= tokens
                 kept.append(other)

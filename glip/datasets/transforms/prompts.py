@@ -15,7 +15,7 @@ from glip.datasets.odvg.writing import read_label_map
 from glip.datasets.transforms.annotations import keep_objects
 from glip.registry import TRANSFORMS
 from glip.text import Prompt, tokenize
-from glip.text.chunking import piece_around
+from glip.text.chunking import chunk_around
 from glip.text.prompt import name_in_caption
 from glip.text.tokenizer import load_tokenizer
 from glip.text.tokens import TokenizedPrompt, count_tokens
@@ -166,7 +166,7 @@ class RandomSamplingNegPos(BaseTransform):
         """A piece of the caption around one of these phrases, if one is short enough."""
         for label in random.sample(labels, len(labels)):
             try:
-                return piece_around(whole, label, self.max_tokens)
+                return chunk_around(whole, label, self.max_tokens)
             except PromptError:
                 continue
         return None

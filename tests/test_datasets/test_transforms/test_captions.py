@@ -12,7 +12,7 @@ from glip.datasets import Flickr30kDataset
 from glip.engine.seeding import fork_rng
 from glip.registry import TRANSFORMS
 from glip.text import Prompt, tokenize
-from glip.text.joining import ended
+from glip.text.joining import with_period
 from glip.text.tokenizer import load_tokenizer
 from glip.utils.errors import DataError
 from tests.test_datasets.files import draw, write
@@ -52,7 +52,7 @@ def test_phrases_follow(vocabulary, made, limit, seed):
     transform = packing(vocabulary, max_tokens=limit, none_prob=0, full_prob=1)
     with fork_rng(seed):
         out = transform(results_of(caption, spans))
-    assert ended(caption) in ended(out["text"])
+    assert with_period(caption) in with_period(out["text"])
     for old, new in zip(spans, out["tokens_positive"], strict=True):
         assert [out["text"][slice(*each)] for each in new] == [
             caption[slice(*each)] for each in old
