@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from torch import nn
 
 from glip.apis.cfg_options import move_data_root, move_tokenizer, switch_caption_prompts
 from glip.checkpoint import NoInit, load_checkpoint
@@ -85,7 +84,7 @@ def apply_cfg_options(cfg: Config, options: Mapping) -> None:
 
 def build_detector(
     cfg: Config, checkpoint: str | Path | None = None, device: str | torch.device = "cpu"
-) -> nn.Module:
+) -> GLIP:
     """Build a detector and load its checkpoint.
 
     The config's scope is entered for the building only.

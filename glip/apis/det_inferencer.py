@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
-from torch import nn
 from tqdm import tqdm
 
 from glip.apis.build import build_detector, default_device, load_config
@@ -24,7 +23,7 @@ from glip.apis.prompting import Texts, prompts_for
 from glip.checkpoint import read_checkpoint
 from glip.config import find_weights, shipped_name
 from glip.datasets.images import array_to_bgr, read_image
-from glip.models import TextFeatureCache
+from glip.models import GLIP, TextFeatureCache
 from glip.structures import DetDataSample
 from glip.utils.errors import CheckpointError, ImageReadError
 from glip.utils.image_files import IMAGE_EXTENSIONS, is_image_file
@@ -51,12 +50,12 @@ class DetInferencer:
 
     def __init__(
         self,
-        model: str | Path | Config | nn.Module | None = None,
+        model: str | Path | Config | GLIP | None = None,
         weights: str | Path | None = None,
         device: str | torch.device | None = None,
         show_progress: bool = True,
     ):
-        if isinstance(model, nn.Module):
+        if isinstance(model, GLIP):
             self.model = model
         else:
             if model is None:

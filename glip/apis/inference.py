@@ -13,11 +13,10 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
-from torch import nn
 
 from glip.apis.build import build_detector, config_name, default_device, load_config
 from glip.apis.prompting import Texts, prompts_for
-from glip.models import TextFeatureCache
+from glip.models import GLIP, TextFeatureCache
 from glip.registry import TRANSFORMS, build_part
 from glip.structures import DetDataSample
 from glip.text import Prompt
@@ -33,7 +32,7 @@ def init_detector(
     palette: str = "none",
     device: str | torch.device | None = None,
     cfg_options: Mapping | None = None,
-) -> nn.Module:
+) -> GLIP:
     """Build a detector from a config and a checkpoint.
 
     Args:
@@ -61,7 +60,7 @@ def init_detector(
 
 
 def inference_detector(
-    model: nn.Module,
+    model: GLIP,
     imgs: Image | Sequence[Image],
     test_pipeline: Compose | None = None,
     text_prompt: Texts | None = None,
@@ -87,8 +86,10 @@ def inference_detector(
         PromptError: there is no prompt, or it cannot be parsed or tokenized.
         ImageReadError: an image cannot be read.
     """
-    is_list = isinstance(imgs, Sequence) and not isinstance(imgs, str)
-    images = list(imgs) if is_list else [imgs]
+    if isinstance(imgs, str) or not isinstance(imgs, Sequence):
+        images: list[Image] = [imgs]
+    else:
+        images = list(imgs)
     prompts = prompts_for(
         len(images),
         text_prompt,
@@ -104,6 +105,7 @@ def inference_detector(
         if from_array not in pipelines:
             pipelines[from_array] = test_pipeline or make_pipeline(model.cfg, from_array=from_array)
         samples += detect_batch([prepare(image, prompt, pipelines[from_array])], text_cache)
+    is_list = isinstance(imgs, Sequence) and not isinstance(imgs, str)
     return samples if is_list else samples[0]
 
 

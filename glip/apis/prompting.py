@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeGuard
 
 from glip.text import Prompt, parse_prompt
 from glip.text.parse import is_class_text
@@ -62,7 +63,7 @@ def prompts_for(
 
 def _is_per_picture(
     texts: Texts, count: int, custom_entities: bool, tokens_positive: Sequence | int | None
-) -> bool:
+) -> TypeGuard[Sequence]:
     if isinstance(texts, str) or not isinstance(texts, Sequence) or not texts:
         return False
     if all(isinstance(text, str) for text in texts):

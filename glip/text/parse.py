@@ -79,8 +79,8 @@ def parse_prompt(
 class Fields(Protocol):
     """A dictionary, or a data sample."""
 
-    def get(self, key: str, default: Any = None, /) -> Any:
-        """Return a value, or the default."""
+    def get(self, key: str, /) -> Any:
+        """Return a value, or None."""
 
 
 #: The fields of :func:`parse_prompt_fields`, as MMDetection's configs name them.
@@ -105,7 +105,7 @@ def parse_prompt_fields(fields: Fields) -> Prompt | None:
         return None
     return parse_prompt(
         text,
-        custom_entities=bool(fields.get("custom_entities", False)),
+        custom_entities=bool(fields.get("custom_entities")),
         tokens_positive=fields.get("tokens_positive"),
         descriptions=fields.get("caption_prompt"),
         allow_blank=True,

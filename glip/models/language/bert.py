@@ -101,9 +101,10 @@ class BertModel(BaseModule):
             self.prompt = nn.Embedding(learned_prompt, self.bert.config.hidden_size)
             nn.init.zeros_(self.prompt.weight)
         if use_checkpoint:
-            # Its name until transformers 5 was gradient_checkpointing_enable.
-            old = getattr(self.bert, "gradient_checkpointing_enable", None)
-            getattr(self.bert, "activation_checkpointing_enable", old)({"use_reentrant": False})
+            name = "activation_checkpointing_enable"
+            if not hasattr(self.bert, name):
+                name = "gradient_checkpointing_enable"  # until transformers 5
+            getattr(self.bert, name)({"use_reentrant": False})
 
     def head_arguments(self) -> dict[str, int]:
         """Return the head's arguments that follow from the encoder: D and its layers' sizes."""
