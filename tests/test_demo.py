@@ -121,12 +121,12 @@ def test_caption(demo, options, names):
 
 def test_chunked_size(demo):
     texts = ("--texts", *load_vocabulary("coco")[:12])
-    whole, same, pieces = (
+    one_chunk, same, chunks = (
         demo("--chunked-size", size, texts=texts)[0] for size in ("-1", "12", "5")
     )
-    assert whole == same
-    assert pieces["scores"] != whole["scores"]
-    assert set(pieces["label_names"]) <= set(load_vocabulary("coco")[:12])
+    assert one_chunk == same
+    assert chunks["scores"] != one_chunk["scores"]
+    assert set(chunks["label_names"]) <= set(load_vocabulary("coco")[:12])
 
 
 def test_other_options(demo, tmp_path, capsys):
@@ -140,7 +140,7 @@ def test_other_options(demo, tmp_path, capsys):
 
 
 def test_faster(demo, monkeypatch):
-    """In mixed precision it finds the same to its few digits; compiling is asked for once."""
+    """Mixed precision finds the same up to rounding; the model is compiled once."""
     compiled = mock.Mock()
     monkeypatch.setattr("glip.models.compile.compile_model", compiled)
     (exact,), (found,) = demo(), demo("--amp", "bf16", "--compile")
@@ -151,7 +151,7 @@ def test_faster(demo, monkeypatch):
 
 
 def test_folder(demo, photo, tmp_path, capsys):
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "images"
     folder.mkdir()
     with Image.open(photo) as image:
         image.resize((200, 100)).save(folder / "a.jpg")
@@ -165,7 +165,7 @@ def test_folder(demo, photo, tmp_path, capsys):
     assert "none of the 3 images" in fails(demo, inputs=folder)
 
 
-# Pictures of every kind
+# Image formats
 
 
 def exif_rotated(image: Image.Image, path: Path) -> None:
@@ -192,7 +192,7 @@ def sixteen_bit(image: Image.Image, path: Path) -> None:
         ("column.png", lambda image, path: image.resize((1, 300)).save(path), (1, 300)),
     ],
 )
-def test_kinds_of_pictures(demo, photo, tmp_path, name, save, size):
+def test_image_formats(demo, photo, tmp_path, name, save, size):
     with Image.open(photo) as image:
         save(image.resize((160, 107)), tmp_path / name)
     (prediction,) = demo(inputs=tmp_path / name)
@@ -215,10 +215,10 @@ def test_gray_is_the_same_in_every_depth(demo, photo, tmp_path):
     assert found[0] == found[1] == found[2]
 
 
-def test_bad_pictures(demo, photo, tmp_path):
+def test_invalid_images(demo, photo, tmp_path):
     truncated = tmp_path / "truncated.jpg"
     truncated.write_bytes(photo.read_bytes()[:20000])
-    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "text.jpg").write_text("not an image")
     (tmp_path / "empty.png").touch()
     (tmp_path / "folder").mkdir()
     for name, reason in (

@@ -1,4 +1,4 @@
-"""The small model that ships works: on new pictures, on pairs it never saw, and in captions."""
+"""The shipped small model works on new images, on held-out pairs and with captions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.test_tools.commands import command, numbers_of, tool
 
 ROOT = Path(__file__).parents[1]
 CHECKPOINT = ROOT / "demo" / "glip_nano_shapes.safetensors"
-PICTURE = ROOT / "demo" / "shapes.jpg"
+IMAGE = ROOT / "demo" / "shapes.jpg"
 
 #: A seed that neither training nor the documented evaluation used.
 SEED = 77
@@ -24,7 +24,7 @@ SEED = 77
 
 @pytest.fixture(scope="module")
 def numbers(tmp_path_factory) -> dict[str, float]:
-    """What tools/test.py says of it on pictures drawn for this test."""
+    """Metrics of tools/test.py on images generated for this test."""
     out = tmp_path_factory.mktemp("shapes")
     make = tool("dataset_converters/make_shapes.py")
     make.main([str(out / "data"), "--seed", str(SEED), "--num-images", "60"])
@@ -36,7 +36,7 @@ def numbers(tmp_path_factory) -> dict[str, float]:
     return numbers_of(out / "work")
 
 
-# Sixty pictures say less than the five hundred of the documentation: the bounds are lower.
+# The bounds are lower than the documented metrics, since sixty images are fewer than five hundred.
 @pytest.mark.parametrize(
     ("name", "least"),
     [
@@ -61,7 +61,7 @@ def test_the_file():
 def test_the_demo_takes_it_by_default(tmp_path, capsys):
     detect.main(
         [
-            *(str(PICTURE), "--texts", "red star . green triangle . purple square . blue star ."),
+            *(str(IMAGE), "--texts", "red star . green triangle . purple square . blue star ."),
             *("--out-dir", str(tmp_path), "--device", "cpu", "--pred-score-thr", "0.6"),
         ]
     )
@@ -75,14 +75,14 @@ def test_the_demo_takes_it_by_default(tmp_path, capsys):
 
 def test_a_config_needs_its_checkpoint(capsys):
     with pytest.raises(SystemExit):
-        detect.main([str(PICTURE), "glip_nano_shapes", "--texts", "red ring ."])
+        detect.main([str(IMAGE), "glip_nano_shapes", "--texts", "red ring ."])
     assert "expected a checkpoint" in capsys.readouterr().err
 
 
 def test_captions_need_no_config():
     """The checkpoint names its config and brings its vocabulary."""
     detect = DetInferencer(weights=CHECKPOINT, device="cpu", show_progress=False)
-    found = detect(str(PICTURE), texts="A red star left of a green triangle.")["predictions"][0]
+    found = detect(str(IMAGE), texts="A red star left of a green triangle.")["predictions"][0]
     # Best first: of several with one name the first stays.
     best = dict(zip(reversed(found["label_names"]), reversed(found["bboxes"]), strict=True))
     star, triangle = best["red star"], best["green triangle"]
@@ -90,7 +90,7 @@ def test_captions_need_no_config():
 
 
 def test_its_training_starts(tmp_path):
-    """The commands of docs/shapes.md, with few pictures and three steps."""
+    """The commands of docs/shapes.md, with few images and three steps."""
     make = tool("dataset_converters/make_shapes.py")
     train, val = (tmp_path / "data" / "shapes" / name for name in ("train", "val"))
     make.main([str(train), "--seed", "0", "--num-images", "16", "--without-held-out"])

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import json
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import glip.cli
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "torchvision", "timm", "transformers", "mmengine", "mmcv")
@@ -74,9 +79,18 @@ def test_packages(package):
     assert json.loads(run(code)) == []
 
 
-def test_every_script_has_a_command():
-    """A script is a few lines over its module; the experiment is a tool of the repository only."""
-    for script in SCRIPTS:
-        lines = (ROOT / script).read_text().splitlines()
-        if script != "tools/misc/pretraining_experiment.py":
-            assert len(lines) <= 12, script
+def test_commands_can_be_subcommands():
+    """Every module adds its arguments to any parser; every script but one is a command."""
+    names = [
+        module.name
+        for module in pkgutil.walk_packages(glip.cli.__path__, "glip.cli.")
+        if not module.ispkg and not module.name.endswith(".common")
+    ]
+    assert len(names) == len(SCRIPTS) - 1  # the experiment is a tool of the repository only
+    subparsers = argparse.ArgumentParser().add_subparsers()
+    for name in names:
+        module = importlib.import_module(name)
+        module.add_arguments(subparsers.add_parser(name))
+        assert callable(module.run)
+        assert module.build_parser().format_help()
+        assert callable(module.main)

@@ -1,4 +1,4 @@
-"""Running the commands of tools/ as a user does, with a model small enough for a test."""
+"""Run the commands of tools/ as a user does, with a model small enough for a test."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ test_dataloader = dict(num_workers=0, persistent_workers=False, dataset=__datase
 def small_config(
     base: Path, folder: Path, vocabulary: str, *, leave: Sequence[str] = (), more: str = ""
 ) -> Path:
-    """Write a config that is another one with a small model on small pictures.
+    """Write a config that inherits from another, with a small model on small images.
 
     Args:
-        base: the file of the other one.
-        folder: where to write.
-        vocabulary: the folder of the tokenizer.
-        leave: arguments of the model's parts to leave as they are.
-        more: lines to add.
+        base: file of the other config.
+        folder: folder to write to.
+        vocabulary: folder of the tokenizer.
+        leave: arguments of the model's parts to keep.
+        more: lines to append.
     """
     tiny = tiny_config(lang_model_name=vocabulary).to_dict()["model"]
     model = {
@@ -71,13 +71,13 @@ def command(*args: str | Path, fails: bool = False, cwd: Path = ROOT, **variable
     """Run a Python command.
 
     Args:
-        args: of the interpreter, the file first.
-        fails: whether it must fail (or be killed); else it must not.
-        cwd: where; by default in the root of the repository.
-        variables: of the environment.
+        args: arguments of the interpreter; the file is the first.
+        fails: whether the command must fail or be killed.
+        cwd: working directory; by default the root of the repository.
+        variables: environment variables.
 
     Returns:
-        what it printed, errors included.
+        The output, with errors.
     """
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     own = dict(
@@ -106,6 +106,6 @@ def tool(path: str) -> ModuleType:
 
 
 def numbers_of(work_dir: Path) -> dict[str, float]:
-    """Read the numbers that tools/test.py stored in its working folder, the last time it ran."""
+    """Read the metrics of the last run of tools/test.py from its working folder."""
     stored = json.loads(max(work_dir.glob("*/*.json")).read_text())
     return {key: value for key, value in stored.items() if "/" in key}

@@ -47,8 +47,8 @@ def examples(
 ) -> dict[str, str]:
     """The folder of each task's data, as ``--cfg-options data_root=`` takes it.
 
-    Weights that nobody trained find next to nothing of what is annotated, and scores of 0 would be
-    equal to many a wrong one. So the annotations are moved to where the model finds something.
+    An untrained model finds almost no annotated box, and a metric of 0 would equal many wrong ones.
+    So the annotations are moved to boxes that the model detects.
     """
     out = tmp_path_factory.mktemp("data") / "examples"
     command("tools/dataset_converters/make_examples.py", out)

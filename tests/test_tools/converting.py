@@ -1,4 +1,4 @@
-"""Running the converters as a user does, and reading what they write."""
+"""Run the converters as a user does, and read their output."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.test_tools.commands import tool
 
 
 def convert(name: str, *args: str | Path) -> list[dict]:
-    """Run a converter whose second argument is the file it writes; return its lines."""
+    """Run a converter whose second argument is its output file; return the records."""
     tool(f"dataset_converters/{name}.py").main([str(each) for each in args])
     return read_lines(args[1])
 
@@ -34,7 +34,7 @@ def write_json(path: Path, content: object) -> Path:
 
 
 def draw(path: Path, width: int, height: int, **options: object) -> Path:
-    """Write a picture of noise; return its path."""
+    """Write an image of noise; return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path, **options)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from glip.analysis.benchmark import SWEEPS
 from glip.utils.errors import ConfigError
 from tests.test_tools.commands import CONFIGS, small_config, tool
 
@@ -56,3 +57,8 @@ def test_checkpoint(config, tiny_checkpoint):
 def test_no_training_data(config):
     with pytest.raises(ConfigError, match="train_dataloader"):
         tool(TOOL).main([config, "--task", "dataloader"])
+
+
+def test_sweeps():
+    (action,) = (each for each in tool(TOOL).build_parser()._actions if each.dest == "sweep")
+    assert set(action.choices) == {*SWEEPS, "pixels"}

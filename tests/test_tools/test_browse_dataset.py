@@ -48,7 +48,7 @@ TEST = [LOAD, dict(type="FixScaleResize", scale=(1000, 360), backend="pillow"), 
 
 @pytest.fixture
 def data(tmp_path):
-    """A config of a black picture with a white square, annotated, and a crowd."""
+    """A config of a black image with an annotated white square and a crowd."""
     pixels = np.zeros((240, 400, 3), dtype=np.uint8)
     pixels[40:160, 240:360] = 255
     Image.fromarray(pixels).save(tmp_path / "square.png")
@@ -78,7 +78,7 @@ def data(tmp_path):
 
 
 def draw(config, split="train"):
-    """Draw the first sample; return the packed image, RGB, and the picture."""
+    """Draw the first sample; return the packed image, RGB, and the drawn image."""
     dataset = browse.build_dataset(config, None, split)
     browse.move_boxes_with_images(dataset)
     packed = dataset[0]
@@ -176,7 +176,7 @@ def test_picture_that_cannot_be_read(data, tmp_path):
     (tmp_path / "square.png").write_bytes(b"")
     image, picture = draw(config, "test")
     assert image.shape == (32, 32, 3)
-    assert not is_color(picture, label_color(1)).any()  # the boxes are of another picture
+    assert not is_color(picture, label_color(1)).any()  # the boxes belong to another image
 
 
 def test_label_without_phrase(monkeypatch):
@@ -200,7 +200,7 @@ def test_label_without_phrase(monkeypatch):
         (TRAIN, dict(return_classes=False), "has no prompt"),
     ],
 )
-def test_what_the_model_could_not_take(data, pipeline, options, message):
+def test_samples_that_are_not_packed(data, pipeline, options, message):
     with pytest.raises(USER_ERRORS, match=message):
         tool(TOOL).main([data(pipeline, **options)])
 
@@ -211,7 +211,7 @@ def test_the_prompt_is_packed_whatever_meta_keys_say(data, tmp_path):
     assert len(list((tmp_path / "out").iterdir())) == 1
 
 
-def test_no_such_data(small_configs, data, tmp_path):
+def test_missing_data(small_configs, data, tmp_path):
     with pytest.raises(USER_ERRORS, match=r"no train_dataloader.* try --split val or test"):
         tool(TOOL).main([str(small_configs["coco"])])
     config = data(TRAIN)

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from glip.datasets import CocoDataset
+from glip.datasets.few_shot import SEEDS, SHOTS
 from glip.utils.errors import USER_ERRORS
 from tests.test_tools.commands import tool
 
@@ -61,3 +62,9 @@ def test_nothing_to_choose(ann_file):
 def test_no_file(tmp_path):
     with pytest.raises(USER_ERRORS, match="there is no annotation file"):
         tool(TOOL).main([str(tmp_path / "none.json")])
+
+
+def test_help_has_the_defaults():
+    text = " ".join(tool(TOOL).build_parser().format_help().split())
+    for values in (SHOTS, SEEDS):
+        assert f"default: {' '.join(map(str, values))}" in text

@@ -75,9 +75,9 @@ def test_annotations(made, file, images):
     categories = {each["id"] for each in content["categories"]}
     sizes = {}
     for entry in content["images"]:
-        picture = Image.open(made / images / entry["file_name"])
-        assert picture.size == (entry["width"], entry["height"])
-        sizes[entry["id"]] = picture.size
+        image = Image.open(made / images / entry["file_name"])
+        assert image.size == (entry["width"], entry["height"])
+        sizes[entry["id"]] = image.size
         for (start, end), *_ in entry.get("tokens_positive_eval", ()):
             assert entry["caption"][start:end].split()[0] in ("a", "an")
     for annotation in content["annotations"]:

@@ -1,4 +1,4 @@
-"""The generated shapes: same seed, same files; held-out pairs; a vocabulary of whole words."""
+"""Generated shapes: same seed, same files; held-out pairs; a vocabulary of complete words."""
 
 import json
 
@@ -67,7 +67,7 @@ def test_words_sizes_and_numbers_can_be_chosen(tmp_path):
     assert not any(word in text for word in ("blue", "green", "circle", "square"))
 
 
-def test_pairs_are_pictures_and_captions(made):
+def test_pairs_are_images_and_captions(made):
     pairs = [json.loads(line) for line in (made / "annotations/pairs.jsonl").open()]
     content = json.loads((made / "annotations/grounding.json").read_text())
     assert [pair["caption"] for pair in pairs] == [each["caption"] for each in content["images"]]
@@ -100,8 +100,8 @@ def test_data_sets_read_them(made):
     detection = CocoDataset("annotations/detection.json", metainfo=dict(classes=classes), **common)
     grounding = Flickr30kDataset("annotations/grounding.json", test_mode=False, **common)
     assert len(detection) == len(grounding) == 12
-    things = sum(len(detection.get_data_info(at)["instances"]) for at in range(12))
-    assert things == len(content["annotations"])
+    objects = sum(len(detection.get_data_info(at)["instances"]) for at in range(12))
+    assert objects == len(content["annotations"])
     for at in range(12):
         info = grounding.get_data_info(at)
         boxes = {tuple(each["bbox"]) for each in detection.get_data_info(at)["instances"]}
@@ -109,7 +109,7 @@ def test_data_sets_read_them(made):
         assert len(info["phrases"]) == max(each["bbox_label"] for each in info["instances"]) + 1
 
 
-def test_every_word_is_whole(made):
+def test_every_word_is_one_token(made):
     tokenizer = load_tokenizer(str(made / "vocabulary"))
     for word in all_words():
         assert tokenizer.tokenize(word) == [word]

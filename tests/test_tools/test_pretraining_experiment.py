@@ -1,4 +1,4 @@
-"""The experiment from drawing to table, by its commands, with a few steps on a few pictures."""
+"""The complete experiment, with a few steps on a few images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.test_tools.commands import ROOT, tool
 from tests.test_tools.training import nothing_left
 
 TOOL = "misc/pretraining_experiment.py"
-#: Two steps of two pictures.
+#: Two steps of two images.
 SMALL = (
     "train_cfg.max_iters=2",
     "default_hooks.checkpoint.interval=2",

@@ -1,4 +1,4 @@
-"""The whole config, printed and stored."""
+"""A complete config, printed and stored."""
 
 from __future__ import annotations
 

@@ -180,7 +180,7 @@ def test_data_that_are_not_there(small_configs, tiny_checkpoint):
         ),
     ],
 )
-def test_wishes_that_cannot_be_met(small_configs, task, args, message):
+def test_invalid_options(small_configs, task, args, message):
     test = tool("test.py")
     with pytest.raises(USER_ERRORS, match=re.escape(message)) as caught:
         test.prepare_config(

@@ -288,7 +288,7 @@ def test_unreadable_images(pictures, tmp_path):
         ),
     ],
 )
-def test_wishes_that_cannot_be_met(pictures, tmp_path, options, args, message):
+def test_invalid_options(pictures, tmp_path, options, args, message):
     cfg = training_config(pictures, tmp_path / "work", **options)
     main = tool("train.py")
     with pytest.raises(USER_ERRORS, match=message) as caught:

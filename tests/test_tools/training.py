@@ -1,4 +1,4 @@
-"""Training in this process with a model small enough for a test, and nothing of it left behind."""
+"""Train in this process with a model small enough for a test, and clean up global state."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.test_tools.commands import PARTS
 def small_training(
     config: str | Path, data_root: str, vocabulary: str, *, leave: Sequence[str] = ()
 ) -> Config:
-    """Load a config for training, with a small model on small pictures, from random weights.
+    """Load a config for training, with a small model on small images, from random weights.
 
     Args:
         config: its file or name.
@@ -55,7 +55,7 @@ def walk(node: object) -> Iterator[dict]:
 
 @contextmanager
 def training(cfg: Config, work_dir: Path) -> Iterator[GLIPRunner]:
-    """Build the runner of a config, and leave nothing of it behind."""
+    """Build the runner of a config; restore mmengine's global state at the end."""
     cfg.work_dir = str(work_dir)
     with nothing_left():
         yield GLIPRunner.from_cfg(cfg)
@@ -63,7 +63,7 @@ def training(cfg: Config, work_dir: Path) -> Iterator[GLIPRunner]:
 
 @contextmanager
 def nothing_left() -> Iterator[None]:
-    """Set mmengine's global state (scope, loggers, visualizers) back to what it was."""
+    """Restore mmengine's global state (scope, loggers, visualizers) at the end."""
     before = {kind: dict(kind._instance_dict) for kind in subclasses(ManagerMixin)}
     try:
         yield
