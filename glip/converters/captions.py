@@ -26,13 +26,13 @@ from glip.utils.tar_files import TarMember, iter_members
 class PairWriter(RecordWriter):
     """Write pairs atomically, as :class:`RecordWriter` writes ODVG records."""
 
-    def check(self, line: dict[str, Any]) -> None:
+    def check(self, record: dict[str, Any]) -> None:
         """Check that a pair could become a grounding record.
 
         Raises:
             OdvgRecordError: it could not.
         """
-        super().check({**line, "grounding": dict(caption=line["caption"], regions=[])})
+        super().check({**record, "grounding": dict(caption=record["caption"], regions=[])})
 
 
 class Pair(NamedTuple):
