@@ -42,7 +42,7 @@ class Checker:
     def check(self, path: str, record: Record) -> list[Problem]:
         """Return all problems of a record; count its content if there is none."""
         self.counts["records"] += 1
-        error, content = record.error, record.line
+        error, content = record.error, record.content
         problems = [] if error is None else [Problem(error.reason, error.detail)]
         if content is not None:
             num_labels = None if self.names is None else len(self.names)

@@ -17,7 +17,6 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -146,14 +145,13 @@ def _build(path: str, data: dict[str, Any], file: BinaryIO) -> dict[str, Any]:
             num_records += 1
             progress.update(max(record.offset + record.size - progress.n, 0))
             try:
-                line = record.require_line()
-                row = _row(record)
+                content = _valid_content(record)
             except OdvgRecordError as error:
                 invalid.add(error.reason, record.line_number)
                 continue
-            file.write(np.array(row, ROW).tobytes())
+            file.write(np.array(_row(record, content), ROW).tobytes())
             num_rows += 1
-            for instance in (line.get("detection") or {}).get("instances", ()):
+            for instance in (content.get("detection") or {}).get("instances", ()):
                 if instance.get("category") is not None:
                     categories.setdefault(instance["label"], instance["category"])
     file.seek(0)
@@ -173,37 +171,40 @@ def _write_header(file: BinaryIO, num_rows: int) -> None:
     np.lib.format.write_array_header_1_0(file, header)
 
 
-def _row(record: Record) -> tuple:
-    """Return the fields of :data:`ROW` for a record.
+def _valid_content(record: Record) -> dict[str, Any]:
+    """Return the content of a record.
 
     Raises:
         OdvgRecordError: The record is invalid.
     """
-    line = record.require_line()
-    check_record(line)
-    boxes = list(_scored_boxes(line))
-    labels = [each["label"] for each in (line.get("detection") or {}).get("instances", ())]
+    if record.error is not None:
+        raise record.error
+    check_record(record.content)
+    return record.content  # type: ignore[return-value]  # checked
+
+
+def _row(record: Record, content: dict[str, Any]) -> tuple:
+    """Return the fields of :data:`ROW` for a valid record."""
+    if content.get("detection") is not None:
+        instances = content["detection"]["instances"]
+        labels = [instance["label"] for instance in instances]
+        boxes = [(instance["bbox"], np.inf) for instance in instances]
+    else:
+        labels, boxes = [], []
+        for region in content["grounding"]["regions"]:
+            found = boxes_of(region)
+            boxes += zip(found, scores_of(region) or [np.inf] * len(found), strict=True)
     return (
         record.offset,
         record.size,
         *(record.image or (0, 0)),
         record.line_number,
         max((score for box, score in boxes if is_visible(box)), default=-1),
-        min(line["height"], _MAX_INT32),
-        min(line["width"], _MAX_INT32),
+        min(content["height"], _MAX_INT32),
+        min(content["width"], _MAX_INT32),
         min(max(labels, default=-1), _MAX_INT32),
-        int(line.get("grounding") is not None),
+        int(content.get("grounding") is not None),
     )
-
-
-def _scored_boxes(line: dict[str, Any]) -> Iterator[tuple[list[float], float]]:
-    """Iterate over the boxes of a valid record; boxes without a score have an infinite one."""
-    if line.get("detection") is not None:
-        yield from ((instance["bbox"], np.inf) for instance in line["detection"]["instances"])
-        return
-    for region in line["grounding"]["regions"]:
-        boxes = boxes_of(region)
-        yield from zip(boxes, scores_of(region) or [np.inf] * len(boxes), strict=True)
 
 
 def _load(stem: Path, path: str, data: dict[str, Any]) -> FileIndex | None:

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from glip.datasets.odvg.records import parse_record
 from glip.utils.errors import AnnotationFileError, AnnotationFileNotFoundError, OdvgRecordError
@@ -21,28 +21,18 @@ class Record(NamedTuple):
         line_number: Number of the line, from 1; in a shard, number among the JSON members.
         offset: First byte of the JSON in the file.
         size: Number of bytes of the JSON.
-        line: The parsed JSON object, or None if it is invalid.
+        content: The parsed JSON object, or None if it is invalid.
         error: What is wrong with the JSON or, in a shard, with the image; None if nothing is. The
-            fields of ``line`` are not checked.
+            fields of ``content`` are not checked.
         image: Offset and size in bytes of the image in a shard; None outside shards.
     """
 
     line_number: int
     offset: int
     size: int
-    line: dict | None
+    content: dict[str, Any] | None
     error: OdvgRecordError | None
     image: tuple[int, int] | None = None
-
-    def require_line(self) -> dict:
-        """Return the parsed JSON object.
-
-        Raises:
-            OdvgRecordError: The JSON or the image is invalid.
-        """
-        if self.error is not None or self.line is None:
-            raise self.error or OdvgRecordError("the JSON is invalid")
-        return self.line
 
 
 def is_shard(path: str) -> bool:
@@ -130,17 +120,18 @@ def _shard_records(path: str) -> Iterator[Record]:
 
 def _image_name(record: Record) -> str | None:
     """Return the member name of a record's image; None if the record does not name one."""
-    name = None if record.line is None else record.line.get("filename")
+    name = None if record.content is None else record.content.get("filename")
     return str(PurePosixPath(name)) if isinstance(name, str) else None
 
 
 def _without_image(record: Record) -> Record:
-    filename = record.line["filename"]  # type: ignore[index]
-    error = OdvgRecordError("no image in the shard for the record's 'filename'", repr(filename))
+    error = OdvgRecordError(
+        "no image in the shard for the record's 'filename'", repr(_image_name(record))
+    )
     return record._replace(error=error)
 
 
-def _parse(content: bytes) -> tuple[dict | None, OdvgRecordError | None]:
+def _parse(content: bytes) -> tuple[dict[str, Any] | None, OdvgRecordError | None]:
     try:
         return parse_record(content), None
     except OdvgRecordError as error:

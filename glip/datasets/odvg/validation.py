@@ -109,7 +109,7 @@ def _detection_problems(
             yield Problem("an instance is not an object", f"{place} is {shorten(instance)}")
             continue
         yield from _box_problems(instance.get("bbox"), height, width, place)
-        label = instance.get("label")
+        label: object = instance.get("label")
         if not _is_integer(label) or label < 0:
             reason = "a label is not a non-negative integer"
             yield Problem(reason, f"{place}: {_actual(instance, 'label')}")

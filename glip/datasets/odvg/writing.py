@@ -29,7 +29,7 @@ class RecordWriter:
         overwrite: Replace an existing file.
 
     Attributes:
-        lines: Number of records written.
+        num_records: Number of records written.
 
     Raises:
         DataError: The file exists already (on entering).
@@ -39,7 +39,7 @@ class RecordWriter:
         self.path = Path(path)
         self.part = self.path.with_name(self.path.name + ".part")
         self.overwrite = overwrite
-        self.lines = 0
+        self.num_records = 0
 
     def __enter__(self) -> RecordWriter:
         if self.path.exists() and not self.overwrite:
@@ -62,7 +62,7 @@ class RecordWriter:
         content = to_json_line(record)
         if self._file.write(content) != len(content):
             raise OSError(f"a line of '{self.part}' was written in part; the disk may be full.")
-        self.lines += 1
+        self.num_records += 1
 
     def check(self, record: dict[str, Any]) -> None:
         """Check that a record is valid.

@@ -37,7 +37,8 @@ class AspectRatioBatchSampler(BatchSampler):
     def __init__(self, sampler: Sampler[int], batch_size: int, drop_last: bool = False) -> None:
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
             raise DataError(f"expected a batch_size of 1 or more, got {batch_size!r}.")
-        if not hasattr(getattr(sampler, "dataset", None), "get_data_info"):
+        self._dataset = getattr(sampler, "dataset", None)
+        if not hasattr(self._dataset, "get_data_info"):
             raise DataError(
                 "AspectRatioBatchSampler reads image sizes from "
                 "sampler.dataset.get_data_info(index), but a "
@@ -50,7 +51,7 @@ class AspectRatioBatchSampler(BatchSampler):
         # Local, so that an unfinished epoch leaves nothing to the next one.
         groups: dict[bool, list[int]] = {True: [], False: []}  # portrait, landscape
         for index in self.sampler:
-            width, height = get_image_size(self.sampler.dataset, index)  # type: ignore[union-attr]
+            width, height = get_image_size(self._dataset, index)
             group = groups[width < height]
             group.append(index)
             if len(group) == self.batch_size:

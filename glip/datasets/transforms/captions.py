@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmcv.transforms import BaseTransform
-from transformers import PreTrainedTokenizerBase
 
 from glip.registry import TRANSFORMS
 from glip.text.joining import join_captions, with_period
 from glip.text.tokenizer import load_tokenizer
 from glip.text.tokens import count_tokens
 from glip.utils.errors import DataError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 #: How many images to look at for each caption that is wanted; some have none, or the same.
 _TRIES = 4

@@ -144,12 +144,12 @@ from glip.datasets.odvg import index
 original = index._row
 count = 0
 
-def row(record):
+def row(*args):
     global count
     count += 1
     if count == 5000:
         os.kill(os.getpid(), signal.SIGKILL)
-    return original(record)
+    return original(*args)
 
 index._row = row
 index.open_index(sys.argv[1])
@@ -168,7 +168,7 @@ def test_a_kill_leaves_no_index(tmp_path):
 
 def test_an_error_leaves_no_index(tmp_path, monkeypatch):
     path = write_lines(tmp_path, make_lines(10))
-    monkeypatch.setattr(index, "_row", lambda record: 1 / 0)
+    monkeypatch.setattr(index, "_row", lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         open_index(str(path))
     assert {each.name for each in tmp_path.iterdir()} == {"train.jsonl", "labels.json"}
@@ -203,10 +203,10 @@ def test_data_that_change_while_they_are_indexed(tmp_path, monkeypatch):
     path = write_lines(tmp_path, make_lines(10))
     original = index._row
 
-    def row(record):
+    def row(record, content):
         if record.line_number == 5:
             path.write_bytes(path.read_bytes() + b"\n")
-        return original(record)
+        return original(record, content)
 
     monkeypatch.setattr(index, "_row", row)
     with pytest.raises(OSError, match="changed while its index"):

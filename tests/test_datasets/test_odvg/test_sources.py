@@ -47,11 +47,11 @@ def test_a_shard(tmp_path):
     lines = make_lines(6)
     members = [*members_of(lines), ("00001.cls", b"3")]
     path = write_shard(tmp_path / "a.tar", members)
-    found = {record.line["filename"]: record for record in iter_records(str(path))}
+    found = {record.content["filename"]: record for record in iter_records(str(path))}
     assert len(found) == 6
     for number, line in enumerate(lines):
         record = found[line["filename"]]
-        assert (record.line, record.error) == (line, None)
+        assert (record.content, record.error) == (line, None)
         assert read_range(str(path), record.offset, record.size) == json.dumps(line).encode()
         image = member_url(str(path), *record.image, line["filename"])
         assert read_bytes(image) == fileio.get(image) == picture(line, number)
@@ -71,7 +71,7 @@ def test_names_in_a_shard(tmp_path):
     ]
     path = write_shard(tmp_path / "a b.tar", members)
     good, broken, lonely = iter_records(str(path))
-    assert read_image(member_url(str(path), *good.image, good.line["filename"])).any() == 0
+    assert read_image(member_url(str(path), *good.image, good.content["filename"])).any() == 0
     assert broken.error.reason == "invalid JSON"
     assert lonely.error.reason == "no image in the shard for the record's 'filename'"
     assert (good.line_number, lonely.line_number, broken.line_number) == (1, 2, 3)

@@ -27,7 +27,7 @@ def test_lines_are_written(tmp_path):
     with RecordWriter(path) as writer:
         for each in lines:
             writer.write(each)
-        assert writer.lines == 3
+        assert writer.num_records == 3
         assert not path.exists()
     content = path.read_bytes()
     assert "köter".encode() in content
