@@ -49,5 +49,5 @@ def draw(folder, content):
     rng = np.random.default_rng(0)
     for each in content["images"]:
         size = (int(each["height"]), int(each["width"]), 3)
-        picture = rng.integers(0, 256, size, dtype=np.uint8)
-        Image.fromarray(picture).save(folder / each["file_name"])
+        image = rng.integers(0, 256, size, dtype=np.uint8)
+        Image.fromarray(image).save(folder / each["file_name"])

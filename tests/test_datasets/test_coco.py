@@ -1,4 +1,4 @@
-"""Boxes, labels and ids of COCO-style files, and what is left out of them."""
+"""Boxes, labels and ids of files in COCO's format, and the annotations that are skipped."""
 
 import pytest
 

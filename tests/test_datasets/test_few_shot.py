@@ -19,7 +19,7 @@ def showing(*categories, box=(0, 0, 9, 9)):
 
 #: By id, not in its order: image 1 shows a cat and two dogs, 2 a dog, ...
 CAT, DOG, COW = 7, 8, 30
-PICTURES = {
+ANNOTATIONS = {
     5: showing(DOG),
     1: showing(CAT, DOG, DOG),
     2: showing(DOG),
@@ -46,7 +46,7 @@ PICTURES = {
     ],
 )
 def test_by_hand(shots, chosen):
-    assert choose_images(PICTURES, shots, 0) == chosen
+    assert choose_images(ANNOTATIONS, shots, 0) == chosen
 
 
 def test_shuffled_by_hand():
@@ -55,27 +55,27 @@ def test_shuffled_by_hand():
     random.Random(3).shuffle(order)
     assert order == [1, 3, 5, 9, 8, 2]
     # 1: cat and dog. 3: the cow.
-    assert choose_images(PICTURES, 1, 3) == [1, 3]
+    assert choose_images(ANNOTATIONS, 1, 3) == [1, 3]
     # 3 shows the second dog too, so 5 shows nothing new; 9 shows the second cat.
-    assert choose_images(PICTURES, 2, 3) == [1, 3, 9]
+    assert choose_images(ANNOTATIONS, 2, 3) == [1, 3, 9]
 
 
 def test_a_crowd_tells_what_an_image_shows():
-    pictures = {1: [dict(showing(CAT)[0], iscrowd=1)], 2: showing(CAT)}
-    assert choose_images(pictures, 1, 0) == [1]
+    annotations = {1: [dict(showing(CAT)[0], iscrowd=1)], 2: showing(CAT)}
+    assert choose_images(annotations, 1, 0) == [1]
 
 
 def test_an_image_with_one_large_box_keeps_its_small_ones():
-    pictures = {1: showing(CAT) + showing(DOG, box=(0, 0, 1, 1)), 2: showing(DOG)}
-    assert choose_images(pictures, 1, 0) == [1]
+    annotations = {1: showing(CAT) + showing(DOG, box=(0, 0, 1, 1)), 2: showing(DOG)}
+    assert choose_images(annotations, 1, 0) == [1]
 
 
-pictures = st.dictionaries(
+annotations = st.dictionaries(
     st.integers(0, 60), st.lists(st.integers(0, 6), max_size=4).map(lambda each: showing(*each))
 )
 
 
-@given(pictures, st.integers(1, 4), st.sampled_from([0, *SEEDS]))
+@given(annotations, st.integers(1, 4), st.sampled_from([0, *SEEDS]))
 def test_properties(images, shots, seed):
     chosen = choose_images(images, shots, seed)
     assert len(set(chosen)) == len(chosen)
@@ -110,4 +110,4 @@ def test_ids_may_be_texts():
 @pytest.mark.parametrize("shots", [0, -1])
 def test_no_shots(shots):
     with pytest.raises(DataError, match=f"expected 1 shot or more, got {shots}"):
-        choose_images(PICTURES, shots, 3)
+        choose_images(ANNOTATIONS, shots, 3)

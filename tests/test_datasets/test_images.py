@@ -19,7 +19,7 @@ ORIENTATION = 0x0112  # the EXIF tag
 
 @pytest.fixture
 def rgb():
-    """A small picture without symmetry, (5, 7, 3)."""
+    """A small image without symmetry, (5, 7, 3)."""
     return np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
 
 
@@ -45,7 +45,7 @@ def as_gray(bgr):
 
 @pytest.mark.parametrize("convert", [str, lambda path: path, lambda path: path.read_bytes()])
 def test_color_from_path_and_bytes(tmp_path, rgb, convert):
-    path = tmp_path / "a picture (1).png"
+    path = tmp_path / "an image (1).png"
     Image.fromarray(rgb).save(path)
     image = read_image(convert(path))
     assert image.dtype == np.uint8

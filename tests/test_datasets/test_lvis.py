@@ -1,4 +1,4 @@
-"""LVIS: its names, its paths, and what it says about categories that were not looked for."""
+"""LVIS: class names, image paths and federated annotations."""
 
 import pytest
 

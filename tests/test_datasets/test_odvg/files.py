@@ -1,4 +1,4 @@
-"""Generated lines and shards for the tests of the data set."""
+"""Generated records and shards for the tests of the data set."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAMES = ("cat", "dog", "traffic light")
 
 
 def make_lines(count: int) -> list[dict]:
-    """Detection and grounding lines in turn, every third image upright."""
+    """Detection and grounding records alternately, every third image in portrait format."""
     lines = []
     for at in range(count):
         width, height = (40, 60) if at % 3 == 0 else (60, 40)
@@ -44,7 +44,7 @@ def make_lines(count: int) -> list[dict]:
 
 
 def write_lines(folder: Path, lines: Sequence[dict | str], name: str = "train.jsonl") -> Path:
-    """Write lines, texts as they are, and a label map beside them."""
+    """Write records, strings unchanged, and a label map beside them."""
     folder.mkdir(parents=True, exist_ok=True)
     good = [each for each in lines if isinstance(each, dict)]
     if len(good) == len(lines):
@@ -58,19 +58,19 @@ def write_lines(folder: Path, lines: Sequence[dict | str], name: str = "train.js
     return folder / name
 
 
-def picture(line: dict, number: int = 0) -> bytes:
-    """The content of a PNG of the line's size, of one colour that tells its number."""
+def image_bytes(line: dict, number: int = 0) -> bytes:
+    """The content of a PNG of the record's size, filled with its number."""
     pixels = np.full((line["height"], line["width"], 3), number % 256, dtype=np.uint8)
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "png")
     return out.getvalue()
 
 
-def draw(folder: Path, lines: Sequence[dict]) -> None:
-    """Write the picture of each line."""
+def write_images(folder: Path, lines: Sequence[dict]) -> None:
+    """Write the image of each record."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, line in enumerate(lines):
-        (folder / line["filename"]).write_bytes(picture(line, number))
+        (folder / line["filename"]).write_bytes(image_bytes(line, number))
 
 
 def write_shard(path: Path, members: Sequence[tuple[str, bytes]]) -> Path:
@@ -85,11 +85,11 @@ def write_shard(path: Path, members: Sequence[tuple[str, bytes]]) -> Path:
 
 
 def members_of(lines: Sequence[dict], start: int = 0) -> list[tuple[str, bytes]]:
-    """The members of a shard: image and line of each, the image first every other time."""
+    """The members of a shard: image and JSON of each record, in alternating order."""
     members = []
     for number, line in enumerate(lines, start):
         pair = [
-            (line["filename"], picture(line, number)),
+            (line["filename"], image_bytes(line, number)),
             (line["filename"].replace(".png", ".json"), json.dumps(line).encode()),
         ]
         members += pair if number % 2 else pair[::-1]

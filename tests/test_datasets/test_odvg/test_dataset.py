@@ -1,4 +1,4 @@
-"""The data set: prompts, bad lines, what a start reads, and a training's data loader."""
+"""The data set: prompts, invalid records, what a start reads, and the data loader."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from glip.registry import DATASETS
 from glip.utils.errors import AnnotationFileError, AnnotationFileNotFoundError, DataError
 from tests.test_datasets.test_odvg.files import (
     NAMES,
-    draw,
     make_lines,
     members_of,
+    write_images,
     write_lines,
     write_shard,
 )
@@ -48,7 +48,7 @@ def build(path, **others):
 
 @pytest.fixture
 def reads(monkeypatch):
-    """Which lines were parsed, by what did it: making an index, or asking for a line."""
+    """The number of parsed records, while building an index and on access."""
     counted = dict(index=0, table=0)
     for module, name in ((sources, "index"), (lazy_list, "table")):
 
@@ -81,7 +81,7 @@ def test_detection_line(tmp_path):
     info = dataset.get_data_info(2)
     assert info["text"] == NAMES
     assert info["custom_entities"] is True
-    # The box of half a pixel is left out.
+    # The box of half a pixel is excluded.
     assert info["instances"] == [dict(bbox=[1.0, 2.0, 13.0, 22.0], bbox_label=2, ignore_flag=0)]
     assert (info["width"], info["height"]) == (60, 40)
     assert dataset.metainfo["classes"] == NAMES
@@ -93,7 +93,7 @@ def test_grounding_line(tmp_path):
     info = build(write_lines(tmp_path, make_lines(4))).get_data_info(1)
     assert info["text"] == "a dog on a red sofa"
     assert info["custom_entities"] is False
-    # The two regions of one span are one phrase; spans that were not said are found.
+    # The two regions with one span are one phrase; missing spans are searched for.
     assert info["tokens_positive"] == [[[0, 5]], [[9, 19]]]
     assert info["phrases"] == ["a dog", "a red sofa"]
     assert info["phrase_ids"] == [0, 0, 0, 1]
@@ -106,11 +106,11 @@ def test_scores(tmp_path):
     for region in lines[3]["grounding"]["regions"]:
         region["score"] = [0.4] * 2 if isinstance(region["bbox"][0], list) else 0.4
     dataset = build(write_lines(tmp_path, lines), score_thr=0.7)
-    assert len(dataset) == 3  # nothing of the last line is left
+    assert len(dataset) == 3  # the last record has no box left
     info = dataset.get_data_info(1)
-    assert info["phrase_ids"] == [0, 1]  # who has no score stays
+    assert info["phrase_ids"] == [0, 1]  # boxes without a score are kept
     assert info["instances"][0]["bbox"] == [1.0, 2.0, 12.0, 22.0]
-    assert len(build(tmp_path / "train.jsonl", score_thr=0.4)) == 4  # as high is not lower
+    assert len(build(tmp_path / "train.jsonl", score_thr=0.4)) == 4  # the threshold is inclusive
 
 
 def test_filters(tmp_path):
@@ -135,21 +135,21 @@ def test_filters(tmp_path):
         build(path, filter_cfg=dict(min_size=999))
 
 
-def test_bad_lines_are_left_out_and_named(tmp_path, monkeypatch):
-    said = []
+def test_invalid_records_are_skipped_and_named(tmp_path, monkeypatch):
+    messages = []
     monkeypatch.setattr(
-        "glip.datasets.odvg.dataset.print_log", lambda message, **_: said.append(message)
+        "glip.datasets.odvg.dataset.print_log", lambda message, **_: messages.append(message)
     )
     lines = make_lines(20)
     lines[4]["detection"]["instances"][0]["bbox"] = [5, 5, 5, 9]
     lines[6]["detection"]["instances"][0]["label"] = 3
-    lines.insert(3, "")  # counts as a line of the file, and is no bad one
+    lines.insert(3, "")  # counts as a line, but not as a record
     lines[9] = '{"filename": "half'
     path = write_lines(tmp_path, lines)
-    for _ in range(2):  # from the kept index too
+    for _ in range(2):  # also from the stored index
         dataset = build(path, max_invalid_records=3)
         assert len(dataset) == 17
-        assert said.pop() == (
+        assert messages.pop() == (
             f"ODVGDataset skips invalid records: 3 of 20 records are invalid. '{path}': 1 x a box "
             "has no area (line 6); 1 x invalid JSON (line 10); 1 x a label is not in the label map "
             "(line 8)."
@@ -186,7 +186,7 @@ def test_wrong_arguments(tmp_path):
     assert len(ConcatDataset([there, absent], skip_missing=True)) == 2
 
 
-def test_a_file_changed_under_way_is_an_error(tmp_path):
+def test_a_file_that_changes_is_an_error(tmp_path):
     path = write_lines(tmp_path, make_lines(4))
     dataset = build(path)
     path.write_bytes(path.read_bytes()[60:])
@@ -204,7 +204,7 @@ def test_copies_read_the_same(tmp_path):
 
 @pytest.mark.parametrize(("shards", "start"), [(False, "fork"), (True, "spawn")])
 def test_training_loader(tmp_path, vocabulary, shards, start):
-    """Loading processes give the samples that this process gives, from files and from shards."""
+    """Workers return the same samples as the main process, from files and from shards."""
     lines = make_lines(24)
     folder = tmp_path / "data"
     write_lines(folder, lines)
@@ -213,7 +213,7 @@ def test_training_loader(tmp_path, vocabulary, shards, start):
             part = members_of(lines[8 * number : 8 * number + 8], 8 * number)
             write_shard(folder / f"train-{number}.tar", part)
     else:
-        draw(folder / "img", lines)
+        write_images(folder / "img", lines)
     sampling = dict(type="RandomSamplingNegPos", tokenizer_name=vocabulary, num_sample_negative=2)
     config = dict(
         type="ODVGDataset",
@@ -249,7 +249,7 @@ def test_training_loader(tmp_path, vocabulary, shards, start):
         ):
             assert torch.equal(image, other)
             number = int(sample.img_path[-9:-4])
-            assert image.unique().tolist() == [number]  # the picture of this line
+            assert image.unique().tolist() == [number]  # the image of this record
             seen.add(number)
             assert sample.text == same.text
             boxes = sample.gt_instances.bboxes
@@ -269,13 +269,13 @@ def test_an_unreadable_image_in_a_shard(tmp_path):
     path = write_shard(tmp_path / "a.tar", members)
     pipeline = [*LOADING, dict(type="PackDetInputs")]
     dataset = build(path, pipeline=pipeline, max_unreadable=1000)
-    drawn = {dataset[3]["data_samples"].img_path[-9:] for _ in range(5)}
-    assert "00003.png" not in drawn
+    loaded = {dataset[3]["data_samples"].img_path[-9:] for _ in range(5)}
+    assert "00003.png" not in loaded
     with pytest.raises(ValueError, match=r"00003\.png"):
         build(path, pipeline=pipeline, max_unreadable=0)[3]
 
 
-def test_a_coco_file_is_not_taken_for_lines(tmp_path):
+def test_a_coco_file_is_an_error(tmp_path):
     (tmp_path / "instances.json").write_text(json.dumps(dict(images=[], annotations=[])))
     with pytest.raises(AnnotationFileError, match="1 of 1 records are invalid"):
         build(tmp_path / "instances.json", label_map_file=None)

@@ -1,4 +1,4 @@
-"""Lines: what is built is good, and what is wrong is named."""
+"""Records: what is built is valid, and every problem is found."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def boxes(draw):
 
 @st.composite
 def lines(draw):
-    """Good lines of both kinds."""
+    """Valid records of both kinds."""
     common = dict(filename=draw(WORDS), height=SIDE, width=SIDE, extra=dict(dataset="x"))
     if draw(st.booleans()):
         labels = st.integers(0, 5)
@@ -54,7 +54,7 @@ def lines(draw):
 
 
 @given(line=lines())
-def test_what_is_built_is_good_and_survives_json(line):
+def test_built_records_are_valid_and_survive_json(line):
     check_record(line, num_labels=6)
     again = parse_record(json.dumps(line).encode())
     assert again == line
@@ -87,7 +87,7 @@ def test_anything_in_any_place_is_judged_and_never_crashes(line, wrong, data):
             check_record(line, num_labels=6)
         assert str(raised.value) == found[0]
         assert found[0].startswith(raised.value.reason)
-    else:  # what is good can be read by those who rely on it
+    else:  # the fields of a valid record can be read
         for region in line.get("grounding", {}).get("regions", ()):
             assert len(scores_of(region) or boxes_of(region)) == len(boxes_of(region))
             assert spans_of(region, line["grounding"]["caption"])
@@ -169,7 +169,7 @@ def test_reasons(line, reason):
     assert reasons == ([] if reason is None else [reason])
 
 
-def test_all_problems_are_said():
+def test_all_problems_are_found():
     line = with_(instance_with(bbox=None, label="dog"), height=-1)
     found = [str(problem) for problem in find_problems(line)]
     assert len(found) == 3
@@ -180,12 +180,12 @@ def test_all_problems_are_said():
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[1]", b'{"a": "\xff"}', b"[" * 100_000, b"7" * 9000, b"\xef\xbb\xbf{}"]
 )
-def test_no_json(content):
+def test_invalid_json(content):
     with pytest.raises(OdvgRecordError, match=r"invalid JSON|not a JSON object"):
         parse_record(content)
 
 
-def test_numbers_of_numpy_become_pythons():
+def test_numpy_scalars_become_python_numbers():
     box = np.array([1, 2, 3, 4], dtype=np.float32)
     line = detection_record(
         filename="a",
@@ -200,7 +200,7 @@ def test_numbers_of_numpy_become_pythons():
     assert json.loads(json.dumps(line))["grounding"]["regions"][0]["score"] == 0.5
 
 
-def test_several_boxes_stay_together():
+def test_several_boxes_of_a_region():
     region = Region([[0, 0, 1, 1], [1, 1, 2, 2]], "dogs", [], [0.25, 0.75])
     line = grounding_record(filename="a", height=9, width=9, caption="two dogs", regions=[region])
     check_record(line)
@@ -211,14 +211,14 @@ def test_several_boxes_stay_together():
     assert spans_of(written, "two dogs") == [[4, 8]]
 
 
-def test_extra_is_carried_and_hides_nothing():
+def test_extra_keys():
     line = detection_record(filename="a", height=9, width=9, instances=[], extra=dict(img_id=7))
     assert line["img_id"] == 7
     with pytest.raises(OdvgRecordError, match="'extra' has keys of the record itself"):
         detection_record(filename="a", height=9, width=9, instances=[], extra=dict(height=7))
 
 
-def test_the_error_survives_a_loading_process():
+def test_the_error_can_be_pickled():
     error = OdvgRecordError("not a JSON object", "got 3")
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.reason) == (str(error), "not a JSON object")

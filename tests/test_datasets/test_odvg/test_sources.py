@@ -14,9 +14,9 @@ from glip.datasets.tar_backend import member_url
 from glip.utils.errors import AnnotationFileError, AnnotationFileNotFoundError
 from glip.utils.file_ranges import read_range
 from tests.test_datasets.test_odvg.files import (
+    image_bytes,
     make_lines,
     members_of,
-    picture,
     write_shard,
 )
 
@@ -54,7 +54,7 @@ def test_a_shard(tmp_path):
         assert (record.content, record.error) == (line, None)
         assert read_range(str(path), record.offset, record.size) == json.dumps(line).encode()
         image = member_url(str(path), *record.image, line["filename"])
-        assert read_bytes(image) == fileio.get(image) == picture(line, number)
+        assert read_bytes(image) == fileio.get(image) == image_bytes(line, number)
         assert read_image(image).shape == (line["height"], line["width"], 3)
 
 
@@ -63,7 +63,7 @@ def test_names_in_a_shard(tmp_path):
     folder = "./photos: 1 + 2@3/" + "long " * 30  # beyond the 100 characters of old tar headers
     lines[0]["filename"] = f"{folder}ä.png"
     members = [
-        (f"{folder}ä.png", picture(lines[0])),
+        (f"{folder}ä.png", image_bytes(lines[0])),
         (f"{folder}ä.json", json.dumps(lines[0]).encode()),
         ("b.json", json.dumps(lines[1]).encode()),
         ("c.json", b"{"),
@@ -93,7 +93,7 @@ def test_records_of_one_image(tmp_path):
     """Every record is returned, also where two name the same image."""
     (line,) = make_lines(1)
     content = json.dumps(line).encode()
-    members = [("a.json", content), ("b.json", content), (line["filename"], picture(line))]
+    members = [("a.json", content), ("b.json", content), (line["filename"], image_bytes(line))]
     path = write_shard(tmp_path / "a.tar", members)
     second, first = iter_records(str(path))
     assert (first.line_number, first.error) == (1, None)

@@ -1,4 +1,4 @@
-"""Writing: a file is whole or is not there, and what was done before an error is kept."""
+"""Writing: files are atomic, and the records before an error are kept apart."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def line(name="a.jpg", **others):
     return detection_record(filename=name, height=9, width=9, instances=[], **others)
 
 
-def test_lines_are_written(tmp_path):
+def test_records_are_written(tmp_path):
     path = tmp_path / "new" / "train.jsonl"
     lines = [line("köter.jpg"), line("b\u2028\n.jpg"), line(extra=dict(odd="\ud800"))]
     with RecordWriter(path) as writer:
@@ -35,7 +35,7 @@ def test_lines_are_written(tmp_path):
     assert [each.name for each in path.parent.iterdir()] == ["train.jsonl"]
 
 
-def test_an_error_keeps_what_is_written_apart(tmp_path):
+def test_an_error_keeps_the_part_file(tmp_path):
     path = tmp_path / "train.jsonl"
 
     def write():
@@ -49,7 +49,7 @@ def test_an_error_keeps_what_is_written_apart(tmp_path):
     assert json.loads((tmp_path / "train.jsonl.part").read_text()) == line()
 
 
-def test_a_file_is_overwritten_only_when_asked(tmp_path):
+def test_overwrite(tmp_path):
     path = tmp_path / "train.jsonl"
     path.write_text("precious")
     with pytest.raises(USER_ERRORS, match="exists already"), RecordWriter(path):
@@ -79,7 +79,7 @@ def test_label_map(tmp_path):
         ('{"0": "dog", "1": "dog"}', "'dog' is the name of the labels 0 and 1"),
     ],
 )
-def test_no_label_map(tmp_path, content, message):
+def test_invalid_label_maps(tmp_path, content, message):
     (tmp_path / "labels.json").write_text(content)
     with pytest.raises(AnnotationFileError, match=message):
         read_label_map(tmp_path / "labels.json")

@@ -1,4 +1,4 @@
-"""Batches of pictures of one shape: none lost, none twice, and the same again after a restart."""
+"""Batches of similar aspect ratios: every image once, and deterministic after a restart."""
 
 from __future__ import annotations
 
@@ -18,11 +18,15 @@ from glip.registry import DATASETS
 from glip.utils.errors import DataError
 from tests.test_datasets.files import CLASSES, PIPELINE, coco_content, draw, write
 
-UPRIGHT, WIDE, SQUARE = dict(width=3, height=4), dict(width=4, height=3), dict(width=4, height=4)
+PORTRAIT, LANDSCAPE, SQUARE = (
+    dict(width=3, height=4),
+    dict(width=4, height=3),
+    dict(width=4, height=4),
+)
 UNKNOWN = dict(width=0, height=0)
 
 
-class Pictures(list):
+class Images(list):
     """A data set of sizes."""
 
     def get_data_info(self, idx):
@@ -42,14 +46,14 @@ class Order:
         return len(self.order)
 
 
-sizes = st.lists(st.sampled_from([UPRIGHT, WIDE, SQUARE, UNKNOWN]), max_size=40)
+sizes = st.lists(st.sampled_from([PORTRAIT, LANDSCAPE, SQUARE, UNKNOWN]), max_size=40)
 
 
 @given(sizes, st.integers(1, 6), st.booleans(), st.randoms(use_true_random=False))
-def test_every_picture_once(pictures, batch_size, drop_last, random):
-    order = list(range(len(pictures)))
+def test_every_image_once(images, batch_size, drop_last, random):
+    order = list(range(len(images)))
     random.shuffle(order)
-    sampler = AspectRatioBatchSampler(Order(Pictures(pictures), order), batch_size, drop_last)
+    sampler = AspectRatioBatchSampler(Order(Images(images), order), batch_size, drop_last)
     batches = list(sampler)
     assert batches == list(sampler)
     found = list(itertools.chain(*batches))
@@ -60,23 +64,23 @@ def test_every_picture_once(pictures, batch_size, drop_last, random):
         assert len(order) - len(found) == len(order) % batch_size
     else:
         assert sorted(found) == sorted(order)
-    upright = [[pictures[idx] == UPRIGHT for idx in batch] for batch in batches]
-    # Only the pictures left over at the end, fewer than two batches, may be mixed.
+    upright = [[images[idx] == PORTRAIT for idx in batch] for batch in batches]
+    # Only the images left over at the end, fewer than two batches, may be mixed.
     mixed = [at for at, each in enumerate(upright) if len(set(each)) > 1]
     assert all(at >= len(batches) - 2 for at in mixed)
 
 
 def test_by_hand():
-    pictures = Pictures([UPRIGHT, WIDE, WIDE, UPRIGHT, SQUARE, UPRIGHT, WIDE])
-    sampler = AspectRatioBatchSampler(Order(pictures, [0, 1, 2, 3, 4, 5, 6]), 2)
+    images = Images([PORTRAIT, LANDSCAPE, LANDSCAPE, PORTRAIT, SQUARE, PORTRAIT, LANDSCAPE])
+    sampler = AspectRatioBatchSampler(Order(images, [0, 1, 2, 3, 4, 5, 6]), 2)
     assert list(sampler) == [[1, 2], [0, 3], [4, 6], [5]]
     assert len(sampler) == 4
 
 
 @pytest.mark.parametrize("left_at", [1, 2, 3])
 def test_a_pass_left_half_way_changes_nothing(left_at):
-    pictures = Pictures([UPRIGHT, WIDE] * 6)
-    sampler = AspectRatioBatchSampler(DefaultSampler(pictures, seed=3), 4)
+    images = Images([PORTRAIT, LANDSCAPE] * 6)
+    sampler = AspectRatioBatchSampler(DefaultSampler(images, seed=3), 4)
     expected = list(sampler)
     for _ in zip(range(left_at), sampler, strict=False):
         pass
@@ -85,10 +89,10 @@ def test_a_pass_left_half_way_changes_nothing(left_at):
 
 def test_resuming_an_epoch_gives_the_same_batches():
     """What a run that is started again at epoch 5 sees is what the first one saw there."""
-    pictures = Pictures([UPRIGHT, WIDE, WIDE, SQUARE, UPRIGHT] * 5)
+    images = Images([PORTRAIT, LANDSCAPE, LANDSCAPE, SQUARE, PORTRAIT] * 5)
 
     def batches(epochs):
-        sampler = DefaultSampler(pictures, shuffle=True, seed=7)
+        sampler = DefaultSampler(images, shuffle=True, seed=7)
         grouped = AspectRatioBatchSampler(sampler, 3)
         for epoch in epochs:
             sampler.set_epoch(epoch)
@@ -100,35 +104,35 @@ def test_resuming_an_epoch_gives_the_same_batches():
 
 
 def test_infinite_sampler():
-    pictures = Pictures([UPRIGHT, WIDE, WIDE] * 4)
+    images = Images([PORTRAIT, LANDSCAPE, LANDSCAPE] * 4)
     first, again = (
         list(
             itertools.islice(
-                AspectRatioBatchSampler(InfiniteSampler(pictures, seed=1), 2), start, stop
+                AspectRatioBatchSampler(InfiniteSampler(images, seed=1), 2), start, stop
             )
         )
         for start, stop in ((0, 30), (10, 30))
     )
     assert first[10:] == again
-    assert all(len({pictures[idx]["width"] for idx in batch}) == 1 for batch in first)
+    assert all(len({images[idx]["width"] for idx in batch}) == 1 for batch in first)
     assert {idx for batch in first for idx in batch} == set(range(12))
 
 
 def test_as_many_batches_in_every_process():
-    """With unequal shares of upright pictures no process waits for another at the end."""
-    pictures = Pictures([UPRIGHT] * 10 + [WIDE] * 10)
+    """With unequal shares of upright images no process waits for another at the end."""
+    images = Images([PORTRAIT] * 10 + [LANDSCAPE] * 10)
     for order in ([*range(0, 10)], [*range(5, 15)], [*range(0, 20, 2)]):
-        sampler = AspectRatioBatchSampler(Order(pictures, order), 4)
+        sampler = AspectRatioBatchSampler(Order(images, order), 4)
         assert len(list(sampler)) == len(sampler) == math.ceil(10 / 4)
 
 
 @pytest.mark.parametrize("batch_size", [0, -1, 2.0, "2", True])
 def test_batch_size(batch_size):
     with pytest.raises(DataError, match="batch_size of 1 or more"):
-        AspectRatioBatchSampler(DefaultSampler(Pictures([WIDE]), seed=0), batch_size)
+        AspectRatioBatchSampler(DefaultSampler(Images([LANDSCAPE]), seed=0), batch_size)
 
 
-@pytest.mark.parametrize("dataset", [None, [WIDE]])
+@pytest.mark.parametrize("dataset", [None, [LANDSCAPE]])
 def test_a_sampler_without_a_data_set(dataset):
     with pytest.raises(DataError, match="a Order has no such data set"):
         AspectRatioBatchSampler(Order(dataset, [0]), 1)
@@ -152,7 +156,7 @@ def test_in_a_data_loader(tmp_path, wrap):
             DATA_SAMPLERS.build(
                 dict(
                     type="AspectRatioBatchSampler",
-                    sampler=DefaultSampler(Pictures([WIDE]), seed=0),
+                    sampler=DefaultSampler(Images([LANDSCAPE]), seed=0),
                     batch_size=1,
                 )
             ).drop_last

@@ -1,4 +1,4 @@
-"""Shares of an epoch: as the weights say, the same again, each image once among the processes."""
+"""Epochs in proportion to the weights: deterministic, and divided among the processes."""
 
 from __future__ import annotations
 
