@@ -1,4 +1,4 @@
-"""The runner, its loops and hooks."""
+"""The runner with its loops, hooks and optimizer wrappers."""
 
 from glip.engine.hooks.checkpoint import CheckpointHook, last_checkpoint
 from glip.engine.hooks.early_stopping import EarlyStoppingHook

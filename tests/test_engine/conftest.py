@@ -1,4 +1,4 @@
-"""The examples that the trainings here learn from; nothing else is left of one."""
+"""The data of the trainings in these tests, which leave nothing else behind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.training import draw_examples
 
 @pytest.fixture(scope="session")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the generated examples."""
+    """Return the folder of the generated examples."""
     return draw_examples(tmp_path_factory.mktemp("data") / "examples")
 
 

@@ -1,4 +1,4 @@
-"""Options of a training that a config turns on: each does what it says."""
+"""Training options of a config."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run(cfg) -> GLIPRunner:
 
 
 def stored(cfg) -> tuple[dict, dict, int]:
-    """Losses, gradients, and the bytes that the forward pass keeps for the backward pass."""
+    """Return losses, gradients, and the bytes that the forward pass saves for the backward pass."""
     torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope("glip"):
         model = MODELS.build(cfg.model).train()
@@ -35,7 +35,7 @@ def stored(cfg) -> tuple[dict, dict, int]:
         kept.append(tensor.numel() * tensor.element_size())
         return tensor
 
-    torch.manual_seed(1)  # what is dropped out must be dropped out again
+    torch.manual_seed(1)  # recomputed dropout must use the same mask
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         losses = model(**data, mode="loss")
     sum(losses.values()).backward()
@@ -46,7 +46,7 @@ def stored(cfg) -> tuple[dict, dict, int]:
     "option",
     ["backbone__with_cp", "language_model__use_checkpoint", "bbox_head__use_checkpoint"],
 )
-def test_recomputing_activations(examples, tmp_path, option):
+def test_gradient_checkpointing(examples, tmp_path, option):
     losses, gradients, size = stored(training_config(examples, tmp_path))
     cfg = training_config(examples, tmp_path, **{f"model__{option}": True})
     same_losses, same_gradients, smaller = stored(cfg)
@@ -57,7 +57,7 @@ def test_recomputing_activations(examples, tmp_path, option):
 
 
 def test_clipping(examples, tmp_path):
-    """A step is no longer than the learning rate times the norm that is allowed."""
+    """A step is at most the learning rate times the maximum norm."""
     cfg = training_config(examples, tmp_path, **SHORT)
     cfg.optim_wrapper = dict(
         type="OptimWrapper",
@@ -75,7 +75,7 @@ def test_clipping(examples, tmp_path):
     assert runner.message_hub.get_scalar("train/grad_norm").current() > 1e-2
 
 
-def test_averaged_weights_are_what_is_deployed(examples, tmp_path):
+def test_averaged_weights_are_deployed(examples, tmp_path):
     cfg = training_config(
         examples, tmp_path, custom_hooks=[dict(type="EMAHook", momentum=0.5)], **SHORT
     )
@@ -89,7 +89,7 @@ def test_averaged_weights_are_what_is_deployed(examples, tmp_path):
 
 
 def test_early_stopping(examples, tmp_path):
-    """With a learning rate of nothing the second validation is no better than the first."""
+    """With a learning rate of zero, the second validation does not improve."""
     cfg = training_config(
         examples,
         tmp_path,
@@ -107,8 +107,8 @@ def test_early_stopping(examples, tmp_path):
     assert "the monitored metric did not improve in the last 1 records" in log
 
 
-def test_early_stopping_wants_nothing_of_a_test(examples, tmp_path):
-    """A fine-tuned model is tested where the training data are not."""
+def test_early_stopping_needs_no_training_data_in_a_test(examples, tmp_path):
+    """A fine-tuned model can be tested without its training data."""
     cfg = training_config(
         examples,
         tmp_path,

@@ -1,6 +1,6 @@
-"""Two processes learn what one learns from the same images, and need no search for unused weights.
+"""Two processes train like one on the same images, without ``find_unused_parameters``.
 
-Their batches are of one size, because padding is part of what the model sees.
+All images have one size, because padding changes the features.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SAMPLES = (
     (("a", "b", "c", "d", "e", "f", "g"), BOXES, [6, 2, 3]),
     ("a cat and a dog . a hat", BOXES[:1], [0]),
 )
-#: One process sees no box at all.
+#: One process has no boxes.
 UNEVEN = (SAMPLES[1], SAMPLES[1], SAMPLES[0], SAMPLES[2])
 
 MODELS = {
@@ -40,7 +40,7 @@ MODELS = {
 
 
 def make_model(early_fuse: bool, frozen: bool = False) -> nn.Module:
-    """A model that drops nothing out, which would be drawn otherwise in two processes."""
+    """Build a model without dropout, whose masks would differ in two processes."""
     model = build(early_fuse)
     if frozen:
         model.language_model.requires_grad_(False)
@@ -57,11 +57,13 @@ def batch(samples) -> dict:
 
 
 def train(model: nn.Module, core: nn.Module, rows: slice = slice(None)) -> dict[str, torch.Tensor]:
-    """Make a step on each batch; return the gradients of both and the weights after, by name."""
+    """Train a step on each batch; return the gradients of both and the final weights by name."""
     optim = OptimWrapper(torch.optim.SGD(core.parameters(), lr=1e-3))
     seen: dict[str, torch.Tensor] = {}
     step = optim.optimizer.step
-    for number, samples in enumerate((SAMPLES, UNEVEN)):  # unused weights would fail the second
+    for number, samples in enumerate(
+        (SAMPLES, UNEVEN)
+    ):  # unused parameters would fail at the second
 
         def remember(number: int = number) -> None:
             for name, parameter in core.named_parameters():
@@ -85,13 +87,13 @@ def work(rank: int, folder: Path) -> None:
 
 
 def mine(rank: int) -> slice:
-    """The images of a process."""
+    """Return the slice of the images of a rank."""
     return slice(2 * rank, 2 * rank + 2)
 
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory) -> Path:
-    """What two processes found, in files."""
+    """Return the folder of the results of two processes."""
     folder = tmp_path_factory.mktemp("two")
     mp.spawn(work, args=(folder,), nprocs=2)
     return folder
@@ -99,7 +101,7 @@ def two(tmp_path_factory) -> Path:
 
 @pytest.mark.skipif(not dist.is_available(), reason="torch is built without distributed")
 @pytest.mark.parametrize("name", MODELS)
-def test_gradients_of_the_whole_batch(two, name):
+def test_gradients_of_the_full_batch(two, name):
     core = make_model(**MODELS[name])
     expected = train(core, core)
     for rank in (0, 1):
@@ -117,9 +119,9 @@ def shard(rank: int, folder: Path) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     core = make_model(early_fuse=True)
-    whole = sum(each.numel() for each in core.parameters())
+    total = sum(each.numel() for each in core.parameters())
     model = MMFullyShardedDataParallel(core, device_id=torch.device("cpu"))
-    assert sum(each.numel() for each in model.parameters()) < 0.6 * whole  # only its share
+    assert sum(each.numel() for each in model.parameters()) < 0.6 * total  # only its shard
     optim = OptimWrapper(torch.optim.SGD(model.parameters(), lr=1e-3))
     for samples in (SAMPLES, UNEVEN):
         model.train_step(batch(samples[mine(rank)]), optim)

@@ -1,1 +1,1 @@
-"""Hooks of the runner."""
+"""Runner hooks."""

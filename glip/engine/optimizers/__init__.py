@@ -1,1 +1,1 @@
-"""Optimizer wrappers and the constructor that gives them parameters."""
+"""Optimizer wrappers and their constructor."""

@@ -1,4 +1,4 @@
-"""Mixed precision, also on a CPU."""
+"""Mixed precision training, also on a CPU."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 @OPTIM_WRAPPERS.register_module()
 class AmpOptimWrapper(MMEngineAmpOptimWrapper):
-    """mmengine's wrapper, which also runs in bfloat16 without a GPU.
+    """mmengine's wrapper, which also works in bfloat16 on a CPU.
 
-    The losses and the decoding of boxes stay in float32. bfloat16 has the range of float32, so its
-    gradients are not scaled.
+    Losses and box decoding stay in float32. Gradients are not scaled in bfloat16, because it has
+    the range of float32.
 
     Args:
-        optimizer: of any kind.
-        loss_scale: of float16, as mmengine takes it.
-        dtype: ``'float16'``, or ``'bfloat16'``, or the types themselves; by default float16 on a
-            GPU, as in mmengine, else bfloat16.
+        optimizer: any torch optimizer.
+        loss_scale: for float16, as in mmengine.
+        dtype: ``'float16'``, ``'bfloat16'`` or a torch dtype; by default float16 on a GPU, as in
+            mmengine, and bfloat16 on a CPU.
         use_fsdp: scale the gradients of sharded parameters.
-        accumulative_counts: batches whose gradients make one step.
-        clip_grad: as :class:`mmengine.optim.OptimWrapper` takes it.
+        accumulative_counts: number of batches whose gradients are accumulated for one step.
+        clip_grad: see :class:`mmengine.optim.OptimWrapper`.
 
     Raises:
-        TrainingError: another type, or float16 on a CPU, or bfloat16 on a GPU that has none.
+        TrainingError: the dtype is another one, or this device does not support it.
     """
 
     def __init__(
@@ -46,16 +46,16 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
         clip_grad: dict | None = None,
     ):
         dtype = check_dtype(dtype)
-        own: dict[str, Any] = dict(
+        options: dict[str, Any] = dict(
             optimizer=optimizer, accumulative_counts=accumulative_counts, clip_grad=clip_grad
         )
         if dtype == torch.bfloat16:
             loss_scale = dict(enabled=False)
         if get_device() != "cpu":
-            super().__init__(loss_scale=loss_scale, dtype=dtype, use_fsdp=use_fsdp, **own)
+            super().__init__(loss_scale=loss_scale, dtype=dtype, use_fsdp=use_fsdp, **options)
             return
-        # mmengine's own constructor insists on a GPU; the rest of it does not.
-        OptimWrapper.__init__(self, **own)
+        # Only the constructor of mmengine's wrapper requires a GPU.
+        OptimWrapper.__init__(self, **options)
         self._scale_update_param = None
         scaler = getattr(torch.amp, "GradScaler", torch.cuda.amp.GradScaler)  # its name since 2.3
         self.loss_scaler = scaler(enabled=False)
@@ -63,13 +63,13 @@ class AmpOptimWrapper(MMEngineAmpOptimWrapper):
 
 
 def check_dtype(dtype: str | torch.dtype | None) -> torch.dtype:
-    """Return the type to compute in.
+    """Return the dtype of mixed precision.
 
     Args:
-        dtype: a type or its name; ``None`` for the usual one of this machine.
+        dtype: a dtype or its name; ``None`` for float16 on a GPU and bfloat16 on a CPU.
 
     Raises:
-        TrainingError: it cannot be computed in here.
+        TrainingError: the dtype is another one, or this device does not support it.
     """
     on_cpu = get_device() == "cpu"
     if dtype is None:
@@ -77,12 +77,12 @@ def check_dtype(dtype: str | torch.dtype | None) -> torch.dtype:
     chosen = _DTYPES.get(dtype) if isinstance(dtype, str) else dtype
     if chosen is None or chosen not in _DTYPES.values():
         raise TrainingError(
-            f"mixed precision computes in 'bfloat16' or 'float16', got dtype={dtype!r}"
+            f"mixed precision supports 'bfloat16' or 'float16', got dtype={dtype!r}"
         )
     if on_cpu and chosen == torch.float16:
         raise TrainingError(
-            "float16 needs a GPU, and none is here: use bfloat16 (--amp bf16), or leave out --amp"
+            "float16 needs a GPU, and there is none: use bfloat16 (--amp bf16) or no --amp"
         )
     if get_device() == "cuda" and chosen == torch.bfloat16 and not torch.cuda.is_bf16_supported():
-        raise TrainingError("this GPU has no bfloat16: use float16 (--amp fp16)")
+        raise TrainingError("this GPU does not support bfloat16: use float16 (--amp fp16)")
     return chosen

@@ -1,11 +1,10 @@
-"""Which parameters an optimizer gets, and what it is told of them."""
+"""Group the trainable parameters of a model for the optimizer."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from mmengine.logging import MMLogger, print_log
 from mmengine.optim import DefaultOptimWrapperConstructor as MMEngineConstructor
@@ -18,33 +17,33 @@ from glip.utils.errors import TrainingError
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class DefaultOptimWrapperConstructor(MMEngineConstructor):
-    """mmengine's, for the parameters that learn; the frozen ones stay out of the optimizer.
+    """mmengine's constructor, for trainable parameters only.
 
-    ``paramwise_cfg`` means what it means there. Parameters with the same settings make one group,
-    which is faster to step than a group for each. Instead of some lines for every parameter, the
-    log gets one for every group, and one for what is frozen.
+    ``paramwise_cfg`` has the same meaning. Parameters with equal settings form one group, which is
+    faster to step than one group for each parameter. The log has a line for each group and one for
+    the frozen parameters, instead of several for each parameter.
 
     Raises:
-        TrainingError: nothing learns.
+        TrainingError: all parameters are frozen.
     """
 
     paramwise_cfg: dict
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
-        """Build the optimizer.
+        """Build the optimizer and its wrapper.
 
         Args:
-            model: the model, wrapped for several processes or not.
+            model: the model, or its wrapper for distributed training.
         """
         model = getattr(model, "module", model)
         if not any(parameter.requires_grad for parameter in model.parameters()):
             raise TrainingError(
-                "every parameter of the model is frozen, so that nothing can learn; see "
-                "model.tuning and model.backbone.frozen_stages"
+                "the model has no trainable parameters: change model.tuning or "
+                "model.backbone.frozen_stages"
             )
-        # Without an option mmengine would take the parameters of the model as they are.
+        # If empty, mmengine passes all parameters of the model to the optimizer.
         self.paramwise_cfg = self.paramwise_cfg or dict(bypass_duplicate=False)
-        with _only_errors():
+        with _log_only_errors():
             wrapper = super().__call__(model)
         for group in wrapper.optimizer.param_groups:
             print_log(
@@ -64,35 +63,35 @@ class DefaultOptimWrapperConstructor(MMEngineConstructor):
         prefix: str = "",
         is_dcn_module: int | float | None = None,
     ) -> None:
-        """Collect the parameters that learn, in groups of equal settings.
+        """Add the trainable parameters of a module, in groups of equal settings.
 
         Args:
             params: the groups so far; changed in place.
-            module: whose parameters to add.
+            module: the module.
             prefix: its name.
             is_dcn_module: see mmengine.
         """
         super().add_params(params, module, prefix, is_dcn_module)
-        if prefix:  # mmengine comes back here for every module of the model
+        if prefix:  # mmengine calls it recursively for the modules of the model
             return
         groups: dict[tuple, list[nn.Parameter]] = {}
         for group in params:
             settings = tuple(sorted((key, group[key]) for key in group if key != "params"))
-            learns = [parameter for parameter in group["params"] if parameter.requires_grad]
-            groups.setdefault(settings, []).extend(learns)
+            trainable = [parameter for parameter in group["params"] if parameter.requires_grad]
+            groups.setdefault(settings, []).extend(trainable)
         params[:] = [
             {"params": each, **dict(settings)} for settings, each in groups.items() if each
         ]
 
 
 def _count(parameters: list[nn.Parameter]) -> str:
-    numbers = sum(parameter.numel() for parameter in parameters)
-    return f"{len(parameters)} tensors, {numbers:,} numbers"
+    elements = sum(parameter.numel() for parameter in parameters)
+    return f"{len(parameters)} tensors, {elements:,} parameters"
 
 
 @contextmanager
-def _only_errors() -> Iterator[Any]:
-    """Keep mmengine from logging some lines for every parameter."""
+def _log_only_errors() -> Iterator[None]:
+    """Suppress the lines that mmengine logs for each parameter."""
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel(logging.ERROR)

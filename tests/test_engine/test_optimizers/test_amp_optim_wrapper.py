@@ -1,4 +1,4 @@
-"""bfloat16 on a CPU: the losses stay in float32, the weights too, and it learns."""
+"""Training in bfloat16 on a CPU: losses and weights stay in float32."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def wrapper(model, **options):
 
 
 def gradients(early_fuse, kind):
-    """The losses, and the gradients by parameter, of the same model and batch."""
-    model = build(early_fuse).eval()  # without dropout, which half precision draws otherwise
+    """Return the losses, and the gradients by parameter, of one model and batch."""
+    model = build(early_fuse).eval()  # no dropout, whose random numbers differ in half precision
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
     data = model.data_preprocessor(make_batch(), True)
     with kind(optimizer=optimizer).optim_context(model):
@@ -38,17 +38,17 @@ def test_it_computes_the_same(early_fuse):
     for name, loss in half.items():
         assert loss.dtype == torch.float32
         torch.testing.assert_close(loss, exact[name], rtol=5e-3, atol=0)
-        assert loss != exact[name]  # so it was in half precision
+        assert loss != exact[name]  # it was computed in half precision
     largest = max(each.abs().max() for each in exact_gradients.values())
     for name, gradient in half_gradients.items():
         assert gradient.dtype == torch.float32
-        if exact_gradients[name].abs().max() > 1e-5 * largest:  # others are rounding
+        if exact_gradients[name].abs().max() > 1e-5 * largest:  # smaller ones are rounding errors
             alike = torch.cosine_similarity(gradient.flatten(), exact_gradients[name].flatten(), 0)
             assert alike > 0.95, name
 
 
 @on_cpu
-def test_nothing_is_scaled():
+def test_gradients_are_not_scaled():
     model = torch.nn.Linear(2, 1)
     optim = wrapper(model, accumulative_counts=2, clip_grad=dict(max_norm=0.5))
     assert optim.cast_dtype == torch.bfloat16
@@ -72,7 +72,7 @@ def test_float16_needs_a_gpu(dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float64", torch.float32, "half"])
-def test_other_types(dtype):
+def test_other_dtypes(dtype):
     with pytest.raises(TrainingError, match="'bfloat16' or 'float16', got dtype="):
         wrapper(torch.nn.Linear(2, 1), dtype=dtype)
 
@@ -96,7 +96,7 @@ def test_by_config(examples, tmp_path):
 
 
 def test_scores_under_autocast(tiny_model, monkeypatch):
-    """Half precision ends with the features: what they mean is decided in float32."""
+    """Features are in half precision; scores are computed in float32."""
     seen = []
     decide = PostProcessor.__call__
 

@@ -1,4 +1,4 @@
-"""The optimizer gets what learns, in few groups, with the learning rates of the config."""
+"""The optimizer gets the trainable parameters, in few groups, with the configured options."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PARAMWISE = dict(
 
 
 class Model(nn.Module):
-    """A text encoder, a backbone of which a part is frozen, and a norm."""
+    """A text encoder, a partly frozen backbone and a norm."""
 
     def __init__(self):
         super().__init__()
@@ -78,7 +78,7 @@ def test_groups():
 
 
 def test_steps_as_without_grouping():
-    """The same numbers as with mmengine's own constructor."""
+    """The same weights as with mmengine's constructor."""
     torch.manual_seed(0)
     model = Model()
     other = copy.deepcopy(model)
@@ -96,7 +96,7 @@ def test_steps_as_without_grouping():
 
 
 def test_order_is_the_same_each_time():
-    """A stored optimizer is loaded by position."""
+    """The state of an optimizer is loaded by position."""
     first, second = (build(Model(), paramwise_cfg=PARAMWISE).optimizer for _ in range(2))
     shapes = [
         [[tuple(each.shape) for each in group["params"]] for group in optimizer.param_groups]
@@ -106,9 +106,9 @@ def test_order_is_the_same_each_time():
     second.load_state_dict(first.state_dict())
 
 
-def test_nothing_learns():
+def test_no_trainable_parameters():
     model = Model().requires_grad_(False)
-    with pytest.raises(TrainingError, match=r"every parameter .* is frozen.*model\.tuning"):
+    with pytest.raises(TrainingError, match=r"no trainable parameters.*model\.tuning"):
         build(model)
 
 
@@ -120,10 +120,10 @@ def test_log(caplog, monkeypatch):
     )
     build(Model(), paramwise_cfg=PARAMWISE)
     assert sorted(lines) == [
-        "Frozen: 3 tensors, 8 numbers",
-        "Learning rate 0.001, weight decay 0.1: 4 tensors, 18 numbers",
-        "Learning rate 0.01, weight decay 0.1: 2 tensors, 5 numbers",
-        "Learning rate 0.01, weight decay 0: 2 tensors, 4 numbers",
+        "Frozen: 3 tensors, 8 parameters",
+        "Learning rate 0.001, weight decay 0.1: 4 tensors, 18 parameters",
+        "Learning rate 0.01, weight decay 0.1: 2 tensors, 5 parameters",
+        "Learning rate 0.01, weight decay 0: 2 tensors, 4 parameters",
     ]
     assert "paramwise_options" not in caplog.text
 
