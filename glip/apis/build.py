@@ -11,7 +11,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from glip.apis.cfg_options import move_data_root, move_tokenizer, switch_caption_prompts
+from glip.apis.cfg_options import replace_data_root, replace_tokenizer, set_caption_prompts
 from glip.checkpoint import NoInit, load_checkpoint
 from glip.config import find_config
 from glip.models import GLIP
@@ -71,11 +71,11 @@ def apply_cfg_options(cfg: Config, options: Mapping) -> None:
         options.setdefault("model.language_model.name", options["lang_model_name"])
     try:
         if "data_root" in options:  # first: what is said of a single path counts more
-            move_data_root(cfg, str(options["data_root"]))
+            replace_data_root(cfg, str(options["data_root"]))
         if "lang_model_name" in options:
-            move_tokenizer(cfg, str(options["lang_model_name"]))
+            replace_tokenizer(cfg, str(options["lang_model_name"]))
         cfg.merge_from_dict({key: options[key] for key in options if key != "data_root"})
-        switch_caption_prompts(cfg)
+        set_caption_prompts(cfg)
     except (AttributeError, KeyError, TypeError) as error:
         raise ConfigError(
             f"the options {options} do not fit {config_name(cfg)} ({summarize(error)})"

@@ -1,4 +1,4 @@
-"""What the command lines of the evaluation share: a first look at the data, and the last table."""
+"""Check the data of an evaluation, build its evaluator and format its metrics."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ from glip.utils.tables import format_table
 
 
 def check_test_data(cfg: Config) -> None:
-    """See to it that there is something to evaluate on, before anything slow begins.
+    """Check that a config has test data whose annotation files exist.
 
-    Looks at no more than whether the annotation files exist. Among several data sets that are
-    joined for testing, absent ones are skipped later, see
-    :class:`~glip.datasets.wrappers.ConcatDataset`; here it counts only if all are.
+    Of several concatenated data sets, missing ones are skipped later, see
+    :class:`~glip.datasets.wrappers.ConcatDataset`; it is an error if all are missing.
+
+    Args:
+        cfg: the config.
 
     Raises:
-        ConfigError: the config has no test data or nothing that scores.
-        AnnotationFileNotFoundError: an annotation file that is needed does not exist.
+        ConfigError: the config has no ``test_dataloader`` or no ``test_evaluator``.
+        AnnotationFileNotFoundError: a required annotation file does not exist.
     """
     for name in ("test_dataloader", "test_evaluator"):
         if not cfg.get(name):
@@ -35,13 +37,13 @@ def check_test_data(cfg: Config) -> None:
 
 
 def check_annotation_files(dataset: Mapping) -> None:
-    """See to it that a data set's annotation files exist.
+    """Check that the annotation files of a data set exist.
 
     Args:
-        dataset: config of a data set, which may join or wrap others.
+        dataset: config of a data set, which may concatenate or wrap others.
 
     Raises:
-        AnnotationFileNotFoundError: one that is needed does not exist.
+        AnnotationFileNotFoundError: a required file does not exist.
     """
     leaves = list(_leaves(dataset))
     absent: list[AnnotationFileNotFoundError] = []
@@ -56,8 +58,8 @@ def check_annotation_files(dataset: Mapping) -> None:
             absent.append(error)
     if absent and len(absent) == len(leaves):
         raise AnnotationFileNotFoundError(
-            f"none of the {len(leaves)} data sets is there, so nothing can be evaluated. For the "
-            f"first of them: {absent[0]}"
+            f"none of the {len(leaves)} data sets exists, so there is nothing to evaluate. The "
+            f"first one: {absent[0]}"
         )
 
 
@@ -74,13 +76,13 @@ def build_evaluator(cfg: Config) -> Evaluator:
 
 
 def format_metrics(metrics: Mapping[str, float], datasets: Sequence[str] = ()) -> str:
-    """Draw the numbers as a table.
+    """Format metrics as a table.
 
     Args:
-        metrics: numbers by name; those of several data sets are named
+        metrics: values by name; those of several data sets are named
             ``<data set>/<metric>/<name>``.
-        datasets: the names of the data sets, in the order of their lines; none if there is one
-            data set, whose numbers get a line each.
+        datasets: names of the data sets, one row each; empty for a single data set, whose table has
+            one row per metric.
     """
     if not datasets:
         return format_table(["metric", "value"], [[name, metrics[name]] for name in metrics])
@@ -100,7 +102,7 @@ def dataset_names(cfg: Config) -> list[str]:
 
 
 def _leaves(dataset: Mapping) -> Iterator[Mapping]:
-    """Go through the data sets that a data set joins or wraps."""
+    """Yield the data sets that a data set concatenates or wraps, recursively."""
     below = dataset.get("datasets") or ([dataset["dataset"]] if dataset.get("dataset") else None)
     if below is None:
         yield dataset

@@ -1,4 +1,4 @@
-"""What the command line of the training does before anything slow begins."""
+"""Check and adjust a training config before anything slow starts."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from glip.engine import last_checkpoint
 from glip.engine.optimizers.amp_optim_wrapper import check_dtype
 from glip.utils.errors import CheckpointError, ConfigError
 
-#: What a config must have to be trained, and to be validated along the way.
+#: Entries that a config needs for training, and for validation during training.
 _TRAINING = ("train_dataloader", "train_cfg", "optim_wrapper")
 _VALIDATION = ("val_dataloader", "val_cfg", "val_evaluator")
 
 
 def check_training(cfg: Config) -> None:
-    """See to it that a config can be trained, and that its data are there.
+    """Check that a config is complete for training and that its annotation files exist.
 
-    Looks at no more than whether the annotation files exist.
+    Args:
+        cfg: the config.
 
     Raises:
-        ConfigError: a part of the config is missing.
-        AnnotationFileNotFoundError: an annotation file that is needed does not exist.
+        ConfigError: an entry of the config is missing.
+        AnnotationFileNotFoundError: a required annotation file does not exist.
     """
     missing = [name for name in _TRAINING if not cfg.get(name)]
     if missing:
@@ -37,7 +38,7 @@ def check_training(cfg: Config) -> None:
         absent = [name for name in _VALIDATION if name not in given]
         raise ConfigError(
             f"{config_name(cfg)} has {' and '.join(given)} but no {' and no '.join(absent)}: "
-            "validation along the way needs all three; set all three to None to leave it out"
+            "validation needs all three; set all three to None to disable it"
         )
     _check_backends(cfg)
     for loader in ("train_dataloader", "val_dataloader"):
@@ -53,21 +54,21 @@ def _check_backends(cfg: Config) -> None:
     except ImportError as error:
         raise ConfigError(
             f"{config_name(cfg)} logs to TensorBoard, which cannot be imported ({error}): pip "
-            "install tensorboard, or take TensorboardVisBackend out of visualizer.vis_backends"
+            "install tensorboard, or remove TensorboardVisBackend from visualizer.vis_backends"
         ) from error
 
 
 def set_start(cfg: Config, load_from: str | None, resume: str | None) -> None:
-    """Say from where the training starts.
+    """Set the checkpoint that the training starts or resumes from.
 
     Args:
         cfg: changed in place; has ``work_dir``.
-        load_from: a checkpoint whose weights to start from; ``None`` for what the config says.
-        resume: a checkpoint of a training to go on with, or ``'auto'`` for the last one in the
-            working folder; if there is none yet, the training starts as it does without.
+        load_from: a checkpoint whose weights to start from; ``None`` keeps that of the config.
+        resume: a checkpoint of a training to resume, or ``'auto'`` for the last one in the work
+            directory; without one there, the training starts from the beginning.
 
     Raises:
-        CheckpointError: the checkpoint is not there.
+        CheckpointError: the checkpoint does not exist.
     """
     if load_from:
         cfg.load_from, cfg.resume = load_from, False
@@ -84,21 +85,21 @@ def set_start(cfg: Config, load_from: str | None, resume: str | None) -> None:
 
 
 def set_amp(cfg: Config, dtype: str) -> None:
-    """Train in mixed precision.
+    """Enable mixed precision.
 
     Args:
         cfg: changed in place.
         dtype: ``'bf16'`` or ``'fp16'``.
 
     Raises:
-        ConfigError: the config's optimizer wrapper is of another kind.
-        TrainingError: this machine cannot compute in it.
+        ConfigError: the config has another optimizer wrapper.
+        TrainingError: this device does not support the dtype.
     """
-    kind = cfg.optim_wrapper.get("type", "OptimWrapper")
-    if kind not in ("OptimWrapper", "AmpOptimWrapper"):
+    wrapper = cfg.optim_wrapper.get("type", "OptimWrapper")
+    if wrapper not in ("OptimWrapper", "AmpOptimWrapper"):
         raise ConfigError(
-            f"--amp turns an OptimWrapper into an AmpOptimWrapper, but {config_name(cfg)} has "
-            f"{kind!r}: set its precision in the config"
+            f"--amp replaces OptimWrapper by AmpOptimWrapper, but {config_name(cfg)} has "
+            f"{wrapper!r}: set its precision in the config"
         )
     cfg.optim_wrapper.type = "AmpOptimWrapper"
     cfg.optim_wrapper.dtype = {"bf16": "bfloat16", "fp16": "float16"}[dtype]
@@ -106,17 +107,17 @@ def set_amp(cfg: Config, dtype: str) -> None:
 
 
 def set_auto_scale_lr(cfg: Config) -> None:
-    """Scale the learning rate with the number of images a step.
+    """Scale the learning rate linearly with the total batch size.
 
     Args:
         cfg: changed in place.
 
     Raises:
-        ConfigError: the config does not say for how many images its learning rate is.
+        ConfigError: the config does not give the batch size that its learning rate is for.
     """
     if not (cfg.get("auto_scale_lr") or {}).get("base_batch_size"):
         raise ConfigError(
-            f"--auto-scale-lr needs to know for how many images a step the learning rate of "
-            f"{config_name(cfg)} is: add auto_scale_lr = dict(base_batch_size=...)"
+            f"--auto-scale-lr needs the batch size that the learning rate of {config_name(cfg)} is "
+            "for: add auto_scale_lr = dict(base_batch_size=...)"
         )
     cfg.auto_scale_lr.enable = True

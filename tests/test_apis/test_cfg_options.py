@@ -1,4 +1,4 @@
-"""Options that reach all that a config computed from a variable."""
+"""Options that change all values that a config has computed from a variable."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ A = "glip_atss_swin-t_a_fpn_dyhead_pretrain"
 
 
 def strings(node):
-    """Every string in a config."""
+    """Yield every string in a config."""
     if isinstance(node, str):
         yield node
     elif isinstance(node, dict):
@@ -98,7 +98,7 @@ def test_no_data_root_to_change(cfg):
 
 
 def prompts(cfg) -> dict:
-    """The caption prompts that are on, by data set."""
+    """Return the enabled caption prompts by data set."""
     pairs = zip(
         cfg.test_evaluator.dataset_prefixes, cfg.test_dataloader.dataset.datasets, strict=True
     )
@@ -141,7 +141,7 @@ def test_lang_model_name_of_transforms(vocabulary):
     cfg = load_config(name, {"lang_model_name": vocabulary})
     assert cfg.model.language_model.name == vocabulary
     assert "bert-base-uncased" not in set(strings(cfg.train_dataloader))
-    # Another tokenizer than the model's stays.
+    # A tokenizer other than that of the model is kept.
     cfg = small(
         lang_model_name="a", model=dict(language_model=dict()), step=dict(tokenizer_name="b")
     )

@@ -1,4 +1,4 @@
-"""The first look at the data, and the last table."""
+"""Checks of the data, and the table of metrics."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def test_several_data_sets(there, wrapped):
         return config(dict(type="Wrapper", dataset=datasets) if wrapped else datasets)
 
     check_test_data(joined("a.json", "b.json"))
-    with pytest.raises(AnnotationFileNotFoundError, match="none of the 2 data sets is there"):
+    with pytest.raises(AnnotationFileNotFoundError, match="none of the 2 data sets exists"):
         check_test_data(joined("b.json", "c.json"))
-    # As ConcatDataset has it: only data sets for testing are skipped, unless it says otherwise.
+    # As in ConcatDataset: by default only data sets for testing are skipped.
     with pytest.raises(AnnotationFileNotFoundError, match=r"no annotation file '.*b\.json'"):
         check_test_data(joined("a.json", "b.json", test_mode=False))
     if not wrapped:

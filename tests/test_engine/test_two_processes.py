@@ -61,9 +61,7 @@ def train(model: nn.Module, core: nn.Module, rows: slice = slice(None)) -> dict[
     optim = OptimWrapper(torch.optim.SGD(core.parameters(), lr=1e-3))
     seen: dict[str, torch.Tensor] = {}
     step = optim.optimizer.step
-    for number, samples in enumerate(
-        (SAMPLES, UNEVEN)
-    ):  # unused parameters would fail at the second
+    for number, samples in enumerate((SAMPLES, UNEVEN)):  # the second fails if unused
 
         def remember(number: int = number) -> None:
             for name, parameter in core.named_parameters():

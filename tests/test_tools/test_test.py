@@ -159,7 +159,7 @@ def test_data_that_are_not_there(small_configs, tiny_checkpoint):
     """One sentence, before the model is built (whose type does not exist)."""
     options = ("--cfg-options", "data_root=nowhere/", "model.type=Never")
     printed = command("tools/test.py", small_configs["odinw"], "none.pth", *options, fails=True)
-    assert printed.startswith("error: none of the 13 data sets is there")
+    assert printed.startswith("error: none of the 13 data sets exists")
     assert len(printed.splitlines()) == 1
 
 

@@ -270,7 +270,7 @@ def test_unreadable_images(pictures, tmp_path):
         (
             dict(val_evaluator=None),
             (),
-            r"has val_dataloader and val_cfg but no val_evaluator: .* None to leave it out",
+            r"has val_dataloader and val_cfg but no val_evaluator: .* None to disable it",
         ),
         pytest.param(
             {},
