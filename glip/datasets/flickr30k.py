@@ -22,27 +22,27 @@ from glip.registry import DATASETS
 class Flickr30kDataset(BaseDetDataset):
     """Captions and the boxes of their phrases: ``final_flickr_separateGT_{train,val,test}.json``.
 
-    Each entry of the file is an image with one of its captions; the prompt is the caption with the
-    character spans of its phrases, and a label is the position of a phrase. An annotation holds for
-    every phrase whose span is among its ``tokens_positive``, so one box may count for several
-    phrases. (In files where annotations have ``phrase_ids`` instead, their order is the phrases'.)
+    Each entry of the file is an image with one of its captions. The prompt is the caption with the
+    character spans of its phrases, and a label is the index of a phrase. An annotation belongs to
+    every phrase whose span is among its ``tokens_positive``, so one box may belong to several
+    phrases. (In files with ``phrase_ids`` instead, these are in the order of the phrases.)
 
-    Captions without a phrase that has boxes are left out, as in the official evaluation.
+    Captions without a phrase that has boxes are excluded, as in the official evaluation.
 
     The data info has, besides the keys of all data sets, for the P phrases of a caption
 
     - ``text``, the caption, and ``tokens_positive``, P lists of spans ``[start, end]``;
-    - ``phrases``, their words, and ``phrase_types``, P lists of kinds (empty where unknown);
+    - ``phrases``, their words, and ``phrase_types``, P lists of types (empty where unknown);
     - ``phrase_boxes``, P lists of boxes, xyxy pixels of the original image;
-    - ``instances``, the same boxes one by one, and ``phrase_ids``, the phrase of each.
+    - ``instances``, the same boxes as a flat list, and ``phrase_ids``, the phrase of each.
 
-    MDETR's files do not say what kind of thing (people, animals, ...) a phrase names, and join
-    boxes that overlap by 95 %. With ``entities_root`` both are read from the original annotations,
-    as the official evaluation does.
+    MDETR's files lack the type of a phrase (people, animals, ...), and merge boxes that overlap by
+    95 %. With ``entities_root`` types and boxes are read from the original annotations, as the
+    official evaluation does.
 
     Args:
         entities_root: a release of Flickr30k Entities, relative to ``data_root`` if not absolute.
-        test_mode: read for evaluation, which is all this data set is for.
+        test_mode: read for evaluation, the only use of this data set.
         **others: the arguments of :class:`~glip.datasets.base.BaseDetDataset`.
 
     Raises:
@@ -72,10 +72,10 @@ class Flickr30kDataset(BaseDetDataset):
             for key in ("file_name", "caption"):
                 require(image, key, self.ann_file)
             found = find_phrases(image, phrases)
-            boxes = _share_out(found, file.annotations[image["id"]], file.skipped)
+            boxes = _boxes_of_phrases(found, file.annotations[image["id"]], file.skipped)
             types: list[list[str]] = [[] for _ in found]
             if self.entities is not None:
-                boxes, types = _original(self.entities, image, found)
+                boxes, types = _read_original(self.entities, image, found)
             kept = [number for number, each in enumerate(boxes) if each]
             for number in sorted(set(range(len(found))) - set(kept)):
                 phrases.add("without a box", f"image {image['id']}, number {number}")
@@ -91,7 +91,7 @@ class Flickr30kDataset(BaseDetDataset):
                 )
             )
         for skipped in (file.skipped, phrases, captions):
-            skipped.log(f"{type(self).__name__} left out of '{self.ann_file}'")
+            skipped.log(f"{type(self).__name__} skipped in '{self.ann_file}'")
         return data_list
 
     def _info(
@@ -120,10 +120,10 @@ class Flickr30kDataset(BaseDetDataset):
         )
 
 
-def _original(
+def _read_original(
     entities: Flickr30kEntities, image: dict[str, Any], phrases: list[list[Span]]
 ) -> tuple[list[list[list[float]]], list[list[str]]]:
-    """Return each phrase's boxes (xyxy) and kinds in the original annotations."""
+    """Return each phrase's boxes (xyxy) and types from the original annotations."""
     number = str(image.get("original_img_id", osp.splitext(image["file_name"])[0]))
     mentions = entities.mentions(number, int(image.get("sentence_id", 0)))
     found = [mentions.get(spans[0]) for spans in phrases]
@@ -134,7 +134,7 @@ def _original(
     )
 
 
-def _share_out(
+def _boxes_of_phrases(
     phrases: list[list[Span]], annotations: list[dict[str, Any]], skipped: Skipped
 ) -> list[list[list[float]]]:
     """Return the boxes (xyxy) of each phrase."""

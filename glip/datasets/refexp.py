@@ -12,11 +12,11 @@ from glip.registry import DATASETS
 
 @DATASETS.register_module()
 class MDETRStyleRefCocoDataset(BaseDetDataset):
-    """A sentence and the one thing it means: ``finetune_refcoco{,+,g}_{val,testA,testB}.json``.
+    """Sentences that refer to one object each: ``finetune_refcoco{,+,g}_{val,testA,testB}.json``.
 
-    Each entry of the file is an image with one expression; the prompt is the expression as a whole,
-    so every detection has label 0. The data info has, besides the keys of all data sets,
-    ``dataset_mode``, the data set the expression is from (``refcoco``, ``refcoco+``, ``refcocog``).
+    Each entry of the file is an image with one expression. The whole expression is the prompt's
+    only phrase, so every detection has label 0. The data info has, besides the keys of all data
+    sets, ``dataset_mode``, the source of the expression (``refcoco``, ``refcoco+``, ``refcocog``).
 
     The arguments are those of :class:`~glip.datasets.base.BaseDetDataset`; this data set is for
     evaluation.
@@ -55,5 +55,5 @@ class MDETRStyleRefCocoDataset(BaseDetDataset):
                     instances=instances,
                 )
             )
-        file.skipped.log(f"{type(self).__name__} left out of '{self.ann_file}'")
+        file.skipped.log(f"{type(self).__name__} skipped in '{self.ann_file}'")
         return data_list

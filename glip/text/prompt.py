@@ -132,8 +132,8 @@ class Prompt:
             before, words, after = name_in_caption(name, descriptions)
             if not words and not allow_blank:
                 raise PromptError(
-                    f"class name {len(phrases)} is empty ({name!r}): expected words, for example "
-                    "'traffic light'"
+                    f"class name number {len(phrases)} is empty ({name!r}): expected words, for "
+                    "example 'traffic light'"
                 )
             caption += separator if phrases else ""
             begin = len(caption)

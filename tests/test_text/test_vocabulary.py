@@ -30,7 +30,7 @@ def test_names_are_clean(name):
 
 @pytest.mark.parametrize("name", ["COCO", "", "../coco", "imagenet"])
 def test_unknown_vocabulary(name):
-    with pytest.raises(ValueError, match=r"out of \('coco', 'lvis'\), but got"):
+    with pytest.raises(ValueError, match=r"out of \('coco', 'lvis'\), got"):
         load_vocabulary(name)
 
 
@@ -46,5 +46,5 @@ def test_other_text_is_no_shorthand(text):
 
 @pytest.mark.parametrize("text", ["$:", "$: objects365", "$: coco and lvis"])
 def test_unknown_shorthand(text):
-    with pytest.raises(ValueError, match=r"out of \('coco', 'lvis'\), but got"):
+    with pytest.raises(ValueError, match=r"out of \('coco', 'lvis'\), got"):
         parse_vocabulary_shorthand(text)

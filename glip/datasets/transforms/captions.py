@@ -1,4 +1,4 @@
-"""Prompts of captions for training: what other images show, beside what this one shows."""
+"""Training prompts with the captions of other images as negatives."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ from glip.utils.errors import DataError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-#: How many images to look at for each caption that is wanted; some have none, or the same.
+#: Images sampled at most per caption that is needed; some have no caption, or the same one.
 _TRIES = 4
 
 
 @TRANSFORMS.register_module()
 class PackNegativeCaptions(BaseTransform):
-    """Put captions of other images before and behind an image's own, in a random order.
+    """Concatenate an image's caption with captions of other images, in random order.
 
-    The official pre-training on captions with pseudo boxes: their words are negatives. In four of
-    ten images there are none, else half the time as many as allowed and half the time a random
-    number of them; those that do not fit beside the image's own caption are left out.
+    This is the official pre-training on captions with pseudo boxes, where the words of the other
+    captions are negatives. With probability ``none_prob`` no caption is added. Otherwise the number
+    is ``num_captions`` or, with probability 1 - ``full_prob``, a random smaller one. Captions that
+    do not fit beside the image's own are skipped.
 
-    Reads ``text``, a caption, and ``tokens_positive``, the ranges of characters of its phrases;
-    writes both. The image's own caption stands in the new one to the letter, and its phrases are
-    the same words at other places. Names, and captions without phrases, pass unchanged, and so does
-    a caption that leaves no room.
+    Reads and writes ``text``, a caption, and ``tokens_positive``, the character spans of its
+    phrases. The new caption holds the image's own one unchanged, and the spans are shifted along.
+    Class names, captions without phrases, and captions that leave no room are not changed.
 
-    The others are drawn from the data set whose pipeline this is a step of; captions of the same
-    image, and those that are equal, are not taken. What is drawn follows from Python's random
-    generator, which :mod:`glip.engine.seeding` seeds for each image.
+    The other captions are sampled from the data set that has this transform in its pipeline;
+    captions of the same image and equal captions are skipped. Python's random generator is used,
+    which :mod:`glip.engine.seeding` seeds for each image.
 
     Args:
         tokenizer_name: folder or hub name of the tokenizer, ``lang_model_name`` in configs.
         num_captions: other captions at most (official: 20).
-        none_prob: how often to take none (official: 0.4).
-        full_prob: how often, of the other times, to take as many as allowed (official: 0.5).
-        max_tokens: tokens of a caption at most, [CLS] and [SEP] included (official: 256).
+        none_prob: probability of adding none (official: 0.4).
+        full_prob: otherwise, probability of adding as many as allowed (official: 0.5).
+        max_tokens: longest caption in tokens, [CLS] and [SEP] included (official: 256).
 
     Raises:
-        DataError: a number is out of its range; or the step is in no data set's pipeline, or in
-            those of two (on use).
+        DataError: a number is out of its range; or, on use, the transform is in no data set's
+            pipeline, or in those of two.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class PackNegativeCaptions(BaseTransform):
         if num_captions < 1 or not 0 <= none_prob <= 1 or not 0 <= full_prob <= 1:
             raise DataError(
                 "PackNegativeCaptions: expected num_captions of 1 or more, and none_prob and "
-                f"full_prob from 0 to 1, got {num_captions}, {none_prob} and {full_prob}."
+                f"full_prob from 0 to 1, got {num_captions}, {none_prob} and {full_prob}"
             )
         self.tokenizer_name = tokenizer_name
         self.num_captions = num_captions
@@ -73,26 +73,26 @@ class PackNegativeCaptions(BaseTransform):
         self._dataset: Any = None
 
     def use_dataset(self, dataset: Any) -> None:
-        """Draw from this data set; it has a length and ``get_data_info``."""
+        """Sample captions from this data set; it has a length and ``get_data_info``."""
         if self._dataset is not None and self._dataset is not dataset:
             raise DataError(
-                "this PackNegativeCaptions is a step of two data sets' pipelines and would draw "
-                "from one for the other; give each data set a step of its own, as its config does."
+                "this PackNegativeCaptions is in the pipelines of two data sets, and would sample "
+                "from one for the other; give each data set a transform of its own, as configs do"
             )
         self._dataset = dataset
 
     def transform(self, results: dict) -> dict:
-        """Replace the caption and the spans."""
+        """Replace the caption and the spans of its phrases."""
         caption, spans = results.get("text"), results.get("tokens_positive")
         if not isinstance(caption, str) or not isinstance(spans, Sequence):
             return results
         if self._dataset is None:
             raise DataError(
-                "PackNegativeCaptions draws captions from a data set, but belongs to none: it must "
-                "be a step of a data set's pipeline itself, not inside another step."
+                "PackNegativeCaptions samples captions from a data set, but belongs to none: put "
+                "it into a data set's pipeline itself, not inside another transform"
             )
-        wanted = self._how_many()
-        others = self._fitting(caption, self._draw(results, wanted)) if wanted else []
+        wanted = self._sample_number()
+        others = self._select_fitting(caption, self._sample(results, wanted)) if wanted else []
         if not others:
             return results
         order = list(range(len(others) + 1))
@@ -103,17 +103,17 @@ class PackNegativeCaptions(BaseTransform):
         )
         return results
 
-    def _how_many(self) -> int:
+    def _sample_number(self) -> int:
         if random.random() < self.none_prob:
             return 0
         if random.random() < self.full_prob:
             return self.num_captions
         return random.randrange(self.num_captions)
 
-    def _draw(self, results: dict, wanted: int) -> list[str]:
-        """Draw captions of other images."""
+    def _sample(self, results: dict, wanted: int) -> list[str]:
+        """Sample captions of other images."""
         own = results["text"].strip()
-        found: dict[str, None] = {}  # in the order drawn, each once
+        found: dict[str, None] = {}  # in the order sampled, each once
         for _ in range(_TRIES * wanted):
             other = self._dataset.get_data_info(random.randrange(len(self._dataset)))
             caption = other.get("text")
@@ -125,8 +125,8 @@ class PackNegativeCaptions(BaseTransform):
                 break
         return list(found)
 
-    def _fitting(self, caption: str, others: list[str]) -> list[str]:
-        """Those that fit into the tokens beside the image's own caption, as many as possible."""
+    def _select_fitting(self, caption: str, others: list[str]) -> list[str]:
+        """Return the captions that fit beside the image's own one, in order."""
         if self._tokenizer is None:
             self._tokenizer = load_tokenizer(self.tokenizer_name)
         left = (

@@ -1,9 +1,9 @@
-"""Flipping images and their boxes.
+"""Flip images and their boxes.
 
-Two conventions for a box meet here. In a *continuous* box x2 is the edge after the last pixel: its
-width is x2 - x1, and mirrored in an image of width W it becomes (W - x2, W - x1). In an *inclusive*
+There are two conventions for boxes. In a *continuous* box x2 is the edge after the last pixel: its
+width is x2 - x1, and flipped in an image of width W it becomes (W - x2, W - x1). In an *inclusive*
 box, which the official GLIP trains on (see :class:`~glip.datasets.transforms.GTBoxSubOne`), x2 is
-the last pixel itself: its width is x2 - x1 + 1, and mirrored it becomes (W - 1 - x2, W - 1 - x1).
+the last pixel itself: its width is x2 - x1 + 1, and flipped it becomes (W - 1 - x2, W - 1 - x1).
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ class RandomFlip(MMCVRandomFlip):
     Reads ``img`` (H, W, 3) and, where present, ``gt_bboxes`` (G, 4). Writes both, ``flip``, whether
     it was flipped, and ``flip_direction``, the direction or None.
 
-    A caption is left as it is, also where it says "left" or "right", as in the official code. With
-    ``swap_left_right`` these words change places where left and right do: in ``text`` (a caption or
-    names), ``tokens_positive`` (whose spans move along) and ``caption_prompt``. A label then still
-    means its phrase: what was the left shoe is a right shoe in the flipped picture.
+    A caption is not changed, also where it says "left" or "right", as in the official code. With
+    ``swap_left_right`` a flip that swaps left and right also swaps these words: in ``text`` (a
+    caption or class names), ``tokens_positive`` (whose spans are adjusted) and ``caption_prompt``.
+    A label keeps its phrase: the left shoe becomes the right shoe of the flipped image.
 
     Args:
         prob: probability of a flip; with several directions their sum, or a list with one each.
         direction: ``'horizontal'``, ``'vertical'`` or ``'diagonal'`` (both at once), or a list.
         inclusive: the boxes include their last pixel.
-        swap_left_right: swap these words when left and right change places; see
+        swap_left_right: swap the words "left" and "right" with the sides; see
             :func:`glip.text.mirror.mirror_text`.
 
     Raises:
-        TypeError: the prompt is neither a text nor a list of names (on use).
+        TypeError: the prompt is neither a text nor a list of class names (on use).
     """
 
     def __init__(
@@ -48,13 +48,13 @@ class RandomFlip(MMCVRandomFlip):
         inclusive: bool = False,
         swap_left_right: bool = False,
     ) -> None:
-        # mmcv refuses the integers 0 and 1.
+        # mmcv rejects the integers 0 and 1.
         super().__init__(float(prob) if isinstance(prob, int) else prob, direction)
         self.inclusive = inclusive
         self.swap_left_right = swap_left_right
 
     def _flip(self, results: dict) -> None:
-        """Flip the image, its boxes, and the sides that its prompt tells."""
+        """Flip the image, its boxes, and the sides in its prompt."""
         super()._flip(results)
         if self.swap_left_right and results["flip_direction"] != "vertical":
             results.update(_mirrored_prompt(results))
@@ -62,12 +62,12 @@ class RandomFlip(MMCVRandomFlip):
     def _flip_bbox(
         self, bboxes: np.ndarray, img_shape: tuple[int, int], direction: str
     ) -> np.ndarray:
-        """Return the boxes (G, 4) as they are in the flipped image.
+        """Return the boxes (G, 4) in the flipped image.
 
         Args:
             bboxes: (G, 4), xyxy.
             img_shape: (height, width).
-            direction: how the image is flipped.
+            direction: direction of the flip.
         """
         height, width = img_shape
         last = 1 if self.inclusive else 0
@@ -82,7 +82,7 @@ class RandomFlip(MMCVRandomFlip):
 
 @TRANSFORMS.register_module(name="RandomFlip_GLIP")
 class RandomFlipInclusive(RandomFlip):
-    """:class:`RandomFlip` of inclusive boxes, under the name mmdet's configs use.
+    """:class:`RandomFlip` of inclusive boxes, under the name in MMDetection's configs.
 
     Args:
         prob: as in :class:`RandomFlip`.
@@ -101,7 +101,7 @@ class RandomFlipInclusive(RandomFlip):
 
 
 def _mirrored_prompt(results: dict) -> dict:
-    """Return the parts of a prompt with left and right swapped; data sets keep what they gave."""
+    """Return copies of a prompt's fields with left and right swapped."""
     text, spans = results.get("text"), results.get("tokens_positive")
     mirrored: dict = {}
     if isinstance(text, str) and isinstance(spans, Sequence):
@@ -112,8 +112,8 @@ def _mirrored_prompt(results: dict) -> dict:
         mirrored["text"] = tuple(mirror_text(name) for name in text)
     elif text is not None:
         raise TypeError(
-            "RandomFlip swaps left and right in a text or in a list of names, but 'text' is a "
-            f"{type(text).__name__}: {text!r}"
+            "RandomFlip swaps left and right in a text or in a list of class names, got 'text' of "
+            f"type {type(text).__name__}: {text!r}"
         )
     if results.get("caption_prompt"):
         mirrored["caption_prompt"] = {

@@ -1,4 +1,4 @@
-"""Prompts that fit the language encoder, for training."""
+"""Training prompts that fit the language encoder."""
 
 from __future__ import annotations
 
@@ -24,34 +24,35 @@ from glip.utils.errors import PromptError
 
 @TRANSFORMS.register_module()
 class RandomSamplingNegPos(BaseTransform):
-    """Draw an image's prompt: the names of all that is in it, and some that are not, shuffled.
+    """Sample an image's class names: all positive ones and some negative ones, shuffled.
 
-    The official pre-training on detection data: half the time as many negatives as allowed, half
-    the time a random number of them; names are left out, negatives first, where the caption would
-    be longer than the language encoder reads. An image without objects gets at least one name.
+    This is the official pre-training on detection data. With probability ``full_sampling_prob`` the
+    number of negatives is ``num_sample_negative``, otherwise a random smaller one. If the caption
+    would be longer than the language encoder reads, names are dropped, negatives first. An image
+    without objects gets at least one name.
 
     Reads ``text``, the names of all classes, and ``gt_bboxes_labels`` (G,), and writes both: the
-    names drawn, and the labels as positions among them. Where the data set words some names in
-    another way (``caption_prompt``), these words count.
+    sampled names, and the labels as indices into them. For names with another wording in the data
+    set's ``caption_prompt``, the tokens of that wording are counted.
 
-    A prompt that is a caption passes unchanged if the encoder can read it. If it is too long, a
-    phrase with a box is drawn, and of the caption as many words around it as can be read; the same
-    image shows another part another time.
+    A prompt that is a caption is not changed if it fits. If it is too long, a phrase with a box is
+    sampled, and the caption is cut to it and as many words around it as fit. The next epoch may
+    sample another phrase.
 
-    Boxes of names that are left out, or of phrases that the piece of a caption lacks, go too, which
-    is said in a warning. A caption none of whose phrases fits, or that is too long and has none,
-    gives None, so that the data set takes another image.
+    Boxes of dropped names or phrases are dropped, too, with a warning. If no phrase of a caption
+    fits, or a caption that is too long has no phrase, the result is None, and the data set loads
+    another image.
 
     Args:
         tokenizer_name: folder or hub name of the tokenizer, ``lang_model_name`` in configs.
-        num_sample_negative: names of absent things at most (official: 85).
-        full_sampling_prob: how often to take as many negatives as allowed (official: 0.5).
-        max_tokens: tokens of a caption at most, [CLS] and [SEP] included (official: 256).
-        label_map_file: a file ``{"0": "person", ...}`` with the names of all classes, instead of
-            those that the data set gives.
+        num_sample_negative: negative names at most (official: 85).
+        full_sampling_prob: probability of as many negatives as allowed (official: 0.5).
+        max_tokens: longest caption in tokens, [CLS] and [SEP] included (official: 256).
+        label_map_file: a file ``{"0": "person", ...}`` with the names of all classes, to use
+            instead of the data set's.
 
     Raises:
-        glip.datasets.annotation_file.AnnotationFileError: there is no such file, or it is none.
+        glip.utils.errors.AnnotationFileError: the file does not exist or is not a label map.
         ValueError: a label has no name (on use).
     """
 
@@ -86,34 +87,38 @@ class RandomSamplingNegPos(BaseTransform):
             )
         random.shuffle(present)
         costs = [self._cost(name, results.get("caption_prompt")) for name in names]
-        chosen = self._fitting(costs, present, self._negatives(costs, set(present)))
+        chosen = self._select_fitting(costs, present, self._sample_negatives(costs, set(present)))
         if len(chosen) == 0:
-            self._report(results, f"no name fits into {self.max_tokens} tokens", "another is taken")
+            self._report(
+                results, f"no name fits into {self.max_tokens} tokens", "another is loaded"
+            )
             return None
         missing = set(present) - set(chosen)
         if missing:
             keep_objects(results, ~np.isin(results["gt_bboxes_labels"], list(missing)))
             self._report(
                 results,
-                f"it shows more classes than {self.max_tokens} tokens name",
-                f"{len(missing)} are left out with their boxes",
+                f"the names of its classes take more than {self.max_tokens} tokens",
+                f"{len(missing)} of them are dropped with their boxes",
             )
         random.shuffle(chosen)
-        _number_anew(results, chosen)
+        _renumber_labels(results, chosen)
         results["text"] = tuple(names[label] for label in chosen)
         return results
 
-    def _negatives(self, costs: list[int], present: set[int]) -> list[int]:
-        """Draw labels that no object has, of the classes whose name is not blank (cost 1)."""
+    def _sample_negatives(self, costs: list[int], present: set[int]) -> list[int]:
+        """Sample labels that no object has, of classes whose name is not blank (cost 1)."""
         absent = [label for label, cost in enumerate(costs) if label not in present and cost > 1]
         count = min(len(absent), max(self.num_sample_negative, 0 if present else 1))
         if count and random.random() >= self.full_sampling_prob:
             count = random.randint(1, count)
         return random.sample(absent, count)
 
-    def _fitting(self, costs: list[int], present: list[int], negatives: list[int]) -> list[int]:
-        """As many labels as the language encoder reads: each of an object if there is room."""
-        left = self.max_tokens - 2 + 1  # [CLS] and [SEP] come on top, the last separator does not
+    def _select_fitting(
+        self, costs: list[int], present: list[int], negatives: list[int]
+    ) -> list[int]:
+        """Return as many labels as fit into a caption, those of objects first."""
+        left = self.max_tokens - 2 + 1  # minus [CLS] and [SEP]; the last name has no separator
         kept = []
         for label in present:
             if costs[label] <= left:
@@ -127,7 +132,7 @@ class RandomSamplingNegPos(BaseTransform):
         return kept
 
     def _cost(self, name: str, descriptions: dict | None) -> int:
-        """Tokens that a name adds to a caption, the separator included."""
+        """Return the number of tokens that a name adds to a caption, with the separator."""
         description = (descriptions or {}).get(name, {})
         key = (name, *description.items())
         if key not in self._costs:
@@ -144,29 +149,29 @@ class RandomSamplingNegPos(BaseTransform):
             return results
         found = None
         if isinstance(spans, Sequence):
-            whole = tokenize(Prompt.from_spans(caption, spans), tokenizer)
+            full = tokenize(Prompt.from_spans(caption, spans), tokenizer)
             labels = sorted(set(results["gt_bboxes_labels"].tolist()))
-            found = self._cut(whole, labels or list(range(len(spans))))
+            found = self._cut(full, labels or list(range(len(spans))))
         too_long = f"its caption takes {tokens} tokens instead of {self.max_tokens}"
         if found is None:
-            self._report(results, too_long, "it has no phrase that fits: another is taken")
+            self._report(results, too_long, "it has no phrase that fits: another is loaded")
             return None
-        piece, inside = found
+        chunk, inside = found
         keep = np.isin(results["gt_bboxes_labels"], inside)
         keep_objects(results, keep)
-        self._report(results, too_long, f"{(~keep).sum()} boxes of phrases elsewhere are left out")
-        _number_anew(results, inside)
-        results["text"] = piece.caption
+        self._report(results, too_long, f"{(~keep).sum()} boxes of its other phrases are dropped")
+        _renumber_labels(results, inside)
+        results["text"] = chunk.caption
         results["tokens_positive"] = [
-            [list(span) for span in phrase.spans] for phrase in piece.phrases
+            [list(span) for span in phrase.spans] for phrase in chunk.phrases
         ]
         return results
 
-    def _cut(self, whole: TokenizedPrompt, labels: list[int]) -> tuple[Prompt, list[int]] | None:
-        """A piece of the caption around one of these phrases, if one is short enough."""
+    def _cut(self, full: TokenizedPrompt, labels: list[int]) -> tuple[Prompt, list[int]] | None:
+        """Return a chunk around a random one of these phrases, if one is short enough."""
         for label in random.sample(labels, len(labels)):
             try:
-                return chunk_around(whole, label, self.max_tokens)
+                return chunk_around(full, label, self.max_tokens)
             except PromptError:
                 continue
         return None
@@ -177,7 +182,7 @@ class RandomSamplingNegPos(BaseTransform):
         return self._tokenizer
 
     def _report(self, results: dict, cause: str, effect: str) -> None:
-        """Say what had to be left out, the first, tenth, hundredth... time."""
+        """Log a warning the first, tenth, hundredth... time that something is dropped."""
         self._dropped += 1
         if str(self._dropped).strip("0") == "1":
             print_log(
@@ -194,8 +199,8 @@ class RandomSamplingNegPos(BaseTransform):
         )
 
 
-def _number_anew(results: dict, chosen: list[int]) -> None:
-    """Make the labels positions among the chosen ones."""
+def _renumber_labels(results: dict, chosen: list[int]) -> None:
+    """Replace each label by its index in ``chosen``."""
     position = {label: at for at, label in enumerate(chosen)}
     results["gt_bboxes_labels"] = np.array(
         [position[label] for label in results["gt_bboxes_labels"].tolist()], dtype=np.int64

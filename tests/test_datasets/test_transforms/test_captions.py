@@ -124,7 +124,7 @@ def test_without_a_data_set(vocabulary):
     with pytest.raises(DataError, match="belongs to none"):
         packing(vocabulary, None)(results_of())
     transform = packing(vocabulary)
-    with pytest.raises(DataError, match="two data sets' pipelines"):
+    with pytest.raises(DataError, match="pipelines of two data sets"):
         transform.use_dataset(Captions(["another"]))
 
 

@@ -162,7 +162,7 @@ def test_swaps_words_of_names(kind):
 
 
 def test_another_kind_of_prompt():
-    with pytest.raises(TypeError, match="'text' is a int: 3"):
+    with pytest.raises(TypeError, match="'text' of type int: 3"):
         flipped(text=3)
 
 

@@ -87,7 +87,7 @@ def test_too_many_positives_are_said(vocabulary, monkeypatch):
     assert [NAMES[int(box[0])] for box in out["gt_bboxes"]] == [
         out["text"][label] for label in out["gt_bboxes_labels"]
     ]
-    assert f"{40 - len(out['text'])} are left out with their boxes" in said[0]
+    assert f"{40 - len(out['text'])} of them are dropped with their boxes" in said[0]
 
 
 def test_captions_pass(vocabulary):
