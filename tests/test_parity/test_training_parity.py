@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.structures import InstanceData
+from mmengine.utils import digit_version
 from torch import Tensor, nn
 
 from glip.checkpoint.key_mapping import KeyMapping
@@ -22,8 +23,9 @@ LOSS = 1e-4
 #: Of gradients and their norms, required; we measure 5e-4 for one number in which large terms
 #: cancel (an AttnConv bias of B) and below 1e-4 for all others.
 GRADIENT = 1e-3
-#: Of the largest norm: what rounding alone makes of such a number.
-ROUNDING = 1e-7
+#: Of the largest norm: what rounding alone makes of such a number. The sums of torch 2.1 round
+#: more: 3.5e-7 for the AttnConv biases of L, 3.3e-7 for one of B.
+ROUNDING = 1e-7 if digit_version(torch.__version__) >= digit_version("2.2") else 5e-7
 
 LEVELS = ["p3", "p4", "p5", "p6", "p7"]
 #: Our names of the losses -> the official ones.
