@@ -33,7 +33,7 @@ def test_both_sides_by_stage(config, tmp_path, capsys):
     assert json.loads(out.read_text())["numbers"]["inference"].keys() == sides.keys()
     printed = capsys.readouterr().out
     assert "x as fast as plain" in printed
-    assert "images a second" in printed
+    assert "images per second" in printed
 
 
 def test_training(config):
