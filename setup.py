@@ -19,7 +19,7 @@ def requirements(name: str) -> list[str]:
 
 
 class BuildWithConfigs(build_py):
-    """Copy the configs into the package, where ``glip.get_config`` and ``mim`` look for them.
+    """Copy the configs into the package, where ``glip.get_config`` and ``mim`` find them.
 
     An editable install reads them from the clone instead.
     """
