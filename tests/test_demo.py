@@ -226,7 +226,7 @@ def test_invalid_images(demo, photo, tmp_path):
         ("text.jpg", "not an image"),
         ("empty.png", "the file is empty"),
         ("nowhere.jpg", "does not exist"),
-        ("folder", "has no pictures"),
+        ("folder", "has no images"),
     ):
         message = fails(demo, inputs=tmp_path / name)
         assert reason in message

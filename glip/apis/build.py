@@ -1,4 +1,4 @@
-"""From a config and a checkpoint to a detector."""
+"""Load configs and build detectors."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from glip.utils.precision import autocast
 def load_config(config: str | Path | Config, cfg_options: Mapping | None = None) -> Config:
     """Load a config.
 
-    A config of MMDetection's scope gets ours: its GLIP's parts are here under the same names.
+    The scope ``mmdet`` becomes ``glip``, where MMDetection's GLIP modules have the same names.
 
     Args:
         config: a file, the name of a shipped config, or a config, which is copied.
-        cfg_options: values to override by dotted name; see :func:`apply_cfg_options`.
+        cfg_options: values to override, by dotted name; see :func:`apply_cfg_options`.
 
     Raises:
         FileNotFoundError: there is no such file and no shipped config of this name.
@@ -54,10 +54,10 @@ def load_config(config: str | Path | Config, cfg_options: Mapping | None = None)
 def apply_cfg_options(cfg: Config, options: Mapping) -> None:
     """Override values of a config, in place.
 
-    Some options reach all that the file computed from them: ``lang_model_name`` the language
-    model and what else reads its tokenizer, ``data_root`` every path below it,
-    ``use_caption_prompt`` the data sets that know caption prompts (also where the config itself
-    changes its base's).
+    Some options also change the values that the config computes from them: ``lang_model_name`` the
+    language model and every transform with its tokenizer, ``data_root`` every path below it,
+    ``use_caption_prompt`` the data sets with caption prompts (also where a config overrides its
+    base).
 
     Args:
         cfg: the config.
@@ -70,7 +70,7 @@ def apply_cfg_options(cfg: Config, options: Mapping) -> None:
     if "lang_model_name" in options:
         options.setdefault("model.language_model.name", options["lang_model_name"])
     try:
-        if "data_root" in options:  # first: what is said of a single path counts more
+        if "data_root" in options:  # first, so that options of single paths override it
             replace_data_root(cfg, str(options["data_root"]))
         if "lang_model_name" in options:
             replace_tokenizer(cfg, str(options["lang_model_name"]))
@@ -87,19 +87,19 @@ def build_detector(
 ) -> GLIP:
     """Build a detector and load its checkpoint.
 
-    The config's scope is entered for the building only.
+    The config's default scope is active during the build only.
 
     Args:
-        cfg: its config.
-        checkpoint: a file or address in any of the three formats; ``None`` for random weights.
-        device: where to put it.
+        cfg: the config.
+        checkpoint: a file or URL in any of the three formats; ``None`` for random weights.
+        device: the detector's device.
 
     Returns:
-        the detector in evaluation mode, with its config in ``cfg``.
+        The detector in evaluation mode, with its config as ``cfg``.
 
     Raises:
         CheckpointError: the checkpoint cannot be read safely or does not fit the config.
-        ConfigError: the config has no GLIP, or the device is not there.
+        ConfigError: the config has no GLIP, or the device is not available.
     """
     device = check_device(device)
     if "model" not in cfg:
@@ -108,7 +108,7 @@ def build_detector(
     try:
         with DefaultScope.overwrite_default_scope(cfg.get("default_scope", "glip")), start:
             model = MODELS.build(cfg.model)
-    except Exception as error:  # the model can be anybody's, and miss anything
+    except Exception as error:  # modules of other projects can raise anything
         raise ConfigError(
             f"the model of {config_name(cfg)} cannot be built ({summarize(error)}): {_EXPECTED}"
         ) from error
@@ -120,7 +120,7 @@ def build_detector(
         load_checkpoint(model, checkpoint)
     model.cfg = cfg
     model = model.to(device).eval()
-    autocast(model.amp, device)  # an error now rather than at the first picture
+    autocast(model.amp, device)  # raises now rather than at the first image
     return model
 
 
@@ -128,15 +128,15 @@ _EXPECTED = "expected a config of a GLIP, for example one of configs/glip"
 
 
 def config_name(cfg: Config) -> str:
-    """What to call a config in a message."""
+    """Return the name of a config for messages."""
     return f"the config {cfg.filename}" if cfg.filename else "the config"
 
 
 def check_device(device: str | torch.device) -> torch.device:
-    """Return the device.
+    """Return the device as a :class:`torch.device`.
 
     Raises:
-        ConfigError: there is no such device here.
+        ConfigError: it is not available.
     """
     try:
         device = torch.device(device)
@@ -150,5 +150,5 @@ def check_device(device: str | torch.device) -> torch.device:
 
 
 def default_device() -> str:
-    """The first CUDA device if there is one, else the CPU."""
+    """Return the first CUDA device if there is one, else the CPU."""
     return "cuda:0" if torch.cuda.is_available() else "cpu"

@@ -1,4 +1,4 @@
-"""Detecting in files, folders and arrays, with pictures and predictions saved.
+"""Detect in files, folders and arrays; save predictions and visualizations.
 
 Shapes: H x W pixels, K detections.
 """
@@ -33,15 +33,18 @@ _logger = logging.getLogger("glip")
 
 
 class DetInferencer:
-    """Detect what a prompt names; in MMDetection's call shape.
+    """Detect the objects that a prompt names, with MMDetection's interface.
+
+    Text features of prompts are reused over images and calls, while the model's weights stay the
+    same.
 
     Args:
         model: a config file, the name of a shipped config, a config, or a detector. ``None`` for
             the config that the checkpoint names, if ``convert_glip.py`` wrote it.
         weights: a checkpoint in the format of microsoft/GLIP, of MMDetection or of this library; a
-            file or an address. ``None`` with the name of a shipped config: the published one.
+            file or a URL. ``None`` with the name of a shipped config: the published one.
         device: where to run; by default the first CUDA device if there is one.
-        show_progress: show a progress bar for several pictures.
+        show_progress: show a progress bar for several images.
 
     Raises:
         ValueError: neither model nor weights are given.
@@ -63,7 +66,7 @@ class DetInferencer:
             elif weights is None and isinstance(model, str):
                 weights = find_weights(model)
             if weights is None:
-                _logger.warning("no weights were given: detections of this detector mean nothing")
+                _logger.warning("no weights were given: the detector has random weights")
             device = default_device() if device is None else device
             self.model = build_detector(load_config(model), weights, device)
         self.cfg: Config = self.model.cfg
@@ -92,57 +95,56 @@ class DetInferencer:
     ) -> dict:
         """Detect.
 
-        A picture of several that cannot be read is reported and skipped; alone it is an error.
+        An image that cannot be read is logged and skipped; if it is the only one, it is an error.
 
         Args:
-            inputs: a picture (file, address or BGR array), a folder of pictures, or a list of
-                pictures.
-            batch_size: pictures that go through the model together.
-            return_vis: return the drawn pictures.
-            show: show each drawn picture in a window.
+            inputs: an image (file, URL or BGR array), a folder of images, or a list of images.
+            batch_size: images per batch.
+            return_vis: return the images with their detections drawn.
+            show: show these in a window.
             wait_time: seconds to show it; 0 until a key is pressed.
-            no_save_vis: save no pictures.
+            no_save_vis: save no drawn images.
             draw_pred: draw the detections.
             pred_score_thr: draw detections from this score on; predictions hold all.
             return_datasamples: return data samples rather than JSON-ready dicts.
             print_result: print the predictions.
             no_save_pred: save no predictions.
-            out_dir: where to save, pictures in ``vis`` and predictions in ``preds``; nothing is
+            out_dir: where to save, images in ``vis`` and predictions in ``preds``; nothing is
                 saved without it.
-            texts: what to look for; see :func:`glip.text.parse_prompt` and
+            texts: the prompt, or one for each image; see :func:`glip.text.parse_prompt` and
                 :func:`glip.apis.prompting.prompts_for`.
-            custom_entities: texts are names between points.
-            tokens_positive: for each phrase of a sentence its ranges of characters.
+            custom_entities: texts are period-separated class names.
+            tokens_positive: for each phrase of a sentence its character spans.
 
         Returns:
-            ``predictions``: for each picture a dict with ``labels``, ``label_names``, ``scores``
-            and ``bboxes`` (xyxy pixels of the picture), best first, or with ``error``; and
-            ``visualization``: with ``return_vis`` for each picture an RGB array (H, W, 3), or
+            ``predictions``: for each image a dict with ``labels``, ``label_names``, ``scores``
+            and ``bboxes`` (xyxy pixels of the image), best first, or with ``error``; and
+            ``visualization``: with ``return_vis`` for each image an RGB array (H, W, 3), or
             ``None`` for one with an error.
 
         Raises:
-            PromptError: there is no prompt, or it cannot be looked for.
-            ImageReadError: the only picture cannot be read, or the folder has none.
+            PromptError: there is no prompt, or it cannot be parsed or tokenized.
+            ImageReadError: the only image cannot be read, or the folder has none.
         """
         if batch_size < 1:
             raise ValueError(f"expected batch_size of 1 or more, got {batch_size}")
-        pictures = list_images(inputs)
+        images = list_images(inputs)
         prompts = prompts_for(
-            len(pictures), texts, custom_entities=custom_entities, tokens_positive=tokens_positive
+            len(images), texts, custom_entities=custom_entities, tokens_positive=tokens_positive
         )
         self._text_cache.clear_if_changed()
         check_prompts(self._text_cache, prompts)
-        names = _output_names(pictures)
+        names = _unique_names(images)
         draw = return_vis or show or (bool(out_dir) and not no_save_vis)
         predictions: list[dict | DetDataSample] = []
         drawn: list[np.ndarray | None] = []
-        for start, samples in self._detect(pictures, prompts, batch_size):
+        for start, samples in self._detect(images, prompts, batch_size):
             for index, sample in enumerate(samples, start):
                 if isinstance(sample, ImageReadError):
                     predictions.append({"error": str(sample)})
                     drawn.append(None)
                     continue
-                result = to_dict(sample)
+                result = detections_to_dict(sample)
                 predictions.append(sample if return_datasamples else result)
                 if out_dir and not no_save_pred:
                     _save_json(result, Path(out_dir, "preds", names[index] + ".json"))
@@ -150,7 +152,7 @@ class DetInferencer:
                     save = bool(out_dir) and not no_save_vis
                     self.visualizer.add_datasample(
                         names[index],
-                        _rgb(pictures[index]),
+                        _rgb(images[index]),
                         sample,
                         draw_gt=False,
                         draw_pred=draw_pred,
@@ -162,24 +164,28 @@ class DetInferencer:
                     if return_vis:
                         drawn.append(self.visualizer.get_image())
         if print_result:
-            print(json.dumps([p if isinstance(p, dict) else to_dict(p) for p in predictions]))
+            print(
+                json.dumps(
+                    [p if isinstance(p, dict) else detections_to_dict(p) for p in predictions]
+                )
+            )
         return {"predictions": predictions, "visualization": drawn if return_vis else None}
 
     def _detect(
-        self, pictures: Sequence[Image], prompts: Sequence, batch_size: int
+        self, images: Sequence[Image], prompts: Sequence, batch_size: int
     ) -> Iterator[tuple[int, list]]:
-        """Yield the index of a batch's first picture and its samples or reading errors."""
-        starts: Iterable[int] = range(0, len(pictures), batch_size)
-        if self.show_progress and len(pictures) > batch_size:
+        """Yield the index of a batch's first image and its samples or reading errors."""
+        starts: Iterable[int] = range(0, len(images), batch_size)
+        if self.show_progress and len(images) > batch_size:
             starts = tqdm(starts, desc="Detecting")
         for start in starts:
             items: list[dict | ImageReadError] = []
-            batch = zip(pictures[start : start + batch_size], prompts[start:], strict=False)
-            for picture, prompt in batch:
+            batch = zip(images[start : start + batch_size], prompts[start:], strict=False)
+            for image, prompt in batch:
                 try:
-                    items.append(prepare(picture, prompt, self._pipeline(picture)))
+                    items.append(prepare(image, prompt, self._pipeline(image)))
                 except ImageReadError as error:
-                    if len(pictures) == 1:
+                    if len(images) == 1:
                         raise
                     _logger.warning("skipped: %s", error)
                     items.append(error)
@@ -187,15 +193,15 @@ class DetInferencer:
             found = iter(detect_batch(good, self._text_cache) if good else ())
             yield start, [next(found) if isinstance(item, dict) else item for item in items]
 
-    def _pipeline(self, picture: Image) -> Compose:
-        from_array = isinstance(picture, np.ndarray)
+    def _pipeline(self, image: Image) -> Compose:
+        from_array = isinstance(image, np.ndarray)
         if from_array not in self._pipelines:
             self._pipelines[from_array] = make_pipeline(self.cfg, from_array=from_array)
         return self._pipelines[from_array]
 
 
 def list_images(inputs: Image | Sequence[Image]) -> list[Image]:
-    """Return the pictures of a file, a folder (by name, its subfolders not), an array or a list.
+    """List the images of a file, a folder (sorted by name, without subfolders), an array or a list.
 
     Raises:
         ImageReadError: there are none.
@@ -203,24 +209,24 @@ def list_images(inputs: Image | Sequence[Image]) -> list[Image]:
     if isinstance(inputs, np.ndarray):
         return [inputs]
     if not isinstance(inputs, (str, Path)):
-        pictures = list(inputs)
-        if not pictures:
-            raise ImageReadError("expected pictures, got an empty list")
-        return pictures
+        images = list(inputs)
+        if not images:
+            raise ImageReadError("expected images, got an empty list")
+        return images
     folder = Path(inputs)
     if not folder.is_dir():
         return [inputs]
     files = sorted(filter(is_image_file, folder.iterdir()))
     if not files:
         raise ImageReadError(
-            f"the folder {folder} has no pictures: expected files that end in "
+            f"the folder {folder} has no images: expected files with the extension "
             + ", ".join(IMAGE_EXTENSIONS)
         )
     return list(files)
 
 
-def to_dict(sample: DetDataSample) -> dict[str, list]:
-    """Turn a data sample's detections into lists that JSON can hold."""
+def detections_to_dict(sample: DetDataSample) -> dict[str, list]:
+    """Return a data sample's detections as lists, for JSON."""
     found = sample.pred_instances
     return {
         "labels": found.labels.tolist(),
@@ -243,12 +249,12 @@ def _config_of(weights: str | Path | None) -> str:
     return config
 
 
-def _output_names(pictures: Sequence[Image]) -> list[str]:
-    """A file name without ending for each picture, no two alike."""
+def _unique_names(images: Sequence[Image]) -> list[str]:
+    """Return a unique file name without extension for each image."""
     names: list[str] = []
     taken: set[str] = set()
-    for index, picture in enumerate(pictures):
-        stem = f"{index:08d}" if isinstance(picture, np.ndarray) else Path(str(picture)).stem
+    for index, image in enumerate(images):
+        stem = f"{index:08d}" if isinstance(image, np.ndarray) else Path(str(image)).stem
         tries = (f"{stem}_{number}" for number in count(1))
         name = next(name for name in chain([stem], tries) if name not in taken)
         taken.add(name)
@@ -256,8 +262,8 @@ def _output_names(pictures: Sequence[Image]) -> list[str]:
     return names
 
 
-def _rgb(picture: Image) -> np.ndarray:
-    bgr = array_to_bgr(picture) if isinstance(picture, np.ndarray) else read_image(picture)
+def _rgb(image: Image) -> np.ndarray:
+    bgr = array_to_bgr(image) if isinstance(image, np.ndarray) else read_image(image)
     return np.ascontiguousarray(bgr[..., ::-1])
 
 

@@ -1,4 +1,4 @@
-"""What all detection data sets share: prompts, checks, and images that cannot be read."""
+"""Base class of detection data sets: prompts, checks, and images that cannot be read."""
 
 from __future__ import annotations
 
@@ -18,52 +18,52 @@ from glip.registry import TRANSFORMS
 from glip.structures import DetDataSample
 from glip.utils.errors import AnnotationFileError, DataError, ImageReadError
 
-#: Side in pixels of the black image that stands for one that cannot be read.
+#: Side in pixels of the black image that replaces one that cannot be read.
 PLACEHOLDER_SIDE = 32
 
-#: At most this many paths are looked up when the first image cannot be read.
-_LOOKED_UP = 1000
+#: At most this many paths are checked when the first image cannot be read.
+_CHECKED_PATHS = 1000
 
 
 class BaseDetDataset(BaseDataset):
     """A data set of images with boxes and a prompt.
 
-    Subclasses implement ``load_data_list``, which gives for each image a dictionary with
+    Subclasses implement ``load_data_list``, which returns for each image a dictionary with
     ``img_id``, ``img_path``, ``height``, ``width`` and ``instances`` (``bbox``, xyxy pixels;
     ``bbox_label``, from 0; ``ignore_flag``).
 
-    **Images that cannot be read.** When testing, a black image of 32 x 32 pixels takes the place of
-    one that is missing or damaged, and its data sample says ``unreadable=True``: the metrics here
-    then drop its detections, so it counts as an image where nothing was found. When training,
-    another image is drawn. Either way it is reported, and ``max_unreadable`` sets a limit: the
-    first time in each loading process that an image cannot be read, the others are looked up too
-    (1000 of them, evenly spread), so that a wrong folder is one error and not thousands.
+    **Images that cannot be read.** In testing, a missing or damaged image is replaced by a black
+    image of 32 x 32 pixels, and its data sample has ``unreadable=True``. The metrics then drop its
+    detections, so it counts as an image without detections. In training, another image is sampled.
+    Both log a warning, and ``max_unreadable`` sets a limit. When a worker process meets the first
+    unreadable image, it checks whether the others exist (up to 1000 of them, evenly spaced), so
+    that a wrong image folder is one error and not thousands of warnings.
 
     Args:
         ann_file: the annotation file, relative to ``data_root`` if it is not absolute.
         metainfo: ``classes``, the names of the labels, and other facts about the data.
-        data_root: the folder of everything.
+        data_root: the root folder of all paths.
         data_prefix: ``img``, the folder of the images, relative to ``data_root``.
-        filter_cfg: which images to leave out of training, for the subclass to read.
-        indices: use only the first so many images, or those at these positions.
-        serialize_data: keep the annotations as bytes, which loading processes share.
-        pipeline: the transforms, as configs or objects; names are GLIP's transforms first. One that
-            draws from other images of the data set too has a method ``use_dataset``, which is
+        filter_cfg: which images to exclude from training; subclasses define the keys.
+        indices: use only the first ``indices`` images, or those at these indices.
+        serialize_data: keep the annotations as bytes, which worker processes share.
+        pipeline: the transforms, as configs or objects; names are GLIP's transforms first. A
+            transform that needs other images of the data set has a method ``use_dataset``, which is
             called with the data set.
-        test_mode: read for evaluation: no image is left out or replaced by another.
+        test_mode: read for evaluation: no image is excluded or replaced by another.
         lazy_init: read the annotations on first use.
-        max_refetch: how many other images to try, in training, when one cannot be used.
+        max_refetch: other images to try, in training, when one cannot be used.
         backend_args: mmengine's file backend of the annotation file.
-        return_classes: give the class names as the prompt, ``text``.
-        caption_prompt: for some class names other words in the prompt (``prefix``, ``name``,
+        return_classes: use the class names as the prompt, ``text``.
+        caption_prompt: for some class names another wording in the prompt (``prefix``, ``name``,
             ``suffix``).
-        max_unreadable: how many images may be unreadable: a share of all (a float), or their number
-            (an int).
+        max_unreadable: limit of unreadable images: a fraction of all (a float) or a number (an
+            int).
 
     Raises:
         DataError: the arguments contradict each other.
-        glip.datasets.annotation_file.AnnotationFileError: the annotation file is absent or
-            unusable, or no image is left.
+        glip.utils.errors.AnnotationFileError: the annotation file does not exist or is invalid, or
+            no image is left.
     """
 
     _fully_initialized: bool
@@ -88,8 +88,8 @@ class BaseDetDataset(BaseDataset):
     ) -> None:
         if caption_prompt is not None and not return_classes:
             raise DataError(
-                "caption_prompt says how class names are worded in the prompt, but with "
-                "return_classes=False there is none; set return_classes=True."
+                "caption_prompt sets the wording of class names in the prompt, but with "
+                "return_classes=False there is no prompt; set return_classes=True"
             )
         self.backend_args = backend_args
         self.return_classes = return_classes
@@ -115,12 +115,12 @@ class BaseDetDataset(BaseDataset):
 
     @property
     def metainfo(self) -> dict:
-        """The facts about the data; when testing also ``ann_file``, for the metric."""
+        """The meta information of the data set; in testing with ``ann_file``, for the metric."""
         known = super().metainfo
         return {**known, "ann_file": self.ann_file} if self.test_mode else known
 
     def full_init(self) -> None:
-        """Read the annotations, and see to it that something is left of them."""
+        """Read and filter the annotations, and check that an image is left."""
         if self._fully_initialized:
             return
         if "classes" in self._metainfo:
@@ -128,8 +128,8 @@ class BaseDetDataset(BaseDataset):
             unknown = sorted(set(self.caption_prompt or ()) - set(self._metainfo["classes"]))
             if unknown:
                 raise DataError(
-                    f"caption_prompt words the names {unknown}, which are not among the classes "
-                    f"{self._metainfo['classes']}."
+                    f"caption_prompt has the names {unknown}, which are not among the classes "
+                    f"{self._metainfo['classes']}"
                 )
         self._check_ann_file()
         self.data_list = self.load_data_list()
@@ -153,31 +153,31 @@ class BaseDetDataset(BaseDataset):
         if self._indices is not None:
             cause += f" after indices={self._indices}"
         raise AnnotationFileError(
-            f"the data set is empty: no image of '{self.ann_file}' is left{cause}. Check that the "
-            "file is the right one and that its 'images' are not empty."
+            f"the data set is empty: no image of '{self.ann_file}' is left{cause}; check that this "
+            "is the right file and that its 'images' are not empty"
         )
 
     def get_data_info(self, idx: int) -> dict:
         """Return an image's annotations and its prompt."""
         info = super().get_data_info(idx)
         if self.return_classes and "text" not in info:
-            # Added here and not in the stored list: a thousand names for each image take gigabytes.
+            # Not in the stored list, where a thousand names per image would take gigabytes.
             info["text"] = self._metainfo["classes"]
             info["custom_entities"] = True
             info["caption_prompt"] = self.caption_prompt
         return info
 
     def get_image_size(self, idx: int) -> tuple[int, int]:
-        """Width and height of an image in pixels as the annotations say them, 0 if they do not."""
+        """Return width and height of an image in pixels, 0 if the annotations lack them."""
         info = super().get_data_info(idx)
         return info.get("width", 0), info.get("height", 0)
 
     def get_cat_ids(self, idx: int) -> list[int]:
-        """Return the labels in an image, for mmengine's ``ClassBalancedDataset``."""
+        """Return the labels of an image's objects, for mmengine's ``ClassBalancedDataset``."""
         return [instance["bbox_label"] for instance in self.get_data_info(idx)["instances"]]
 
     def prepare_data(self, idx: int) -> Any:
-        """Run the pipeline on an image; for one that cannot be read see the class."""
+        """Run the pipeline on an image; see the class for one that cannot be read."""
         info = self.get_data_info(idx)
         problem = None
         try:
@@ -185,7 +185,7 @@ class BaseDetDataset(BaseDataset):
         except ImageReadError as error:
             data, problem = None, str(error)
         if data is None and problem is None and self.test_mode:
-            problem = f"the pipeline gave nothing for the image '{info['img_path']}'."
+            problem = f"the pipeline returned nothing for the image '{info['img_path']}'."
         if problem is not None:
             self._note_unreadable(info["img_path"], problem)
         if data is None and self.test_mode:
@@ -193,42 +193,42 @@ class BaseDetDataset(BaseDataset):
         return data
 
     def _note_unreadable(self, path: str, problem: str) -> None:
-        """Report an image that cannot be read, and stop if there are too many."""
-        if path in self._unreadable:  # in an epoch before: it is one image still
+        """Log an image that cannot be read, and raise an error if there are too many."""
+        if path in self._unreadable:  # counted in an earlier epoch
             return
         self._unreadable.add(path)
         count = len(self._unreadable)
         if count == 1:
-            self._look_for_images(path)
+            self._check_images_exist(path)
         if count <= 10:
             instead = "It counts as an image without detections."
             if not self.test_mode:
-                instead = "Another image takes its place."
+                instead = "Another image is used instead."
             print_log(f"{problem} {instead}", logger="current", level=logging.WARNING)
         if count > self._allowed(len(self)):
             raise ImageReadError(
-                f"{count} of the {len(self)} images of '{self.ann_file}' cannot be "
-                f"read, the last of them '{path}': {problem} Repair them, or raise max_unreadable "
+                f"{count} of the {len(self)} images of '{self.ann_file}' cannot be read, the last "
+                f"of them '{path}': {problem} Repair them, or raise max_unreadable "
                 f"({self.max_unreadable})."
             )
 
-    def _look_for_images(self, path: str) -> None:
-        """Count the image files that do not exist, if they are local."""
+    def _check_images_exist(self, path: str) -> None:
+        """Raise an error if too many image files do not exist, where they are local."""
         if "://" in path or self.backend_args:
             return
-        step = max(len(self) // _LOOKED_UP, 1)
+        step = max(len(self) // _CHECKED_PATHS, 1)
         paths = [self.get_data_info(idx)["img_path"] for idx in range(0, len(self), step)]
         missing = [each for each in paths if not os.path.isfile(each)]
         if len(missing) > self._allowed(len(paths)):
             raise ImageReadError(
-                f"{len(missing)} of {len(paths)} images of '{self.ann_file}' that were looked up "
+                f"{len(missing)} of {len(paths)} images of '{self.ann_file}' that were checked "
                 f"do not exist, for example '{missing[0]}'; check data_root and data_prefix "
                 f"(img={self.data_prefix.get('img')!r}), or raise max_unreadable "
                 f"({self.max_unreadable})."
             )
 
     def _allowed(self, images: int) -> float:
-        """How many of so many images may be unreadable."""
+        """Return how many of ``images`` images may be unreadable."""
         if isinstance(self.max_unreadable, int):
             return self.max_unreadable * images / len(self)
         return self.max_unreadable * images
@@ -256,5 +256,5 @@ def _placeholder(info: dict) -> dict:
 
 
 def _plain_dicts(mapping: Any) -> dict:
-    """Turn mmengine's config dictionaries into plain ones, which pickle small."""
+    """Convert mmengine's config dictionaries to plain ones, which have small pickles."""
     return {key: dict(value) for key, value in mapping.items()}

@@ -218,7 +218,7 @@ def test_nothing_to_read(tmp_path):
     with pytest.raises(ImageReadError, match="empty list"):
         list_images([])
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(ImageReadError, match="has no pictures"):
+    with pytest.raises(ImageReadError, match="has no images"):
         list_images(tmp_path)
 
 
@@ -263,7 +263,7 @@ def test_mmdet_texts_with_custom_entities(inferencer):
 
 
 def test_wrong_number_of_prompts(inferencer):
-    with pytest.raises(PromptError, match="each of 2 pictures, got 3"):
+    with pytest.raises(PromptError, match="each of 2 images, got 3"):
         inferencer([noise(0), noise(1)], texts=["a .", "b .", "c ."])
 
 

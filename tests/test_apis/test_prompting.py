@@ -65,7 +65,7 @@ def test_list_for_one_picture(texts, options, names):
 @pytest.mark.parametrize(
     ("texts", "options", "message"),
     [
-        (["a .", "b .", "c ."], {}, "each of 2 pictures, got 3"),
+        (["a .", "b .", "c ."], {}, "each of 2 images, got 3"),
         (["a", "b", "c"], dict(custom_entities=True), "without custom_entities"),
         (["a b", "c d"], dict(tokens_positive=[[[0, 1]]]), "tokens_positive for each of 2"),
         (None, {}, "there is no prompt"),
