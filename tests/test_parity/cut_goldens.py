@@ -1,6 +1,6 @@
 """Cut the shared reference outputs down to the copies in ``data/``.
 
-Run once, when the references change: ``python -m tests.test_parity.cut_goldens``. The picture is
+Run once, when the references change: ``python -m tests.test_parity.cut_goldens``. The image is
 stored as pixels, activations as 48 values each, so that a copy is some tens of kilobytes.
 """
 
@@ -17,11 +17,11 @@ _STD = np.array([57.375, 57.12, 58.395])
 
 
 def cut(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Keep a few values of every activation, all of the detections, and the picture as pixels."""
+    """Keep a few values of every activation, all of the detections, and the image as pixels."""
     generator = np.random.default_rng(0)
     pixels = arrays["input"][0] * _STD[:, None, None] + _MEAN[:, None, None]
-    picture = np.rint(pixels).astype(np.uint8).transpose(1, 2, 0)
-    assert np.abs(pixels - picture.transpose(2, 0, 1)).max() < 1e-3
+    image = np.rint(pixels).astype(np.uint8).transpose(1, 2, 0)
+    assert np.abs(pixels - image.transpose(2, 0, 1)).max() < 1e-3
     small = {"meta": arrays["meta"], "token_cols": arrays["token_cols"]}
     for name, array in arrays.items():
         if name.startswith("det_") or name.endswith("_hw"):
@@ -42,7 +42,7 @@ def cut(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
             chosen = np.sort(generator.permutation(len(array))[:16])
             small[name] = array[chosen]
             small[f"{level}_dot_logits"] = arrays[f"{level}_dot_logits"][chosen]
-    return small | {"picture": picture}
+    return small | {"image": image}
 
 
 def main() -> None:
@@ -51,9 +51,9 @@ def main() -> None:
     for model in "ABL":
         with np.load(SHARED / f"{model}_small_short.npz") as stored:
             small = cut(dict(stored))
-        picture = small.pop("picture")
+        image = small.pop("image")
         np.savez_compressed(COPIES / f"{model}_small_short.npz", **small)
-    Image.fromarray(np.ascontiguousarray(picture[..., ::-1])).save(COPIES / "small.png")
+    Image.fromarray(np.ascontiguousarray(image[..., ::-1])).save(COPIES / "small.png")
 
 
 if __name__ == "__main__":

@@ -19,9 +19,9 @@ CONFIGS = {
 
 
 class Golden:
-    """One stored case: a model, a picture and a prompt, with what the official code computed.
+    """One stored case: a model, a image and a prompt, with what the official code computed.
 
-    An array is stored whole, or as values at flat positions.
+    An array is stored completely, or as values at flat positions.
     """
 
     def __init__(self, path: Path):

@@ -96,7 +96,7 @@ def check_modules(golden: Golden, kept: dict[str, np.ndarray], text: TextFeature
     return dict(errors)
 
 
-def read_inputs(model: nn.Module, golden: Golden, picture: Path) -> tuple[Tensor, DetDataSample]:
+def read_inputs(model: nn.Module, golden: Golden, image: Path) -> tuple[Tensor, DetDataSample]:
     """The network's input (1, 3, H, W), from the reference or from the photograph."""
     sample = DetDataSample(
         metainfo={
@@ -110,7 +110,7 @@ def read_inputs(model: nn.Module, golden: Golden, picture: Path) -> tuple[Tensor
     steps = [LoadImageFromFile()]
     if golden.name.split("_")[1] == "china":
         steps.append(FixScaleResize(scale=(800, 1333)))
-    packed = Compose([*steps, PackDetInputs()])({"img_path": str(picture)})
+    packed = Compose([*steps, PackDetInputs()])({"img_path": str(image)})
     packed["data_samples"].set_metainfo({"text": golden.meta["classes"]})
     batch = {"inputs": [packed["inputs"]], "data_samples": [packed["data_samples"]]}
     data = model.data_preprocessor(batch)
@@ -118,9 +118,9 @@ def read_inputs(model: nn.Module, golden: Golden, picture: Path) -> tuple[Tensor
 
 
 @torch.no_grad()
-def check_case(model: nn.Module, golden: Golden, picture: Path) -> None:
+def check_case(model: nn.Module, golden: Golden, image: Path) -> None:
     """Compare one case: input, modules, detections."""
-    inputs, sample = read_inputs(model, golden, picture)
+    inputs, sample = read_inputs(model, golden, image)
     if "input__val" in golden.arrays:
         assert golden.error("input", inputs.numpy()) < 1e-6
     prompt = Prompt.from_class_names(golden.meta["classes"])
@@ -154,7 +154,7 @@ def test_copies(reference_model: tuple[str, nn.Module]) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_shared(reference_model: tuple[str, nn.Module], case: str) -> None:
-    """The whole references."""
+    """The complete references."""
     letter, model = reference_model
     path = SHARED / f"{letter}_{case}.npz"
     if not SHARED.is_dir():
@@ -177,7 +177,7 @@ def test_weights_rule() -> None:
     theirs = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(theirs)
     shapes = {k: v[0] for k, v in json.loads((SHARED / "keys_B.json").read_text()).items()}
-    drawn = [k for k, shape in shapes.items() if theirs.buffer_value(k, tuple(shape)) is None]
-    for name in drawn[::7]:
+    float_names = [k for k, shape in shapes.items() if theirs.buffer_value(k, tuple(shape)) is None]
+    for name in float_names[::7]:
         expected = theirs.make_weight(name, tuple(shapes[name]))
         np.testing.assert_array_equal(draw_parameter(name, tuple(shapes[name])), expected)

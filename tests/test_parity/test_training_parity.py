@@ -50,7 +50,7 @@ def golden(request: pytest.FixtureRequest) -> Golden:
 
 
 def stored_outputs(golden: Golden) -> HeadOutputs:
-    """What the official head said, as our head says it."""
+    """Return the stored outputs of the official head as HeadOutputs."""
 
     def tensors(name: str) -> list[Tensor]:
         return [torch.from_numpy(golden[f"{level}_{name}"]) for level in LEVELS]
@@ -115,7 +115,7 @@ def check_losses(golden: Golden, losses: dict[str, Tensor], atol: float) -> None
 
 @pytest.mark.slow
 def test_gradients(reference_model: tuple[str, nn.Module]) -> None:
-    """Forward and backward through the whole detector, one to two minutes for each."""
+    """Forward and backward through the detector, one to two minutes each."""
     letter, model = reference_model
     golden = load(letter)
     sample = DetDataSample(

@@ -84,7 +84,7 @@ def test_by_definition(block, sizes):
 
 
 def test_every_part_matters(block):
-    """No parameter is left out of the gradient."""
+    """Every parameter has a gradient."""
     levels = levels_of((13, 10), (7, 5), (4, 3))
     sum(level.square().sum() for level in block(levels)).backward()
     for name, parameter in block.named_parameters():
@@ -111,5 +111,5 @@ def test_start():
     block = DyConv(CHANNELS)
     for conv in (block.same.conv, block.offset, block.scale_attention):
         assert conv.bias.eq(0).all()
-        assert 0 < conv.weight.abs().max() < 0.06  # normal, deviation 0.01
+        assert 0 < conv.weight.abs().max() < 0.06  # normal, std 0.01
     assert block.same.gn.num_groups == 16
