@@ -7,12 +7,16 @@ so importing this module is cheap.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Collection, Mapping
 from importlib.util import find_spec
 from typing import Any
 
 from mmengine import registry as parents
-from mmengine.registry import Registry
+from mmengine.registry import Registry as MMEngineRegistry
+
+from glip.utils.errors import ConfigError, UnknownTypeError
+from glip.utils.messages import shorten, suggest
 
 # The transforms derive from mmcv's. mmcv is not a dependency of the package, because pip would
 # install mmcv-lite over a full mmcv.
@@ -23,6 +27,138 @@ if find_spec("mmcv") is None:
         "`pip install mmcv` if another OpenMMLab project needs its compiled ops; "
         "never both at once."
     )
+
+#: The keys of a config that are no arguments of its class.
+_NO_ARGUMENTS = ("type", "_scope_", "_delete_")
+
+
+class Registry(MMEngineRegistry):
+    """mmengine's registry, whose errors name the nearest known type or argument."""
+
+    def build(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
+        """Build an object from its config.
+
+        Args:
+            cfg: config with ``type``.
+            args: as in mmengine.
+            kwargs: as in mmengine; ``default_args`` are used where ``cfg`` has no value.
+
+        Raises:
+            ConfigError: the type or an argument is unknown, or an argument is missing.
+        """
+        defaults = kwargs.get("default_args") or {}
+        if isinstance(cfg, Mapping) and "type" not in cfg and "type" in defaults:
+            cfg = {**cfg, "type": defaults["type"]}
+        check_component(self, cfg, given=tuple(defaults))
+        return super().build(cfg, *args, **kwargs)
+
+
+def check_component(
+    registry: MMEngineRegistry, cfg: Any, name: str = "", *, given: Collection[str] = ()
+) -> Any:
+    """Check the type and the names of the arguments of a component's config, without building it.
+
+    Args:
+        registry: the registry that builds it.
+        cfg: its config.
+        name: its place in the config, for example ``optim_wrapper.optimizer``.
+        given: arguments that whoever builds it adds.
+
+    Returns:
+        The class or function that ``type`` names.
+
+    Raises:
+        ConfigError: the type or an argument is unknown, or an argument is missing.
+    """
+    what = name or f"the {registry.name}"
+    if not isinstance(cfg, Mapping) or cfg.get("type") is None:
+        raise ConfigError(
+            f"expected {what} as a dictionary with a type, dict(type=...), got {shorten(cfg)}"
+        )
+    kind = find_type(registry, cfg["type"], name, scope=cfg.get("_scope_"))
+    title = getattr(kind, "__name__", str(kind)) + (f" ({name})" if name else "")
+    known, required = _arguments(kind)
+    unknown = [key for key in cfg if key not in _NO_ARGUMENTS and key not in known]
+    if unknown and required is not None:
+        raise ConfigError(
+            f"{title} has no option {shorten(unknown[0])}: {suggest(unknown[0], known)}"
+        )
+    missing = [key for key in required or () if key not in cfg and key not in given]
+    if missing:
+        raise ConfigError(f"{title} needs {' and '.join(missing)}: add it to its config")
+    return kind
+
+
+def find_type(
+    registry: MMEngineRegistry, kind: Any, name: str = "", *, scope: str | None = None
+) -> Any:
+    """Return what a ``type`` of a config names.
+
+    Args:
+        registry: the registry to search, with its parents and the current scope.
+        kind: a name, or the class or function itself.
+        name: the place in the config, for messages.
+        scope: the scope to search instead of the current one.
+
+    Raises:
+        UnknownTypeError: the name is unknown; the message names the nearest known one.
+    """
+    place = f" in {name}" if name else ""
+    if callable(kind):
+        return kind
+    if not isinstance(kind, str) or not kind:
+        raise ConfigError(
+            f"expected the type of a {registry.name}{place} as a name or a class, got "
+            f"{shorten(kind)}"
+        )
+    with registry.switch_scope_and_registry(scope) as searched:
+        found = searched.get(kind)
+        if found is not None:
+            return found
+        known: set[str] = set()
+        parent: MMEngineRegistry | None = searched
+        while parent is not None:
+            parent.import_from_location()
+            known |= set(parent.module_dict)
+            parent = parent.parent
+    raise UnknownTypeError(
+        f"there is no {registry.name} {shorten(kind)}{place} (a class of your own needs "
+        f"custom_imports): {suggest(kind, known)}"
+    )
+
+
+def _arguments(kind: Callable) -> tuple[list[str], list[str] | None]:
+    """Return the names of all and of the required arguments of a class or function.
+
+    Returns:
+        The required ones are ``None`` if the arguments are not known, because some go elsewhere.
+    """
+    functions = [kind]
+    if inspect.isclass(kind):
+        # A dataclass or a class of C has its signature elsewhere, which the last line handles.
+        functions = [base.__dict__["__init__"] for base in kind.__mro__ if "__init__" in vars(base)]
+    known: list[str] = []
+    required: list[str] | None = None
+    for function in functions:
+        if function is object.__init__:
+            break
+        try:
+            parameters = list(inspect.signature(function).parameters.values())
+        except (TypeError, ValueError):
+            break
+        parameters = parameters[1:] if inspect.isclass(kind) else parameters
+        named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        known += [p.name for p in named]
+        if required is None:
+            required = [p.name for p in named if p.default is p.empty]
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            return known, required
+        if not function.__module__.startswith(("glip.", "mmengine.", "mmcv.", "torch.")):
+            break
+    if functions == [object.__init__] or not functions:
+        return known, []
+    return known, None
+
 
 #: Networks: detector, backbone, neck, language model, head, losses, data preprocessor.
 MODELS = Registry("model", parent=parents.MODELS, scope="glip", locations=["glip.models"])
@@ -107,7 +243,8 @@ def build_part(registry: Registry, cfg: Mapping) -> Any:
         cfg: config with ``type``.
 
     Raises:
-        KeyError: neither scope has this ``type``.
+        ConfigError: an argument is unknown or missing.
+        UnknownTypeError: neither scope has this ``type``.
     """
     registry.import_from_location()
     name = cfg.get("type")

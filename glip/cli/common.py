@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import os
 import re
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from glip.utils.errors import USER_ERRORS
+from glip.utils.messages import shorten
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -20,6 +22,8 @@ REPOSITORY = Path(__file__).parents[2]
 #: The keys of ``glip.utils.precision.AMP_DTYPES``, which imports torch.
 AMP_CHOICES = ("bf16", "fp16")
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
+#: Brackets in brackets that ``--cfg-options`` reads as lists; deeper ones are text.
+_MAX_DEPTH = 20
 
 Result = TypeVar("Result")
 
@@ -108,7 +112,10 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action=CfgOptions,
         metavar="KEY=VALUE",
-        help="override values of the config",
+        help="override values of the config by dotted name: model.test_cfg.max_per_img=300 "
+        "train_cfg.max_epochs=12 test_pipeline.1.scale='(800,1333)' data_root='/data/My Data/'. A "
+        "VALUE is a Python literal (number, True, None, quoted text, list, tuple, dictionary) or a "
+        "list of words, [cat,dog]; anything else is taken as text, as it is written",
     )
 
 
@@ -168,12 +175,7 @@ def non_negative_int(text: str) -> int:
 
 
 class CfgOptions(argparse.Action):
-    """An ``action`` for argparse that collects ``KEY=VALUE ...`` in a dictionary.
-
-    The values have the grammar of ``mmengine.config.DictAction``, which would import torch:
-    numbers, ``true``, ``false``, ``None``, text, lists ``[a,b]`` or ``a,b``, tuples ``(a,b)``, and
-    lists in lists.
-    """
+    """An ``action`` for argparse that collects ``KEY=VALUE ...`` in a dictionary."""
 
     def __call__(
         self,
@@ -185,50 +187,71 @@ class CfgOptions(argparse.Action):
         """Add the options to those given before."""
         options = dict(getattr(namespace, self.dest) or {})
         for text in values or ():
-            try:
-                key, value = text.split("=", maxsplit=1)
-                options[key] = parse_value(value)
-            except ValueError as error:
-                message = f"expected key=value ..., got {values}"
-                raise argparse.ArgumentError(self, message) from error
+            key, separator, value = text.partition("=")
+            if not separator or not key.strip():
+                raise argparse.ArgumentError(self, f"expected key=value ..., got [{shorten(text)}]")
+            options[key.strip()] = parse_value(value)
         setattr(namespace, self.dest, options)
 
 
 def parse_value(text: str) -> Any:
-    """Parse the value of an option; see :class:`CfgOptions`.
+    """Parse the value of ``--cfg-options``.
 
-    Raises:
-        ValueError: brackets are not balanced.
+    A Python literal is parsed as such: a number, ``True``, ``None``, a quoted text, a list, tuple
+    or dictionary. So are ``true``, ``false``, ``inf`` and ``nan``, numbers that are separated by
+    commas (a list, as in mmengine), and a list or tuple of unquoted words: ``[cat,dog]``. Anything
+    else is the text as it is written, with its spaces.
     """
-    text = text.strip("'\"").replace(" ", "")
-    if text.startswith("(") and text.endswith(")"):
-        return tuple(map(parse_value, _split_items(text[1:-1])))
-    if text.startswith("[") and text.endswith("]"):
-        return list(map(parse_value, _split_items(text[1:-1])))
-    if "," in text:
-        items = _split_items(text)
-        if items == [text]:  # every comma is in brackets, and the brackets enclose no list
-            raise ValueError(f"brackets are not nested correctly in {text!r}")
-        return list(map(parse_value, items))
-    for number in (int, float):
-        try:
-            return number(text)
-        except ValueError:
-            pass
-    return {"true": True, "false": False}.get(text.lower(), None if text == "None" else text)
+    try:
+        # In parentheses, a comment or a line break is an error instead of being ignored.
+        value = ast.literal_eval(f"({text})")
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return _parse_words(text)
+    if not text.strip() or not _is_plain(value):
+        return text
+    is_bare_list = isinstance(value, tuple) and _split_brackets(text.strip()) is None
+    return list(value) if is_bare_list else value
 
 
-def _split_items(text: str) -> list[str]:
-    """Split a text at the commas that are not in brackets."""
-    if not _is_balanced(text):
-        raise ValueError(f"brackets are not balanced in {text!r}")
-    items, start = [], 0
+def _parse_words(text: str) -> Any:
+    """Parse a value that is no Python literal."""
+    word = text.strip()
+    if word.lower() in ("true", "false"):
+        return word.lower() == "true"
+    if word.lower().lstrip("+-") in ("inf", "nan"):
+        return float(word)
+    items = _split_brackets(word)
+    if items is None or (word[0] == "(" and len(items) == 1):  # "(grey)" is a text
+        return text
+    values = [parse_value(item.strip()) for item in items if item.strip()]
+    return tuple(values) if word[0] == "(" else values
+
+
+def _split_brackets(text: str) -> list[str] | None:
+    """Split ``[a,b]`` or ``(a,b)`` at its commas; ``None`` if the text has another form."""
+    closing = {"[": "]", "(": ")"}
+    if not text or text[-1] != closing.get(text[0]):
+        return None
+    items, start = [], 1
+    stack: list[str] = []
     for at, char in enumerate(text):
-        if char == "," and _is_balanced(text[start:at]):
+        if char in closing:
+            stack.append(closing[char])
+            if len(stack) > _MAX_DEPTH:
+                return None
+        elif char in "])":
+            if not stack or stack.pop() != char or (not stack and at < len(text) - 1):
+                return None
+        elif char == "," and len(stack) == 1:
             items.append(text[start:at])
             start = at + 1
-    return [*items, text[start:]] if start < len(text) else items
+    return None if stack else [*items, text[start:-1]]
 
 
-def _is_balanced(text: str) -> bool:
-    return text.count("(") == text.count(")") and text.count("[") == text.count("]")
+def _is_plain(value: Any) -> bool:
+    """Return whether a literal is one that configs contain: no bytes, set, complex number or ..."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(value[key]) for key in value)
+    return value is None or isinstance(value, (str, int, float))

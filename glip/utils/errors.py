@@ -25,6 +25,12 @@ class ConfigError(GLIPError, ValueError):
     """A config, an option, a device or a dtype cannot be used."""
 
 
+class UnknownTypeError(ConfigError, KeyError):
+    """No class is registered under the ``type`` of a config."""
+
+    __str__ = Exception.__str__  # that of KeyError is the repr of the message
+
+
 class TrainingError(GLIPError, ValueError):
     """Training cannot start or continue."""
 

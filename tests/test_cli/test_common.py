@@ -1,6 +1,7 @@
 """Options that commands share, and how a command ends."""
 
 import argparse
+import math
 
 import pytest
 from mmengine.config import DictAction
@@ -12,6 +13,7 @@ from glip.cli.common import (
     new_parser,
     non_negative_int,
     parse_and_run,
+    parse_value,
     positive_int,
     run_main,
 )
@@ -92,26 +94,65 @@ def test_usage_error(capsys):
     assert printed.endswith("error: expected more than 3\n")
 
 
-VALUES = [
-    *("3", "-3", "1e-4", "1.0", "inf", "true", "False", "None", "none", "", "a b", "'a,b'", '"x"'),
-    *("[]", "()", "[1,2]", "(1,2)", "[(1,2),[a,b],c]", "1,2,3", "1,2,", ",1", "(a)", "[[[1,2]]]"),
-    *("a(b", "[1", "a=b=c", "[1, 2.5, true, None, ' x ']", "(1,),(2,)", "[a](b),c", "[]]", "[,]"),
-    *("a,(b", "[1,(2]", "(1,2],[3)", "'[1,2]'", "x[0],y[1]"),
+#: Values that mmengine's ``DictAction`` reads alike.
+AS_IN_MMENGINE = [
+    *("3", "-3", "1e-4", "1.0", "inf", "true", "False", "None", "none", "", "[]", "[1,2]", "(1,2)"),
+    *("[(1,2),[a,b],c]", "1,2,3", "1,2,", "(a,b)", "[[[1,2]]]", "a=b=c", "[a]"),
 ]
 
 
-@pytest.mark.parametrize("value", VALUES)
-def test_cfg_options_have_the_grammar_of_mmengine(value):
+@pytest.mark.parametrize("value", AS_IN_MMENGINE)
+def test_cfg_options_of_mmengine(value):
     def parse(action):
         parser = argparse.ArgumentParser(exit_on_error=False)
         parser.add_argument("--cfg-options", nargs="+", action=action)
-        try:
-            return parser.parse_args(["--cfg-options", f"a.b={value}", "c=1"]).cfg_options
-        except (AssertionError, RecursionError, argparse.ArgumentError):
-            return "error"
+        return parser.parse_args(["--cfg-options", f"a.b={value}", "c=1"]).cfg_options
 
-    found, expected = parse(CfgOptions), parse(DictAction)
-    assert repr(found) == repr(expected)
+    assert repr(parse(CfgOptions)) == repr(parse(DictAction))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("blue tie", " blue", "blue ", "a, b", "a,b", ", grey", ",1", "/data/My Data/", "a b  c"),
+        *("(grey)", "a(b", "[1", "[a](b),c", "[]]", "a,(b", "[1,(2]", "(1,2],[3)", "x[0],y[1]"),
+        *(
+            "007",
+            "5#x",
+            "b'x'",
+            "...",
+            "1j",
+            "{1, 2}",
+            "C:\\data\\new",
+            "it's",
+            "a='b'",
+            "9" * 5000,
+        ),
+        *("[" * 10_000, "(" * 500 + "x" + ")" * 500, "1)+(2", "a\nb", " "),
+        *("$: coco", "a . b .", "日本", "\udcff"),
+    ],
+    ids=lambda text: ascii(text)[:30],
+)
+def test_cfg_options_keep_text_as_it_is(text):
+    assert parse_value(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("('sports ball','traffic light')", ("sports ball", "traffic light")),
+        ("(sports ball, traffic light)", ("sports ball", "traffic light")),
+        ("[blue tie,[red hat]]", ["blue tie", ["red hat"]]),
+        ("'3'", "3"),
+        ('"a, b"', "a, b"),
+        ("{'a': (1, 2)}", {"a": (1, 2)}),
+        ("[1, 2.5, true, None, ' x ']", [1, 2.5, True, None, " x "]),
+        ("'true'", "true"),
+        ("-inf", -math.inf),
+    ],
+)
+def test_cfg_options_literals(text, value):
+    assert parse_value(text) == value
 
 
 def test_cfg_options_accumulate():
