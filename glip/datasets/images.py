@@ -1,10 +1,23 @@
-"""Read images: from a path, a URL, bytes, a Pillow image or an array to BGR pixels.
+"""Open images: from any source that a user may have to BGR pixels.
+
+=========================================  ===========================================
+source                                     read as
+=========================================  ===========================================
+path: ``str``, ``Path``                    an image file
+URL: ``http(s)://``, ``file://``           downloaded, with time-outs
+URL: ``s3://`` and others                  with the file backends of mmengine
+``bytes``, ``bytearray``, ``memoryview``   the content of an image file
+file object with ``read()``                the same, from its start if it can seek
+Pillow image                               any mode, see below
+numpy array (H, W, 3), (H, W)              BGR, 0 to 255 (uint16: 0 to 65535)
+tensor (3, H, W), (H, W, 3), (H, W)        RGB, uint8: 0 to 255, floating point: 0 to 1
+=========================================  ===========================================
 
 Every function returns a uint8 array (H, W, 3) in BGR order, values 0 to 255, upright:
 
 - the EXIF orientation is applied (a damaged EXIF block is ignored);
-- grayscale, CMYK, YCbCr and palette images are converted by Pillow; of an animation, the first
-  frame is taken;
+- grayscale, CMYK, YCbCr and palette images are converted by Pillow; of an animation or a file of
+  several pages, the first one is taken;
 - transparency is dropped, not blended with a background, as in the official GLIP
   (``convert('RGB')``);
 - images with more than 8 bits (Pillow modes ``I;16``, ``I`` and ``F``) are scaled from [0, 65535]
@@ -17,76 +30,145 @@ from __future__ import annotations
 
 import io
 import os
-from http.client import HTTPException
-from pathlib import Path
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from mmengine import fileio
+import torch
 from PIL import Image, ImageOps
 
-from glip.utils.errors import ImageReadError
+from glip.datasets.image_arrays import array_to_bgr, scale_to_uint8, tensor_to_bgr
+from glip.datasets.image_bytes import (
+    check_size,
+    failure,
+    image_name,
+    read_bytes,
+    read_file_object,
+)
+from glip.utils.errors import ImageReadError, shorten
+from glip.utils.image_files import UNSAFE_FORMATS, ImageLimits, readable_formats
+
+__all__ = [
+    "ACCEPTED",
+    "array_to_bgr",
+    "check_pixels",
+    "check_source",
+    "decode_image",
+    "open_image",
+    "read_bytes",
+    "read_image",
+    "tensor_to_bgr",
+    "to_bgr",
+]
+
+#: What :func:`open_image` accepts, for messages.
+ACCEPTED = (
+    "a path, a URL, bytes, a file object opened in mode 'rb', a Pillow image, a numpy array "
+    "(H, W, 3) in BGR order or a tensor (3, H, W) in RGB order"
+)
 
 # Pillow's modes with more than 8 bits; the mode of a 16-bit PNG depends on Pillow's version.
 _WIDE_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
+# Pillow decodes an image on first use, which several threads must not do at once.
+_PILLOW_IMAGE_LOCK = threading.RLock()
+_PILLOW_LIMIT_LOCK = threading.RLock()
 
-def read_image(
-    source: str | Path | bytes, *, backend_args: dict[str, Any] | None = None
+
+def check_source(source: object) -> None:
+    """Check that an object is one that :func:`open_image` accepts, without reading it.
+
+    Raises:
+        TypeError: It is not.
+    """
+    kinds = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.ndarray, torch.Tensor)
+    if not isinstance(source, kinds) and not callable(getattr(source, "read", None)):
+        raise TypeError(f"expected an image as {ACCEPTED}, got {type(source).__name__}.")
+
+
+def open_image(
+    source: Any,
+    *,
+    backend_args: dict[str, Any] | None = None,
+    limits: ImageLimits | None = None,
 ) -> np.ndarray:
-    """Read and decode an image.
+    """Open an image of any kind; see the table at the top of this module.
+
+    Threads may share the source, also a file object or a Pillow image.
 
     Args:
-        source: A path, a URL that :func:`mmengine.fileio.get` supports (``http://``, ``https://``,
-            ``s3://`` and others), or the content of an image file.
-        backend_args: mmengine's file backend and its settings; by default chosen by ``source``.
+        source: The image.
+        backend_args: mmengine's file backend for a path or URL; by default chosen by it.
+        limits: Of the pixels and the bytes of a file, checked before it is decoded.
 
     Returns:
         The pixels (H, W, 3), uint8, BGR.
 
     Raises:
-        ImageReadError: The file does not exist, is a folder, is not an image, or is damaged.
+        ImageReadError: The image cannot be read, or is too large.
+        TypeError: ``source`` is nothing of the table.
+    """
+    check_source(source)
+    if isinstance(source, np.ndarray):
+        return array_to_bgr(source)
+    if isinstance(source, torch.Tensor):
+        return tensor_to_bgr(source)
+    if isinstance(source, Image.Image):
+        with _PILLOW_IMAGE_LOCK:
+            return to_bgr(source, limits=limits)
+    if isinstance(source, (str, os.PathLike, bytes, bytearray, memoryview)):
+        return read_image(source, backend_args=backend_args, limits=limits)
+    name = "the image given as a file object"
+    return decode_image(read_file_object(source, limits), name, limits)
+
+
+def read_image(
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview,
+    *,
+    backend_args: dict[str, Any] | None = None,
+    limits: ImageLimits | None = None,
+) -> np.ndarray:
+    """Read and decode an image file.
+
+    Args:
+        source: A path, a URL, or the content of an image file.
+        backend_args: mmengine's file backend and its settings; by default chosen by ``source``.
+        limits: Of the pixels and the bytes, checked before the image is decoded.
+
+    Returns:
+        The pixels (H, W, 3), uint8, BGR.
+
+    Raises:
+        ImageReadError: The file does not exist, is a folder, is not an image, is damaged or is too
+            large.
         TypeError: ``source`` is not a path, a URL or bytes.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return decode_image(bytes(source), name="the image given as bytes")
-    if not isinstance(source, (str, Path)):
+        name = "the image given as bytes"
+        if 0 < len(source) < 1024 and _is_path(bytes(source)):
+            raise failure(name, "the bytes are the path of a file", "pass the path as str")
+        return decode_image(source, name, limits)
+    if isinstance(source, os.PathLike):
+        source = os.fsdecode(source)
+    if not isinstance(source, str):
         raise TypeError(
-            f"expected a path, a URL or bytes, got {type(source).__name__}; use to_bgr() for a "
-            "Pillow image and array_to_bgr() for an array."
+            f"expected a path, a URL or bytes, got {type(source).__name__}; use open_image() for "
+            "images of all kinds, to_bgr() for a Pillow image and array_to_bgr() for an array."
         )
-    return decode_image(read_bytes(source, backend_args), name=f"the image '{source}'")
+    return decode_image(read_bytes(source, backend_args, limits), image_name(source), limits)
 
 
-def read_bytes(source: str | Path, backend_args: dict[str, Any] | None = None) -> bytes:
-    """Read the content of an image file, without decoding it.
-
-    Args:
-        source: A path or a URL.
-        backend_args: mmengine's file backend and its settings; by default chosen by ``source``.
-
-    Raises:
-        ImageReadError: The file does not exist, is a folder, or cannot be opened or downloaded.
-    """
-    name = f"the image '{source}'"
-    try:
-        return fileio.get(str(source), backend_args=backend_args)
-    except FileNotFoundError as error:
-        raise _failure(name, "the file does not exist", "check the path") from error
-    except (OSError, ValueError, LookupError, HTTPException) as error:
-        # Opening a folder is IsADirectoryError on Linux and PermissionError on Windows.
-        if os.path.isdir(source):
-            raise _failure(name, "it is a folder", "give the path of one image file") from error
-        problem = f"it cannot be opened ({type(error).__name__}: {error})"
-        raise _failure(name, problem, "check the path or URL and the access to it") from error
-
-
-def decode_image(content: bytes, name: str) -> np.ndarray:
+def decode_image(
+    content: bytes | bytearray | memoryview, name: str, limits: ImageLimits | None = None
+) -> np.ndarray:
     """Decode the content of an image file.
 
     Args:
         content: The bytes of the file.
         name: Name of the image in an error, for example ``'the image a.jpg'``.
+        limits: Of the pixels and the bytes.
 
     Returns:
         The pixels (H, W, 3), uint8, BGR.
@@ -94,41 +176,82 @@ def decode_image(content: bytes, name: str) -> np.ndarray:
     Raises:
         ImageReadError: The content is not an image, is damaged or is too large.
     """
-    if not content:
-        raise _failure(name, "the file is empty", "copy or download it again")
+    limits = limits or ImageLimits()
+    if not len(content):
+        raise failure(name, "the file is empty", "copy or download it again")
+    check_size(memoryview(content).nbytes, limits, name)
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            return to_bgr(image, name=name)
-    except Image.UnidentifiedImageError as error:
+        with (
+            _pillow_limit(limits),
+            Image.open(io.BytesIO(content), formats=readable_formats()) as image,
+        ):
+            return to_bgr(image, name=name, limits=limits)
+    except Image.UnidentifiedImageError:
         problem = "it is not an image in a format that Pillow supports, or its header is damaged"
-        raise _failure(name, problem, "save it as JPEG or PNG") from error
+        raise failure(name, problem, "save it as JPEG or PNG") from None
     except ImageReadError:
         raise
     except Exception as error:
-        raise _decoding_error(name, error) from error
+        raise _decoding_error(name, error) from None
 
 
-def to_bgr(image: Image.Image, *, name: str = "the Pillow image") -> np.ndarray:
+def check_pixels(content: bytes, name: str, limits: ImageLimits) -> None:
+    """Check the number of pixels of an image file that another library than Pillow decodes.
+
+    A format that Pillow does not know is left to the limits of that library.
+
+    Args:
+        content: The bytes of the file.
+        name: Name of the image in an error.
+        limits: Of the pixels.
+
+    Raises:
+        ImageReadError: The image has too many pixels.
+    """
+    try:
+        with (
+            _pillow_limit(limits),
+            Image.open(io.BytesIO(content), formats=readable_formats()) as image,
+        ):
+            _check_pixels(image, name, limits)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _decoding_error(name, error) from None
+    except ImageReadError:
+        raise
+    except Exception:  # the decoder reports what is wrong
+        return
+
+
+def to_bgr(
+    image: Image.Image,
+    *,
+    name: str = "the Pillow image",
+    limits: ImageLimits | None = None,
+) -> np.ndarray:
     """Convert a Pillow image of any mode to BGR pixels.
 
     Args:
         image: The image; its EXIF orientation, if it has one, is applied.
         name: Name of the image in an error.
+        limits: Of the pixels.
 
     Returns:
         The pixels (H, W, 3), uint8, BGR; a new array.
 
     Raises:
-        ImageReadError: The image is damaged, empty, or of a mode that cannot be converted to RGB.
+        ImageReadError: The image is damaged, empty, too large, or of a mode that cannot be
+            converted to RGB.
     """
+    _check_pixels(image, name, limits)
+    kind = getattr(image, "format", None)
+    if kind in UNSAFE_FORMATS and getattr(image, "tile", None):  # not decoded yet
+        raise failure(name, f"the format {kind} is not decoded", "save it as JPEG or PNG")
     try:
         image.load()  # a file is decoded here, which detects truncated files
     except Exception as error:
-        raise _decoding_error(name, error) from error
+        raise _decoding_error(name, error) from None
     if 0 in image.size:
-        raise _failure(
-            name, f"it is empty ({image.width} x {image.height})", "give one with pixels"
-        )
+        raise failure(name, f"it is empty ({image.width} x {image.height})", "give one with pixels")
     image = _upright(image)
     if image.mode in _WIDE_MODES:
         gray = _wide_to_uint8(np.asarray(image), name)
@@ -137,61 +260,44 @@ def to_bgr(image: Image.Image, *, name: str = "the Pillow image") -> np.ndarray:
         if image.mode == "P" and "transparency" in image.info:
             image = image.convert("RGBA")  # the same colors; Pillow warns when it converts to RGB
         rgb = np.asarray(image.convert("RGB"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError):
         problem = f"its color mode {image.mode} cannot be converted to RGB"
-        raise _failure(name, problem, "save it as an RGB image") from error
+        raise failure(name, problem, "save it as an RGB image") from None
     return np.ascontiguousarray(rgb[:, :, ::-1])
 
 
-def array_to_bgr(array: np.ndarray) -> np.ndarray:
-    """Check an image that is an array, and convert it to BGR pixels.
-
-    The dtype determines the range, independently of the values, so that all frames of a video are
-    treated alike: uint16 is scaled from [0, 65535] to [0, 255]; other dtypes must have values from
-    0 to 255, which are rounded. A floating-point image in [0, 1] is an error.
-
-    Args:
-        array: BGR (H, W, 3), BGR with transparency (H, W, 4), which is dropped, or grayscale (H, W)
-            or (H, W, 1).
-
-    Returns:
-        The pixels (H, W, 3), uint8, BGR; the array itself if it has this form.
-
-    Raises:
-        ImageReadError: The shape, dtype or range is wrong.
-        TypeError: ``array`` is not an array.
-    """
-    name = "the image given as an array"
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"expected an image as a numpy array, got {type(array).__name__}.")
-    pixels = array[:, :, None] if array.ndim == 2 else array
-    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4):
-        problem = f"its shape {array.shape} is not (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)"
-        raise _failure(name, problem, "pass one image with the channels last")
-    if 0 in pixels.shape:
-        raise _failure(name, f"it is empty (shape {array.shape})", "give one with pixels")
-    pixels = pixels[:, :, :3]
-    if pixels.dtype == np.uint16:
-        pixels = _scaled(pixels, 255 / 65535)
-    elif pixels.dtype != np.uint8:
-        pixels = _checked_range(pixels, name)
-    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+def _check_pixels(image: Image.Image, name: str, limits: ImageLimits | None) -> None:
+    limit = None if limits is None else limits.max_pixels
+    if limit is not None and image.width * image.height > limit:
+        raise failure(
+            name,
+            f"it has {image.width} x {image.height} pixels and max_pixels is {limit:,}",
+            "resize it, or raise max_pixels if you trust its source",
+        )
 
 
-def _checked_range(pixels: np.ndarray, name: str) -> np.ndarray:
-    """Round an integer or floating-point array with values from 0 to 255 to uint8."""
-    is_float = np.issubdtype(pixels.dtype, np.floating)
-    if not is_float and not np.issubdtype(pixels.dtype, np.integer):
-        problem = f"its dtype {pixels.dtype} is not numeric"
-        raise _failure(name, problem, "convert it to uint8 with values 0 to 255")
-    low, high = float(pixels.min()), float(pixels.max())
-    if not (low >= 0 and high <= 255):  # also when either is NaN
-        problem = f"its values are from {low:g} to {high:g}, not from 0 to 255"
-        raise _failure(name, problem, "scale it to that range, without normalization")
-    if is_float and 0 < high <= 1:
-        problem = f"its largest value is {high:g}, so its range seems to be [0, 1], not [0, 255]"
-        raise _failure(name, problem, "multiply it by 255")
-    return _scaled(pixels, 1)
+@contextmanager
+def _pillow_limit(limits: ImageLimits) -> Iterator[None]:
+    """Raise Pillow's own limit, which is global, for the time of the block if it is lower."""
+    pillow, own = Image.MAX_IMAGE_PIXELS, limits.max_pixels
+    if own is None or pillow is None or own <= 2 * pillow:  # Pillow refuses twice its limit
+        yield
+        return
+    with _PILLOW_LIMIT_LOCK:
+        pillow = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = own
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = pillow
+
+
+def _is_path(content: bytes) -> bool:
+    """Return whether bytes are the path of a file rather than its content."""
+    try:
+        return os.path.isfile(os.fsdecode(content))
+    except (OSError, ValueError):
+        return False
 
 
 def _wide_to_uint8(gray: np.ndarray, name: str) -> np.ndarray:
@@ -199,16 +305,11 @@ def _wide_to_uint8(gray: np.ndarray, name: str) -> np.ndarray:
     low, high = float(gray.min()), float(gray.max())
     if not (low >= 0 and high <= 65535):  # also when either is NaN
         problem = f"its values are from {low:g} to {high:g}, outside the 16-bit range 0 to 65535"
-        raise _failure(name, problem, "save it as an 8-bit image")
+        raise failure(name, problem, "save it as an 8-bit image")
     if high > 255:
-        return _scaled(gray, 255 / 65535)
+        return scale_to_uint8(gray, 255 / 65535)
     from_zero_to_one = gray.dtype.kind == "f" and high <= 1
-    return _scaled(gray, 255 if from_zero_to_one else 1)
-
-
-def _scaled(values: np.ndarray, factor: float) -> np.ndarray:
-    """Multiply and round to uint8."""
-    return np.rint(values.astype(np.float64) * factor).astype(np.uint8)
+    return scale_to_uint8(gray, 255 if from_zero_to_one else 1)
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -221,16 +322,17 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _decoding_error(name: str, error: Exception) -> ImageReadError:
     """Convert an error that Pillow raised while opening or decoding an image."""
-    if isinstance(error, Image.DecompressionBombError):
-        problem = f"it has more pixels than Pillow decodes by default ({error})"
-        advice = "resize it, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust its source"
+    detail = shorten(str(error), 200)
+    # A warning is raised as an error with ``python -W error``.
+    if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
+        problem = f"it has more pixels than Pillow decodes by default ({detail})"
+        advice = "resize it, or raise max_pixels (or PIL.Image.MAX_IMAGE_PIXELS) if you trust it"
     elif isinstance(error, MemoryError):
         problem, advice = "there is not enough memory to decode it", "resize it"
+    elif "closed" in detail or isinstance(error, AttributeError):  # a Pillow image of a closed file
+        problem = f"it was closed before it was decoded ({type(error).__name__}: {detail})"
+        advice = "open it again, and keep it open"
     else:
-        problem = f"it is truncated or damaged ({type(error).__name__}: {error})"
+        problem = f"it is truncated or damaged ({type(error).__name__}: {detail})"
         advice = "copy or download it again"
-    return _failure(name, problem, advice)
-
-
-def _failure(name: str, problem: str, advice: str) -> ImageReadError:
-    return ImageReadError(f"cannot read {name}: {problem}; {advice}.")
+    return failure(name, problem, advice)

@@ -99,3 +99,16 @@ def summarize(error: BaseException) -> str:
     text = text.rpartition("WeightsUnpickler error: ")[2]  # torch.load wraps the reason in advice
     sentence = re.split(r"\.\s|\n", text.strip())[0].rstrip(".")[:200]
     return f"{type(error).__name__}: {sentence}" if sentence else type(error).__name__
+
+
+def shorten(text: str, length: int = 100) -> str:
+    """Return a text for a message: at most ``length`` characters, which can all be printed.
+
+    The middle is left out, because a path or a URL ends with the name that says most. Control
+    characters and lone surrogates, which a file name may hold, are escaped.
+    """
+    if len(text) > length:
+        text = f"{text[: length // 2]}...{text[-(length - length // 2 - 3) :]}"
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import OrderedDict
 from typing import BinaryIO
 
@@ -11,6 +12,16 @@ MAX_OPEN_FILES = 64
 
 _open_files: OrderedDict[str, BinaryIO] = OrderedDict()  # the least recently used one first
 _owner_pid = 0
+_lock = threading.Lock()  # threads share the files and their positions
+
+
+def _new_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # another thread may hold the lock at the time of a fork
+    os.register_at_fork(after_in_child=_new_lock)
 
 
 def read_range(path: str, offset: int, size: int) -> bytes:
@@ -22,10 +33,14 @@ def read_range(path: str, offset: int, size: int) -> bytes:
     Raises:
         OSError: The file cannot be read or ends before the range does.
     """
-    file = _open(path)
-    file.seek(offset)
-    content = file.read(size)
-    if len(content) != size:
+    with _lock:
+        file = _open(path)
+        # Checked first, because read() takes memory for the whole range.
+        is_inside = offset + size <= os.fstat(file.fileno()).st_size
+        if is_inside:
+            file.seek(offset)
+            content = file.read(size)
+    if not is_inside or len(content) != size:
         raise OSError(
             f"'{path}' ends before byte {offset + size}; the file is truncated or was changed."
         )

@@ -13,9 +13,11 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmcv.transforms import LoadImageFromFile as MMCVLoadImageFromFile
 
-from glip.datasets.images import array_to_bgr, read_bytes, read_image
+from glip.datasets.image_bytes import image_name
+from glip.datasets.images import check_pixels, open_image, read_bytes, read_image
 from glip.registry import TRANSFORMS
-from glip.utils.errors import ImageReadError
+from glip.utils.errors import ImageReadError, shorten
+from glip.utils.image_files import ImageLimits
 
 
 @TRANSFORMS.register_module()
@@ -36,9 +38,12 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
         ignore_empty: Return None for an unreadable image, so that the data set replaces it, instead
             of raising an error.
         backend_args: mmengine's file backend and its settings; by default chosen by the path.
+        max_pixels: Largest image, height times width; by default Pillow's limit, about 179 million.
+        max_bytes: Largest file; by default 512 MiB.
 
     Raises:
-        ImageReadError: The image cannot be read (on use).
+        ImageReadError: The image cannot be read, or is too large (on use).
+        ConfigError: A limit is not an integer of 1 or more.
     """
 
     def __init__(
@@ -49,7 +54,10 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
         ignore_empty: bool = False,
         *,
         backend_args: dict[str, Any] | None = None,
+        max_pixels: int | None = None,
+        max_bytes: int | None = None,
     ) -> None:
+        self.limits = ImageLimits(max_pixels, max_bytes)
         super().__init__(
             to_float32=to_float32,
             color_type=color_type,
@@ -70,19 +78,21 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
 
     def _read(self, path: str) -> np.ndarray:
         if self.imdecode_backend == "pillow" and self.color_type == "color":
-            return read_image(path, backend_args=self.backend_args)
-        content = read_bytes(path, self.backend_args)
+            return read_image(path, backend_args=self.backend_args, limits=self.limits)
+        content = read_bytes(path, self.backend_args, self.limits)
+        check_pixels(content, image_name(path), self.limits)
         try:
             image = mmcv.imfrombytes(content, flag=self.color_type, backend=self.imdecode_backend)
         except Exception as error:  # each decoder raises errors of its own
-            raise self._failure(path, f" ({type(error).__name__}: {error})") from error
+            detail = f" ({type(error).__name__}: {shorten(str(error))})"
+            raise self._failure(path, detail) from None
         if image is None:  # OpenCV cannot decode it
             raise self._failure(path)
         return image
 
     def _failure(self, path: str, detail: str = "") -> ImageReadError:
         return ImageReadError(
-            f"cannot read the image '{path}': {self.imdecode_backend} cannot decode it{detail}; "
+            f"cannot read {image_name(path)}: {self.imdecode_backend} cannot decode it{detail}; "
             "check that the image is not damaged, or try imdecode_backend='pillow'."
         )
 
@@ -95,20 +105,20 @@ class LoadImageFromFile(MMCVLoadImageFromFile):
 
 @TRANSFORMS.register_module()
 class LoadImageFromNDArray(LoadImageFromFile):
-    """Load an image from an array, for example a video frame.
+    """Load an image that is not a file: an array such as a video frame, bytes, a Pillow image, ...
 
-    Reads ``img``, any array that :func:`glip.datasets.images.array_to_bgr` accepts. Writes ``img``,
+    Reads ``img``, anything that :func:`glip.datasets.images.open_image` accepts. Writes ``img``,
     the pixels (H, W, 3), uint8, BGR, ``img_shape`` and ``ori_shape``, both (H, W), and ``img_path``
     (None) if it is missing.
 
     It has the arguments of :class:`LoadImageFromFile`, so that a config needs to replace only
-    ``type``; all but ``to_float32`` and ``ignore_empty`` have no effect.
+    ``type``; ``color_type`` and ``imdecode_backend`` have no effect.
     """
 
     def transform(self, results: dict) -> dict | None:
         """Convert the image; None if it is invalid and ``ignore_empty`` is set."""
         try:
-            image = array_to_bgr(results["img"])
+            image = open_image(results["img"], backend_args=self.backend_args, limits=self.limits)
         except ImageReadError:
             if self.ignore_empty:
                 return None
