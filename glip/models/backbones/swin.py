@@ -1,7 +1,8 @@
 """Swin Transformer as used for detection (Liu et al., ICCV 2021, section 3 and appendix A2.2).
 
-Unlike Swin for classification, the feature map is padded before the windows are shifted. The order
-matters wherever a side is not divisible by the window size.
+The layers are timm's. The block is not, because timm shifts the windows before it pads the feature
+map. Detection Swin pads first, which gives other values wherever a side is not divisible by the
+window size.
 
 Shapes: B images, H x W the feature map of a stage, C its channels, M positions of a window.
 """
@@ -14,22 +15,20 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
+from mmengine.utils import digit_version
+from timm.layers import DropPath, Mlp, PatchEmbed
+from timm.models.swin_transformer import WindowAttention, window_partition, window_reverse
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from torchvision.ops import StochasticDepth
 
-from glip.models.backbones.swin_layers import (
-    Mlp,
-    PatchEmbed,
-    PatchMerging,
-    WindowAttention,
-    window_partition,
-    window_reverse,
-)
 from glip.registry import MODELS
+from glip.utils.precision import is_autocast_enabled
 
 #: Added to the attention logits of positions that only the cyclic shift made neighbours (official).
 SHIFT_MASK = -100.0
+
+#: Before torch 2.4, autocast does not cast the mask of scaled_dot_product_attention.
+_AUTOCAST_CASTS_MASKS = digit_version(torch.__version__) >= digit_version("2.4")
 
 #: Values that a layer computes at a time on a CPU without gradients: 4 MB in float32, which stay in
 #: the CPU's cache. The first stage has twenty times as many.
@@ -39,6 +38,29 @@ _CHUNK_NUMEL = 2**20
 #: those of the first three stages for two images of 480 x 640 pixels. The block of a smaller map
 #: saves less than 40 MB.
 _MIN_CHECKPOINT_NUMEL = 2**19
+
+
+class PatchMerging(nn.Module):
+    """Halve the resolution and double the channels by merging 2 x 2 neighbours.
+
+    The neighbours are concatenated in the official order: (even row, even column), (odd, even),
+    (even, odd), (odd, odd).
+
+    Args:
+        dim: C.
+    """
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(4 * dim)
+        self.reduction = nn.Linear(4 * dim, 2 * dim, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Merge: (B, H, W, C) -> (B, ceil(H / 2), ceil(W / 2), 2C)."""
+        height, width = x.shape[1:3]
+        x = F.pad(x, (0, 0, 0, width % 2, 0, height % 2))
+        neighbours = [x[:, row::2, col::2] for col in (0, 1) for row in (0, 1)]
+        return self.reduction(self.norm(torch.cat(neighbours, dim=-1)))
 
 
 class SwinBlock(nn.Module):
@@ -80,11 +102,14 @@ class SwinBlock(nn.Module):
             num_heads,
             window_size=window_size,
             qkv_bias=qkv_bias,
-            qk_scale=qk_scale,
             attn_drop=attn_drop,
             proj_drop=drop,
         )
-        self.drop_path = StochasticDepth(drop_path, mode="row")
+        if qk_scale is not None:
+            self.attn.scale = qk_scale
+        # torch's fused attention, whose scale is 1 / sqrt(C / heads); timm disables it for Swin.
+        self.attn.fused_attn = qk_scale is None
+        self.drop_path = DropPath(drop_path)
         self.norm2 = nn.LayerNorm(dim)
         self.mlp = Mlp(dim, int(dim * mlp_ratio), drop=drop)
 
@@ -108,7 +133,7 @@ class SwinBlock(nn.Module):
         if not _in_chunks(x) or self.training:
             return x + self.drop_path(self._feed_forward(x))
         rows = x.flatten(0, 2)
-        for chunk in rows.split(max(_CHUNK_NUMEL // self.mlp.hidden_dim, 1)):
+        for chunk in rows.split(max(_CHUNK_NUMEL // self.mlp.fc1.out_features, 1)):
             chunk += self._feed_forward(chunk)
         return rows.view_as(x)
 
@@ -119,14 +144,17 @@ class SwinBlock(nn.Module):
     def _attend(self, x: Tensor, shift_mask: Tensor) -> Tensor:
         """Normalise and attend within (shifted) windows: (B, H, W, C) -> (B, H, W, C)."""
         height, width = x.shape[1:3]
+        window = (self.window_size, self.window_size)
         # The padding follows the norm, so it is zeros; it takes part in attention, unmasked.
         padding = (0, 0, 0, -width % self.window_size, 0, -height % self.window_size)
         x = F.pad(self.norm1(x), padding)
+        batch, *padded, channels = x.shape
         if self.shift:
             x = torch.roll(x, (-self.shift, -self.shift), dims=(1, 2))
-        windows = window_partition(x, self.window_size)
-        windows = self._attend_windows(windows, shift_mask if self.shift else None)
-        x = window_reverse(windows, self.window_size, *x.shape[1:3])
+        x = window_partition(x, window).view(-1, self.window_size**2, channels)
+        x = self._attend_windows(x, shift_mask if self.shift else None)
+        x = window_reverse(x.view(-1, *window, channels), window, *padded)
+        x = x.view(batch, *padded, channels)
         if self.shift:
             x = torch.roll(x, (self.shift, self.shift), dims=(1, 2))
         return x[:, :height, :width]
@@ -134,13 +162,20 @@ class SwinBlock(nn.Module):
     def _attend_windows(self, windows: Tensor, shift_mask: Tensor | None) -> Tensor:
         """Attend within the windows of B images, (., M, C); the mask is that of one image."""
         if not _in_chunks(windows):
-            return self.attn(windows, shift_mask)
+            return self._attend_chunk(windows, shift_mask)
         chunk_size = max(_CHUNK_NUMEL // (3 * windows[0].numel()), 1)  # queries, keys and values
         for indices in torch.arange(len(windows)).split(chunk_size):
             mask = None if shift_mask is None else shift_mask[indices % len(shift_mask)]
             chunk = windows[indices[0] : indices[-1] + 1]
-            chunk.copy_(self.attn(chunk, mask))
+            chunk.copy_(self._attend_chunk(chunk, mask))
         return windows
+
+    def _attend_chunk(self, windows: Tensor, mask: Tensor | None) -> Tensor:
+        """Attend within some windows: (., M, C) -> (., M, C)."""
+        if _AUTOCAST_CASTS_MASKS or not is_autocast_enabled(windows.device.type):
+            return self.attn(windows, mask=mask)
+        with torch.autocast(windows.device.type, enabled=False):
+            return self.attn(windows.float(), mask=mask)
 
 
 def _in_chunks(x: Tensor) -> bool:
@@ -170,7 +205,7 @@ def make_shift_mask(height: int, width: int, window_size: int, device: torch.dev
     regions = torch.zeros(1, height, width, 1, dtype=torch.uint8, device=device)
     for index, (rows, cols) in enumerate((r, c) for r in bands for c in bands):
         regions[:, rows, cols] = index
-    regions = window_partition(regions, window_size).flatten(1)  # (windows, M)
+    regions = window_partition(regions, (window_size, window_size)).view(-1, window_size**2)
     return torch.where(regions[:, None] == regions[:, :, None], 0.0, SHIFT_MASK)
 
 
@@ -219,7 +254,7 @@ class SwinStage(nn.Module):
             )
             for index, drop_path in enumerate(drop_paths)
         )
-        self.downsample = PatchMerging(dim) if downsample else nn.Identity()
+        self.downsample = PatchMerging(dim) if downsample else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the blocks, without ``downsample``: (B, H, W, C) -> (B, H, W, C)."""
@@ -287,7 +322,13 @@ class SwinTransformer(BaseModule):
         self.out_indices = tuple(out_indices)
         self.frozen_stages = frozen_stages
         self.patch_embed = PatchEmbed(
-            in_channels, embed_dims, patch_size=patch_size, norm=patch_norm
+            img_size=None,
+            patch_size=patch_size,
+            in_chans=in_channels,
+            embed_dim=embed_dims,
+            norm_layer=nn.LayerNorm if patch_norm else None,
+            output_fmt="NHWC",
+            dynamic_img_pad=True,
         )
         self.pos_drop = nn.Dropout(drop_rate)
         drop_paths = np.linspace(0, drop_path_rate, sum(depths)).tolist()
@@ -330,7 +371,8 @@ class SwinTransformer(BaseModule):
             x = stage(x)
             if index in self.out_indices:
                 outputs.append(getattr(self, f"norm{index}")(x).permute(0, 3, 1, 2))
-            x = stage.get_submodule("downsample")(x)
+            if stage.downsample is not None:
+                x = stage.downsample(x)
         return outputs
 
     def train(self, mode: bool = True) -> SwinTransformer:
