@@ -1,7 +1,7 @@
 """Checks of the values of options, with one wording: expected, got.
 
 Each check returns the value. ``name`` is what the user wrote, for example
-``train_dataloader.batch_size``. A bool is no number here, and no number is NaN or infinite.
+``train_dataloader.batch_size``. A bool does not count as a number, and numbers are finite.
 """
 
 from __future__ import annotations
