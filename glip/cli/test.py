@@ -26,7 +26,7 @@ from glip.cli.common import (
     new_parser,
     parse_and_run,
 )
-from glip.utils.errors import ConfigError, EvaluationMismatchError
+from glip.utils.errors import ConfigError
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -76,12 +76,8 @@ def run(args: argparse.Namespace) -> dict[str, float]:
     if args.compile:
         model = runner.model
         compile_model(model.module if is_model_wrapper(model) else model)
-    try:
-        evaluator = runner.test_evaluator
-    except EvaluationMismatchError as error:
-        raise ConfigError(str(error)) from error
     if args.out:
-        evaluator.metrics.append(DumpDetResults(args.out))
+        runner.test_evaluator.metrics.append(DumpDetResults(args.out))
     metrics = runner.test()
     if is_main_process():
         print(f"\n{format_metrics(metrics, dataset_names(cfg))}")
@@ -106,6 +102,7 @@ def prepare_config(args: argparse.Namespace) -> Config:
         cfg.pop(name, None)  # unused here, and long in the log for many data sets
     apply_run_options(cfg, args)
     cfg.load_from = args.checkpoint
+    cfg.compile = args.compile
     if args.amp:
         cfg.merge_from_dict({"model.test_cfg.amp": args.amp})
     cfg.test_cfg = dict(

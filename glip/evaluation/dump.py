@@ -18,6 +18,7 @@ from glip.checkpoint.restricted_pickle import restricted_loads
 from glip.evaluation.base_metric import BaseDetMetric, ImageResult
 from glip.evaluation.predictions import Predictions
 from glip.registry import METRICS
+from glip.utils.atomic_write import atomic_open, describe_write_errors
 from glip.utils.errors import AnnotationFileNotFoundError, DataError
 
 #: Meta information that is not stored, because it is the data set's, and long.
@@ -88,10 +89,34 @@ class DumpDetResults(BaseDetMetric):
         """Write the file; return no metrics."""
         stored = list(self.unique_images(results).values())
         path = Path(self.out_file_path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fileio.dump(stored, path)
+        with describe_write_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        content = fileio.dump(_canonical(stored, {}), file_format=path.suffix[1:])
+        with atomic_open(path) as file:
+            file.write(content.encode() if isinstance(content, str) else content)
         print_log(f"wrote the predictions for {len(stored)} images to {path}", logger="current")
         return {}
+
+
+def _canonical(value: Any, strings: dict[str, str]) -> Any:
+    """Copy plain values so that equal values are pickled to equal bytes.
+
+    A pickle refers to an object that occurred before, so its bytes also depend on which equal
+    objects are the same one: in a resumed or a distributed evaluation others than in a single one.
+    Keys are sorted, because mmengine keeps the names of meta information in a set.
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, str):
+        return strings.setdefault(str(value), str(value))
+    if isinstance(value, dict):
+        names = sorted(value) if all(isinstance(key, str) for key in value) else list(value)
+        return {_canonical(key, strings): _canonical(value[key], strings) for key in names}
+    if isinstance(value, list):
+        return [_canonical(each, strings) for each in value]
+    if isinstance(value, tuple):
+        return tuple([_canonical(each, strings) for each in value])
+    return np.array(value, order="C") if isinstance(value, np.ndarray) else value
 
 
 def load_predictions(path: str | Path) -> list[dict[str, Any]]:

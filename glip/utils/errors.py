@@ -77,6 +77,10 @@ class OdvgRecordError(AnnotationFileError):
         return type(self), (self.reason, self.detail)
 
 
+class StorageError(GLIPError, OSError):
+    """A file cannot be written: the disk is full or read-only, or the folder is not writable."""
+
+
 class EvaluationMismatchError(DataError):
     """Stored predictions belong to another evaluation."""
 
