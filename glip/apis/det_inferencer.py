@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, count
+from errno import EACCES, EPERM
+from itertools import islice, repeat
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +20,31 @@ from mmengine.dataset import Compose
 from tqdm import tqdm
 
 from glip.apis.build import build_detector, default_device, load_config
-from glip.apis.inference import Image, check_prompts, detect_batch, make_pipeline, prepare
+from glip.apis.image_inputs import ImageInput, ImageInputs, list_images
+from glip.apis.inference import (
+    Image,
+    check_prompts,
+    detect_batch,
+    is_path,
+    load_with_pixels,
+    make_pipeline,
+    set_prompt,
+)
 from glip.apis.prompting import Texts, prompts_for
+from glip.apis.results import ResultFolder, to_dict
 from glip.checkpoint import read_checkpoint
 from glip.config import find_weights, shipped_name
-from glip.datasets.images import array_to_bgr, read_image
+from glip.datasets.images import array_to_bgr, open_image
 from glip.models import GLIP, TextFeatureCache
 from glip.structures import DetDataSample
-from glip.utils.errors import CheckpointError, ImageReadError
-from glip.utils.image_files import IMAGE_EXTENSIONS, is_image_file
+from glip.text import Prompt
+from glip.utils.atomic_write import is_storage_problem
+from glip.utils.errors import CheckpointError, ImageReadError, PromptError, StorageError
+from glip.utils.image_files import ImageLimits
 from glip.visualization import DetLocalVisualizer
+from glip.visualization.local_visualizer import check_display
+
+__all__ = ["DetInferencer", "list_images", "to_dict"]
 
 _logger = logging.getLogger("glip")
 
@@ -36,7 +53,8 @@ class DetInferencer:
     """Detect the objects that a prompt names, with MMDetection's interface.
 
     Text features of prompts are reused over images and calls, while the model's weights stay the
-    same.
+    same. Threads may share an inferencer: calls that run at once give the results that they give
+    one after the other.
 
     Args:
         model: a config file, the name of a shipped config, a config, or a detector. ``None`` for
@@ -45,10 +63,14 @@ class DetInferencer:
             file or a URL. ``None`` with the name of a shipped config: the published one.
         device: where to run; by default the first CUDA device if there is one.
         show_progress: show a progress bar for several images.
+        max_pixels: largest image, height times width, checked before it is decoded; by default the
+            config's, which by default is Pillow's limit of about 179 million.
+        max_bytes: largest file or download; by default the config's, which by default is 512 MiB.
 
     Raises:
         ValueError: neither model nor weights are given.
         CheckpointError: the checkpoint cannot be read safely or does not fit the config.
+        ConfigError: a limit is not an integer of 1 or more.
     """
 
     def __init__(
@@ -57,7 +79,11 @@ class DetInferencer:
         weights: str | Path | None = None,
         device: str | torch.device | None = None,
         show_progress: bool = True,
+        *,
+        max_pixels: int | None = None,
+        max_bytes: int | None = None,
     ):
+        self._limits = ImageLimits(max_pixels, max_bytes)
         if isinstance(model, GLIP):
             self.model = model
         else:
@@ -73,11 +99,12 @@ class DetInferencer:
         self.show_progress = show_progress
         self.visualizer = DetLocalVisualizer()
         self._pipelines: dict[bool, Compose] = {}
+        self._lock = threading.Lock()  # of the pipelines; and a window belongs to one thread
         self._text_cache = TextFeatureCache(self.model)
 
     def __call__(
         self,
-        inputs: Image | Sequence[Image],
+        inputs: Image | Iterable[Image],
         batch_size: int = 1,
         return_vis: bool = False,
         show: bool = False,
@@ -92,13 +119,20 @@ class DetInferencer:
         texts: Texts | None = None,
         custom_entities: bool = False,
         tokens_positive: Sequence | int | None = None,
+        *,
+        recursive: bool = False,
     ) -> dict:
         """Detect.
 
         An image that cannot be read is logged and skipped; if it is the only one, it is an error.
+        The same holds for an image whose results cannot be saved. A disk that is full ends the run;
+        what was saved before stays.
 
         Args:
-            inputs: an image (file, URL or BGR array), a folder of images, or a list of images.
+            inputs: an image (a path, a URL, bytes, a file object, a Pillow image, a BGR array or an
+                RGB tensor; see :mod:`glip.datasets.images`), or several: a folder, a pattern such
+                as ``'photos/*.jpg'``, a list, or a generator, which is consumed lazily. A generator
+                needs one prompt for all its images.
             batch_size: images per batch.
             return_vis: return the images with their detections drawn.
             show: show these in a window.
@@ -115,6 +149,7 @@ class DetInferencer:
                 :func:`glip.apis.prompting.prompts_for`.
             custom_entities: texts are period-separated class names.
             tokens_positive: for each phrase of a sentence its character spans.
+            recursive: also search the subfolders of a folder.
 
         Returns:
             ``predictions``: for each image a dict with ``labels``, ``label_names``, ``scores``
@@ -125,115 +160,179 @@ class DetInferencer:
         Raises:
             PromptError: there is no prompt, or it cannot be parsed or tokenized.
             ImageReadError: the only image cannot be read, or the folder has none.
+            StorageError: the results cannot be saved.
+            ConfigError: ``show`` is set, but there is no display.
+            TypeError: ``inputs`` is or holds something else.
         """
-        if batch_size < 1:
-            raise ValueError(f"expected batch_size of 1 or more, got {batch_size}")
-        images = list_images(inputs)
-        prompts = prompts_for(
-            len(images), texts, custom_entities=custom_entities, tokens_positive=tokens_positive
-        )
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+            raise ValueError(f"expected batch_size as an integer of 1 or more, got {batch_size!r}")
+        images = ImageInputs(inputs, recursive)
+        if images.count is None:
+            prompts = [_one_prompt(texts, custom_entities, tokens_positive)]
+        else:
+            prompts = prompts_for(
+                images.count,
+                texts,
+                custom_entities=custom_entities,
+                tokens_positive=tokens_positive,
+            )
         self._text_cache.clear_if_changed()
         check_prompts(self._text_cache, prompts)
-        names = _unique_names(images)
-        draw = return_vis or show or (bool(out_dir) and not no_save_vis)
+        if show:
+            check_display()
+        folder = None
+        if out_dir and not (no_save_vis and no_save_pred):
+            folder = ResultFolder(out_dir, save_vis=not no_save_vis, save_pred=not no_save_pred)
+        draw = return_vis or show or (folder is not None and folder.save_vis)
         predictions: list[dict | DetDataSample] = []
         drawn: list[np.ndarray | None] = []
-        for start, samples in self._detect(images, prompts, batch_size):
-            for index, sample in enumerate(samples, start):
-                if isinstance(sample, ImageReadError):
-                    predictions.append({"error": str(sample)})
-                    drawn.append(None)
-                    continue
-                result = detections_to_dict(sample)
-                predictions.append(sample if return_datasamples else result)
-                if out_dir and not no_save_pred:
-                    _save_json(result, Path(out_dir, "preds", names[index] + ".json"))
-                if draw:
-                    save = bool(out_dir) and not no_save_vis
-                    self.visualizer.add_datasample(
-                        names[index],
-                        _rgb(images[index]),
-                        sample,
-                        draw_gt=False,
-                        draw_pred=draw_pred,
-                        show=show,
-                        wait_time=wait_time,
-                        pred_score_thr=pred_score_thr,
-                        out_file=str(Path(out_dir, "vis", names[index] + ".jpg")) if save else None,
-                    )
-                    if return_vis:
-                        drawn.append(self.visualizer.get_image())
-        if print_result:
-            print(
-                json.dumps(
-                    [p if isinstance(p, dict) else detections_to_dict(p) for p in predictions]
+        failures = _Failures(is_only=images.count == 1)
+        pairs = zip(images, repeat(prompts[0]) if images.count is None else prompts, strict=False)
+        for name, sample, pixels in self._detect(pairs, images.count, batch_size, draw, failures):
+            if isinstance(sample, ImageReadError):
+                predictions.append({"error": str(sample)})
+                drawn.append(None)
+                continue
+            result = to_dict(sample)
+            predictions.append(sample if return_datasamples else result)
+            picture = None
+            if pixels is not None:
+                picture = self.visualizer.draw_datasample(
+                    pixels,
+                    sample,
+                    draw_gt=False,
+                    draw_pred=draw_pred,
+                    pred_score_thr=pred_score_thr,
                 )
-            )
+            if show and picture is not None:
+                with self._lock:
+                    self.visualizer.show(picture, win_name=name, wait_time=wait_time)
+            if return_vis:
+                drawn.append(picture)
+            if folder is not None:
+                try:
+                    folder.save(name, result, picture)
+                except StorageError as error:
+                    failures.not_saved(error)
+        failures.summarize(len(predictions))
+        if print_result:
+            print(json.dumps([p if isinstance(p, dict) else to_dict(p) for p in predictions]))
         return {"predictions": predictions, "visualization": drawn if return_vis else None}
 
     def _detect(
-        self, images: Sequence[Image], prompts: Sequence, batch_size: int
-    ) -> Iterator[tuple[int, list]]:
-        """Yield the index of a batch's first image and its samples or reading errors."""
-        starts: Iterable[int] = range(0, len(images), batch_size)
-        if self.show_progress and len(images) > batch_size:
-            starts = tqdm(starts, desc="Detecting")
-        for start in starts:
-            items: list[dict | ImageReadError] = []
-            batch = zip(images[start : start + batch_size], prompts[start:], strict=False)
-            for image, prompt in batch:
-                try:
-                    items.append(prepare(image, prompt, self._pipeline(image)))
-                except ImageReadError as error:
-                    if len(images) == 1:
-                        raise
-                    _logger.warning("skipped: %s", error)
-                    items.append(error)
-            good = [item for item in items if isinstance(item, dict)]
-            found = iter(detect_batch(good, self._text_cache) if good else ())
-            yield start, [next(found) if isinstance(item, dict) else item for item in items]
+        self,
+        pairs: Iterator[tuple[ImageInput, Prompt]],
+        count: int | None,
+        batch_size: int,
+        draw: bool,
+        failures: _Failures,
+    ) -> Iterator[tuple[str, DetDataSample | ImageReadError, np.ndarray | None]]:
+        """Yield each image's name, its sample or reading error, and its RGB pixels to draw on."""
+        is_long = count is None or count > batch_size
+        with tqdm(
+            total=count,
+            desc="Detecting",
+            unit="image",
+            disable=not (self.show_progress and is_long),
+        ) as progress:
+            while batch := list(islice(pairs, batch_size)):
+                items: list[dict | ImageReadError] = []
+                pixels: list[np.ndarray | None] = []
+                for image, prompt in batch:
+                    try:
+                        item, bgr = load_with_pixels(image.source, self._pipeline(image.source))
+                    except ImageReadError as error:
+                        items.append(failures.not_read(error, image))
+                        pixels.append(None)
+                        continue
+                    set_prompt(item["data_samples"], prompt)
+                    items.append(item)
+                    pixels.append(self._rgb(image.source, bgr) if draw else None)
+                good = [item for item in items if isinstance(item, dict)]
+                found = iter(detect_batch(good, self._text_cache) if good else ())
+                for (image, _), item, rgb in zip(batch, items, pixels, strict=True):
+                    sample = next(found) if isinstance(item, dict) else item
+                    yield image.name, sample, rgb
+                progress.update(len(batch))
+
+    def _rgb(self, image: Image, bgr: np.ndarray | None) -> np.ndarray:
+        """Return a copy of an image in RGB order, to draw on."""
+        if bgr is None:  # a pipeline with a loading step of its own
+            bgr = open_image(image, limits=self._limits)
+        elif bgr.dtype != np.uint8 or bgr.ndim == 2:
+            bgr = array_to_bgr(bgr)
+        return np.ascontiguousarray(bgr[..., ::-1])
 
     def _pipeline(self, image: Image) -> Compose:
-        from_array = isinstance(image, np.ndarray)
-        if from_array not in self._pipelines:
-            self._pipelines[from_array] = make_pipeline(self.cfg, from_array=from_array)
-        return self._pipelines[from_array]
+        from_array = not is_path(image)
+        with self._lock:
+            if from_array not in self._pipelines:
+                self._pipelines[from_array] = make_pipeline(
+                    self.cfg, from_array=from_array, limits=self._limits
+                )
+            return self._pipelines[from_array]
 
 
-def list_images(inputs: Image | Sequence[Image]) -> list[Image]:
-    """List the images of a file, a folder (sorted by name, without subfolders), an array or a list.
+class _Failures:
+    """Images that cannot be read or saved: logged with a count, an error if it is the only one."""
 
-    Raises:
-        ImageReadError: there are none.
-    """
-    if isinstance(inputs, np.ndarray):
-        return [inputs]
-    if not isinstance(inputs, (str, Path)):
-        images = list(inputs)
-        if not images:
-            raise ImageReadError("expected images, got an empty list")
-        return images
-    folder = Path(inputs)
-    if not folder.is_dir():
-        return [inputs]
-    files = sorted(filter(is_image_file, folder.iterdir()))
-    if not files:
-        raise ImageReadError(
-            f"the folder {folder} has no images: expected files with the extension "
-            + ", ".join(IMAGE_EXTENSIONS)
-        )
-    return list(files)
+    def __init__(self, is_only: bool) -> None:
+        self._is_only = is_only
+        self._num_unread = 0
+        self._num_unsaved = 0
+
+    def not_read(self, error: ImageReadError, image: ImageInput) -> ImageReadError:
+        """Count an image that cannot be read; the first one is logged."""
+        if self._is_only:
+            raise error
+        if not is_path(image.source):  # its message does not name it
+            error = ImageReadError(f"{image.name}: {error}")
+        self._num_unread += 1
+        if self._num_unread == 1:
+            _logger.warning("skipped: %s", error)
+        return error
+
+    def not_saved(self, error: StorageError) -> None:
+        """Count an image whose results cannot be saved; the first one is logged.
+
+        Raises:
+            StorageError: no other image could be saved either.
+        """
+        if self._is_only or is_storage_problem(error) or error.errno in (EACCES, EPERM):
+            raise error
+        self._num_unsaved += 1
+        if self._num_unsaved == 1:
+            _logger.warning("not saved: %s", error)
+
+    def summarize(self, total: int) -> None:
+        """Log how many images were skipped in all, if there are more than the one logged."""
+        if self._num_unread > 1:
+            _logger.warning(
+                "%d of %d images cannot be read; the predictions hold the errors",
+                self._num_unread,
+                total,
+            )
+        if self._num_unsaved > 1:
+            _logger.warning(
+                "the results of %d of %d images are not saved", self._num_unsaved, total
+            )
 
 
-def detections_to_dict(sample: DetDataSample) -> dict[str, list]:
-    """Return a data sample's detections as lists, for JSON."""
-    found = sample.pred_instances
-    return {
-        "labels": found.labels.tolist(),
-        "label_names": list(found.label_names),
-        "scores": found.scores.tolist(),
-        "bboxes": found.bboxes.tolist(),
-    }
+def _one_prompt(
+    texts: Texts | None, custom_entities: bool, tokens_positive: Sequence | int | None
+) -> Prompt:
+    """Return the prompt of a generator's images, whose number is not known before it ends."""
+    options = dict(custom_entities=custom_entities, tokens_positive=tokens_positive)
+    try:
+        return prompts_for(1, texts, **options)[0]
+    except PromptError:
+        if isinstance(texts, str) or not isinstance(texts, Sequence) or len(texts) < 2:
+            raise
+        prompts_for(len(texts), texts, **options)  # raises if it is another problem
+        raise PromptError(
+            f"got {len(texts)} prompts for a generator, whose number of images is unknown: pass "
+            "one prompt for all images, or list(images)"
+        ) from None
 
 
 def _config_of(weights: str | Path | None) -> str:
@@ -247,26 +346,3 @@ def _config_of(weights: str | Path | None) -> str:
             "convert the checkpoint with tools/model_converters/convert_glip.py"
         )
     return config
-
-
-def _unique_names(images: Sequence[Image]) -> list[str]:
-    """Return a unique file name without extension for each image."""
-    names: list[str] = []
-    taken: set[str] = set()
-    for index, image in enumerate(images):
-        stem = f"{index:08d}" if isinstance(image, np.ndarray) else Path(str(image)).stem
-        tries = (f"{stem}_{number}" for number in count(1))
-        name = next(name for name in chain([stem], tries) if name not in taken)
-        taken.add(name)
-        names.append(name)
-    return names
-
-
-def _rgb(image: Image) -> np.ndarray:
-    bgr = array_to_bgr(image) if isinstance(image, np.ndarray) else read_image(image)
-    return np.ascontiguousarray(bgr[..., ::-1])
-
-
-def _save_json(result: dict, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(result, ensure_ascii=False), encoding="utf-8")

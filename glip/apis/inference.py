@@ -5,25 +5,56 @@ Shapes: H x W pixels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import threading
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
+from PIL import Image as PillowImage
 
 from glip.apis.build import build_detector, config_name, default_device, load_config
+from glip.apis.image_inputs import ImageInputs
 from glip.apis.prompting import Texts, prompts_for
+from glip.datasets.image_bytes import image_name
+from glip.datasets.transforms import LoadImageFromFile
 from glip.models import GLIP, TextFeatureCache
 from glip.registry import TRANSFORMS, build_part
 from glip.structures import DetDataSample
 from glip.text import Prompt
-from glip.utils.errors import ConfigError, summarize
+from glip.utils.errors import ConfigError, ImageReadError, summarize
+from glip.utils.image_files import ImageLimits
 
-#: An image: a path, a URL, or a BGR array (H, W, 3) of values 0 to 255.
-Image = str | Path | np.ndarray
+
+class BinaryFile(Protocol):
+    """A file object that is opened in mode ``'rb'``, or another object with ``read``."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most ``size`` bytes; none at the end."""
+        ...
+
+
+#: An image: a path, a URL, the content of an image file, a file object, a Pillow image, a BGR array
+#: or an RGB tensor; see :mod:`glip.datasets.images`.
+Image = (
+    str
+    | os.PathLike[str]
+    | bytes
+    | bytearray
+    | memoryview
+    | BinaryFile
+    | PillowImage.Image
+    | np.ndarray
+    | torch.Tensor
+)
+
+# DefaultScope.overwrite_default_scope exchanges a dictionary of the class.
+_SCOPE_LOCK = threading.RLock()
 
 
 def init_detector(
@@ -61,35 +92,43 @@ def init_detector(
 
 def inference_detector(
     model: GLIP,
-    imgs: Image | Sequence[Image],
+    imgs: Image | Iterable[Image],
     test_pipeline: Compose | None = None,
     text_prompt: Texts | None = None,
     custom_entities: bool = False,
     tokens_positive: Sequence | int | None = None,
+    *,
+    max_pixels: int | None = None,
+    max_bytes: int | None = None,
 ) -> DetDataSample | list[DetDataSample]:
     """Detect in one or several images the objects that a prompt names.
 
     Args:
         model: a detector of :func:`init_detector`.
-        imgs: an image or a list of images.
+        imgs: an image (a path, a URL, bytes, a file object, a Pillow image, a BGR array or an RGB
+            tensor; see :mod:`glip.datasets.images`), or several: a folder, a pattern such as
+            ``'photos/*.jpg'``, a list or a generator.
         test_pipeline: the transforms to use instead of the config's.
         text_prompt: class names, a sentence or a :class:`glip.text.Prompt`, or one for each image;
             see :func:`glip.text.parse_prompt` and :func:`glip.apis.prompting.prompts_for`.
         custom_entities: the text is a list of period-separated names.
         tokens_positive: for each phrase of a sentence its character spans.
+        max_pixels: largest image, height times width, checked before it is decoded; by default the
+            config's, which by default is Pillow's limit of about 179 million.
+        max_bytes: largest file or download; by default the config's, which by default is 512 MiB.
 
     Returns:
-        A data sample for an image, a list for a list. ``pred_instances`` has ``bboxes`` (K, 4),
+        A data sample for an image, a list for several. ``pred_instances`` has ``bboxes`` (K, 4),
         xyxy pixels of the image, ``scores``, 0-based ``labels`` and ``label_names``.
 
     Raises:
         PromptError: there is no prompt, or it cannot be parsed or tokenized.
         ImageReadError: an image cannot be read.
+        TypeError: ``imgs`` is or holds something else.
     """
-    if isinstance(imgs, str) or not isinstance(imgs, Sequence):
-        images: list[Image] = [imgs]
-    else:
-        images = list(imgs)
+    inputs = ImageInputs(imgs)
+    images: list[Image] = [each.source for each in inputs]
+    limits = ImageLimits(max_pixels, max_bytes)
     prompts = prompts_for(
         len(images),
         text_prompt,
@@ -101,12 +140,18 @@ def inference_detector(
     pipelines: dict[bool, Compose] = {}
     samples = []
     for image, prompt in zip(images, prompts, strict=True):
-        from_array = isinstance(image, np.ndarray)
+        from_array = not is_path(image)
         if from_array not in pipelines:
-            pipelines[from_array] = test_pipeline or make_pipeline(model.cfg, from_array=from_array)
+            pipelines[from_array] = test_pipeline or make_pipeline(
+                model.cfg, from_array=from_array, limits=limits
+            )
         samples += detect_batch([prepare(image, prompt, pipelines[from_array])], text_cache)
-    is_list = isinstance(imgs, Sequence) and not isinstance(imgs, str)
-    return samples if is_list else samples[0]
+    return samples[0] if inputs.is_single else samples
+
+
+def is_path(image: Image) -> bool:
+    """Return whether an image is a path or a URL, rather than its content or its pixels."""
+    return isinstance(image, (str, os.PathLike))
 
 
 def check_prompts(text_cache: TextFeatureCache, prompts: Sequence[Prompt]) -> None:
@@ -120,12 +165,13 @@ def check_prompts(text_cache: TextFeatureCache, prompts: Sequence[Prompt]) -> No
         text_cache.chunk_prompt(prompt)
 
 
-def make_pipeline(cfg: Config, *, from_array: bool) -> Compose:
+def make_pipeline(cfg: Config, *, from_array: bool, limits: ImageLimits | None = None) -> Compose:
     """Build the transforms of a config's ``test_pipeline`` for images without annotations.
 
     Args:
         cfg: the config.
-        from_array: images are arrays rather than files.
+        from_array: images are arrays, bytes or other objects rather than paths or URLs.
+        limits: those of the config are replaced by these, unless they are None.
 
     Raises:
         ConfigError: the config has no test pipeline, or one that cannot be built.
@@ -133,7 +179,7 @@ def make_pipeline(cfg: Config, *, from_array: bool) -> Compose:
     steps = find_test_pipeline(cfg)
     scope = cfg.get("default_scope", "glip")
     built = []
-    with DefaultScope.overwrite_default_scope(scope):
+    with _SCOPE_LOCK, DefaultScope.overwrite_default_scope(scope):
         for step in steps:
             # A type may be a class, or a name with a scope before it.
             name = getattr(step["type"], "__name__", step["type"]).split(".")[-1]
@@ -142,6 +188,8 @@ def make_pipeline(cfg: Config, *, from_array: bool) -> Compose:
             step = dict(step)
             if name == "LoadImageFromFile" and from_array:
                 step["type"] = "LoadImageFromNDArray"
+            if name in ("LoadImageFromFile", "LoadImageFromNDArray") and limits is not None:
+                step.update({key: own for key, own in vars(limits).items() if own is not None})
             try:
                 built.append(build_part(TRANSFORMS, step))
             except (KeyError, TypeError, ValueError) as error:
@@ -182,8 +230,35 @@ def load_image(image: Image, pipeline: Compose) -> dict:
     Raises:
         ImageReadError: the image cannot be read.
     """
-    source = dict(img=image) if isinstance(image, np.ndarray) else dict(img_path=str(image))
-    return pipeline(dict(img_id=0, **source))
+    return load_with_pixels(image, pipeline)[0]
+
+
+def load_with_pixels(image: Image, pipeline: Compose) -> tuple[dict, np.ndarray | None]:
+    """Run the transforms on an image, and return also its pixels before resizing.
+
+    So a file object, which can be read only once, or a URL can be drawn on afterwards.
+
+    Returns:
+        What :func:`load_image` returns; and the pixels that the pipeline loaded, None if it has no
+        step that loads an image.
+
+    Raises:
+        ImageReadError: the image cannot be read.
+    """
+    results: dict | None = {"img_id": 0}
+    results |= {"img_path": os.fsdecode(image)} if is_path(image) else {"img": image}
+    pixels = None
+    for transform in getattr(pipeline, "transforms", [pipeline]):  # or a function of the caller
+        results = transform(results)
+        if results is None:  # as the pipeline's ignore_empty=True demands
+            shown = image_name(image) if is_path(image) else "an image"
+            raise ImageReadError(
+                f"cannot read {shown}: the transform {type(transform).__name__} "
+                "of the test pipeline rejects it"
+            )
+        if pixels is None and isinstance(transform, LoadImageFromFile):
+            pixels = results["img"]
+    return results, pixels
 
 
 def set_prompt(sample: DetDataSample, prompt: Prompt) -> None:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 
-from glip.apis.inference import Image, load_image, make_pipeline, set_prompt
+from glip.apis.inference import Image, is_path, load_image, make_pipeline, set_prompt
 from glip.models import GLIP, TextFeatureCache
 from glip.structures import DetDataSample
 from glip.text import Prompt, parse_prompt
 from glip.utils.errors import ConfigError
+from glip.utils.image_files import ImageLimits
 
 
 class Predictor:
@@ -24,7 +24,8 @@ class Predictor:
     pyramid, which take most of the time; in GLIP-T (A), which has no deep fusion, all but the
     classification. Prompts that were used before are not encoded again, also on other images.
 
-    If the model's weights change, call :meth:`set_image` again.
+    If the model's weights change, call :meth:`set_image` again. A predictor holds one image: give
+    each thread a predictor of its own; they may share the model.
 
     Example:
         >>> predictor = Predictor(init_detector(config, checkpoint))  # doctest: +SKIP
@@ -33,10 +34,14 @@ class Predictor:
 
     Args:
         model: a detector of :func:`glip.apis.init_detector`.
+        max_pixels: largest image, height times width, checked before it is decoded; by default the
+            config's, which by default is Pillow's limit of about 179 million.
+        max_bytes: largest file or download; by default the config's, which by default is 512 MiB.
     """
 
-    def __init__(self, model: GLIP):
+    def __init__(self, model: GLIP, *, max_pixels: int | None = None, max_bytes: int | None = None):
         self.model = model
+        self._limits = ImageLimits(max_pixels, max_bytes)
         self._text_cache = TextFeatureCache(model)
         self._levels: list[torch.Tensor] | None = None
         self._sample: DetDataSample | None = None
@@ -45,14 +50,16 @@ class Predictor:
         """Encode an image; it replaces the one before.
 
         Args:
-            image: a path, a URL, or a BGR array (H, W, 3) of values 0 to 255.
+            image: a path, a URL, bytes, a file object, a Pillow image, a BGR array (H, W, 3) of
+                values 0 to 255 or an RGB tensor; see :mod:`glip.datasets.images`.
 
         Raises:
             ImageReadError: it cannot be read.
+            TypeError: it is something else.
         """
         self._levels = self._sample = None
         self._text_cache.clear_if_changed()
-        pipeline = make_pipeline(self.model.cfg, from_array=isinstance(image, np.ndarray))
+        pipeline = make_pipeline(self.model.cfg, from_array=not is_path(image), limits=self._limits)
         item = load_image(image, pipeline)
         batch = dict(inputs=[item["inputs"]], data_samples=[item["data_samples"]])
         with torch.inference_mode():

@@ -13,8 +13,28 @@ from mmengine.structures import BaseDataElement, InstanceData
 from mmengine.visualization import Visualizer
 
 from glip.registry import VISUALIZERS
+from glip.utils.errors import ConfigError
 from glip.visualization.draw import draw_detections
 from glip.visualization.palette import RGB, label_color
+
+#: matplotlib's backends that open no window; its choice where there is no display is Agg.
+_WITHOUT_WINDOWS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
+
+
+def check_display() -> None:
+    """Check that matplotlib can open a window; without one it would wait for a key for ever.
+
+    Raises:
+        ConfigError: there is no display.
+    """
+    import matplotlib.pyplot as plt
+
+    backend = plt.get_backend().lower()
+    if backend in _WITHOUT_WINDOWS:
+        raise ConfigError(
+            f"there is no display to show images on (matplotlib's backend is {backend}): omit "
+            "--show (show=True), and save the drawn images with --out-dir (out_dir)"
+        )
 
 
 @VISUALIZERS.register_module()
@@ -56,6 +76,16 @@ class DetLocalVisualizer(Visualizer):
         """
         super().set_image(image)
         self._num_artists = len(self.ax_save.get_children())
+
+    @master_only
+    def show(self, *args: Any, **kwargs: Any) -> None:
+        """Show an image in a window, see mmengine's ``Visualizer.show``.
+
+        Raises:
+            ConfigError: there is no display.
+        """
+        check_display()
+        super().show(*args, **kwargs)
 
     @master_only
     def get_image(self) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sized
 from typing import TypeVar
@@ -23,7 +24,8 @@ class TextFeatureCache:
     """Tokenize and encode each prompt once, for as long as the model's weights stay the same.
 
     Whoever runs a model holds one: an evaluation loop for the length of its run, an inferencer for
-    its lifetime. The least recently used prompts are dropped first.
+    its lifetime. The least recently used prompts are dropped first. Threads may share a cache: a
+    prompt that one of them encodes is not encoded by another.
 
     Example:
         >>> cache = TextFeatureCache(model)  # doctest: +SKIP
@@ -41,6 +43,7 @@ class TextFeatureCache:
         self._chunks: OrderedDict[Prompt, list[PromptChunk]] = OrderedDict()
         self._encoded: OrderedDict[Prompt, EncodedPrompt] = OrderedDict()
         self._state: tuple = ()
+        self._lock = threading.RLock()  # encoding a prompt tokenizes it
 
     def chunk_prompt(self, prompt: Prompt) -> list[PromptChunk]:
         """Tokenize a prompt, see :meth:`GLIP.chunk_prompt`."""
@@ -67,10 +70,11 @@ class TextFeatureCache:
             self.model.chunked_size,
             sums.tolist(),
         )
-        if state != self._state:
-            self._state = state
-            self._chunks.clear()
-            self._encoded.clear()
+        with self._lock:
+            if state != self._state:
+                self._state = state
+                self._chunks.clear()
+                self._encoded.clear()
 
     def _encode(self, prompt: Prompt) -> EncodedPrompt:
         return self.model.encode_chunks([self.chunk_prompt(prompt)])[0]
@@ -78,10 +82,11 @@ class TextFeatureCache:
     def _recall(
         self, kept: OrderedDict[Prompt, _Kept], prompt: Prompt, make: Callable[[Prompt], _Kept]
     ) -> _Kept:
-        value = kept.pop(prompt, None)
-        if value is None:
-            value = make(prompt)
-        kept[prompt] = value  # the most recently used come last
-        while sum(map(len, kept.values())) > self.max_captions:
-            kept.popitem(last=False)
-        return value
+        with self._lock:
+            value = kept.pop(prompt, None)
+            if value is None:
+                value = make(prompt)
+            kept[prompt] = value  # the most recently used come last
+            while sum(map(len, kept.values())) > self.max_captions:
+                kept.popitem(last=False)
+            return value

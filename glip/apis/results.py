@@ -1,0 +1,110 @@
+"""Save drawn images and predictions."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from glip.structures import DetDataSample
+from glip.utils.atomic_write import atomic_open, storage_error
+from glip.utils.errors import StorageError
+
+#: Longest side of an image that a JPEG file can hold, in pixels.
+_MAX_JPEG = 65500
+
+
+def to_dict(sample: DetDataSample) -> dict[str, list]:
+    """Convert the detections of a data sample to JSON-ready lists."""
+    found = sample.pred_instances
+    return {
+        "labels": found.labels.tolist(),
+        "label_names": list(found.label_names),
+        "scores": found.scores.tolist(),
+        "bboxes": found.bboxes.tolist(),
+    }
+
+
+class ResultFolder:
+    """The folder that the results of images are saved in; threads may share it.
+
+    Args:
+        path: of the folder; drawn images go to ``vis`` below it, predictions to ``preds``.
+        save_vis: whether drawn images will be saved.
+        save_pred: whether predictions will be saved.
+
+    Raises:
+        StorageError: the folder is not writable, or its disk is full. This is found by writing a
+            small file, before the slow work.
+    """
+
+    def __init__(self, path: str | Path, *, save_vis: bool, save_pred: bool) -> None:
+        self.path = Path(path)
+        self.save_vis = save_vis
+        self.save_pred = save_pred
+        for name, is_used in (("vis", save_vis), ("preds", save_pred)):
+            if is_used:
+                _check_writable(self.path / name)
+
+    def save(self, name: str, result: dict, drawn: np.ndarray | None) -> None:
+        """Save the results of an image, each file atomically.
+
+        Args:
+            name: of the files, without an extension.
+            result: predictions, see :func:`to_dict`.
+            drawn: RGB (H, W, 3), uint8; a JPEG, or a PNG if it is too long for one.
+
+        Raises:
+            StorageError: a file cannot be written.
+        """
+        if self.save_pred:
+            content = json.dumps(result, ensure_ascii=False).encode("utf-8", "backslashreplace")
+            _write(self.path / "preds" / f"{name}.json", content)
+        if self.save_vis and drawn is not None:
+            extension = ".jpg" if max(drawn.shape[:2]) <= _MAX_JPEG else ".png"
+            path = self.path / "vis" / f"{name}{extension}"
+            _write(path, encode_image(drawn, extension))
+
+
+def encode_image(image: np.ndarray, extension: str) -> bytes:
+    """Encode an RGB image (H, W, 3), uint8, for a file with an extension.
+
+    Raises:
+        StorageError: the image is too large for the format.
+    """
+    try:
+        is_encoded, content = cv2.imencode(extension, np.ascontiguousarray(image[..., ::-1]))
+    except cv2.error:
+        is_encoded = False
+    if not is_encoded:
+        height, width = image.shape[:2]
+        raise StorageError(
+            f"an image of {width} x {height} pixels cannot be saved as {extension}; resize it, or "
+            "save only the predictions (no_save_vis)"
+        )
+    return content.tobytes()
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(path.parent, error) from None
+    with atomic_open(path) as file:
+        file.write(content)
+
+
+def _check_writable(folder: Path) -> None:
+    """Create a folder, and write a block of a file in it, which a full disk refuses."""
+    trial = folder / f".{uuid.uuid4().hex}.partial"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            trial.write_bytes(bytes(4096))
+        finally:
+            trial.unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(folder, error) from None
