@@ -34,7 +34,7 @@ from glip.apis.prompting import Texts, prompts_for
 from glip.apis.results import ResultFolder, to_dict
 from glip.checkpoint import read_checkpoint
 from glip.config import find_weights, shipped_name
-from glip.datasets.images import array_to_bgr, open_image
+from glip.datasets.images import open_image
 from glip.models import GLIP, TextFeatureCache
 from glip.structures import DetDataSample
 from glip.text import Prompt
@@ -249,18 +249,19 @@ class DetInferencer:
                     items.append(item)
                     pixels.append(self._rgb(image.source, bgr) if draw else None)
                 good = [item for item in items if isinstance(item, dict)]
-                found = iter(detect_batch(good, self._text_cache) if good else ())
-                for (image, _), item, rgb in zip(batch, items, pixels, strict=True):
-                    sample = next(found) if isinstance(item, dict) else item
-                    yield image.name, sample, rgb
+                found: Iterator[DetDataSample] = iter(
+                    detect_batch(good, self._text_cache) if good else ()
+                )
+                for (image, _), loaded, rgb in zip(batch, items, pixels, strict=True):
+                    yield image.name, next(found) if isinstance(loaded, dict) else loaded, rgb
                 progress.update(len(batch))
 
     def _rgb(self, image: Image, bgr: np.ndarray | None) -> np.ndarray:
         """Return a copy of an image in RGB order, to draw on."""
         if bgr is None:  # a pipeline with a loading step of its own
             bgr = open_image(image, limits=self._limits)
-        elif bgr.dtype != np.uint8 or bgr.ndim == 2:
-            bgr = array_to_bgr(bgr)
+        elif bgr.ndim == 2:  # loaded with color_type="grayscale"
+            bgr = np.repeat(bgr[:, :, None], 3, axis=2)
         return np.ascontiguousarray(bgr[..., ::-1])
 
     def _pipeline(self, image: Image) -> Compose:
@@ -322,13 +323,18 @@ def _one_prompt(
     texts: Texts | None, custom_entities: bool, tokens_positive: Sequence | int | None
 ) -> Prompt:
     """Return the prompt of a generator's images, whose number is not known before it ends."""
-    options = dict(custom_entities=custom_entities, tokens_positive=tokens_positive)
+
+    def parse(count: int) -> list[Prompt]:
+        return prompts_for(
+            count, texts, custom_entities=custom_entities, tokens_positive=tokens_positive
+        )
+
     try:
-        return prompts_for(1, texts, **options)[0]
+        return parse(1)[0]
     except PromptError:
         if isinstance(texts, str) or not isinstance(texts, Sequence) or len(texts) < 2:
             raise
-        prompts_for(len(texts), texts, **options)  # raises if it is another problem
+        parse(len(texts))  # raises if it is another problem
         raise PromptError(
             f"got {len(texts)} prompts for a generator, whose number of images is unknown: pass "
             "one prompt for all images, or list(images)"

@@ -19,15 +19,11 @@ from PIL import Image as PillowImage
 from glip.datasets.image_bytes import file_path, url_scheme
 from glip.datasets.images import ACCEPTED, check_source
 from glip.utils.errors import ImageReadError, shorten
-from glip.utils.image_files import is_image_file
+from glip.utils.image_files import is_image_file, safe_file_name
 
 _logger = logging.getLogger("glip")
 
-#: Largest name of an output file without its extension, in bytes; file systems allow 255.
-_MAX_NAME = 180
 _MAGIC = re.compile(r"[*?\[]")
-# Not allowed in a file name on Linux, macOS or Windows.
-_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f\ud800-\udfff<>:"/\\|?*]')
 
 
 class ImageInput(NamedTuple):
@@ -143,7 +139,7 @@ def output_name(source: Any, index: int, root: Path | None = None) -> str:
     default = f"{index:08d}"
     if root is not None:
         *folders, name = Path(source).relative_to(root).parts
-        return "/".join([*(_safe_name(part, "_") for part in folders), _stem(name, default)])
+        return "/".join([*(safe_file_name(part, "_") for part in folders), _stem(name, default)])
     text = source if isinstance(source, (str, os.PathLike)) else _file_name_of(source)
     path = os.fsdecode(text) if text else ""
     if url_scheme(path) == "data":
@@ -160,14 +156,9 @@ def output_name(source: Any, index: int, root: Path | None = None) -> str:
 def _stem(name: str, default: str) -> str:
     """Return a file name without its extension, if a file may have this name."""
     stem, extension = os.path.splitext(name)
-    # splitext() takes all leading dots of "...jpg" for the name of a hidden file.
-    return _safe_name("" if name.startswith("..") and not extension else stem, default)
-
-
-def _safe_name(name: str, default: str) -> str:
-    name = _FORBIDDEN.sub("_", name).rstrip(". ")  # Windows drops dots and spaces at the end
-    name = name.encode()[:_MAX_NAME].decode(errors="ignore")
-    return name if name.strip("._ ") else default
+    if name.startswith(".") and not extension:  # ".jpg" and "...jpg" have no stem
+        stem = ""
+    return safe_file_name(stem, default)
 
 
 def _file_name_of(source: Any) -> str | None:
@@ -183,9 +174,9 @@ def _file_name_of(source: Any) -> str | None:
 
 def _is_image(inputs: Any) -> bool:
     """Return whether an argument is an image; arrays and files are iterable, but are one image."""
-    kinds = (str, os.PathLike, bytes, bytearray, memoryview)
-    kinds += (PillowImage.Image, np.ndarray, torch.Tensor)
-    return isinstance(inputs, kinds) or callable(getattr(inputs, "read", None))
+    files = (str, os.PathLike, bytes, bytearray, memoryview)
+    pixels = (PillowImage.Image, np.ndarray, torch.Tensor)
+    return isinstance(inputs, (*files, *pixels)) or callable(getattr(inputs, "read", None))
 
 
 def _local_path(inputs: Any) -> str | None:

@@ -9,7 +9,7 @@ import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 import numpy as np
 import torch
@@ -52,6 +52,9 @@ Image = (
     | np.ndarray
     | torch.Tensor
 )
+
+# The transforms that have max_pixels and max_bytes.
+_LOADING = ("LoadImageFromFile", "LoadImageFromNDArray")
 
 # DefaultScope.overwrite_default_scope exchanges a dictionary of the class.
 _SCOPE_LOCK = threading.RLock()
@@ -149,7 +152,7 @@ def inference_detector(
     return samples[0] if inputs.is_single else samples
 
 
-def is_path(image: Image) -> bool:
+def is_path(image: Image) -> TypeGuard[str | os.PathLike[str]]:
     """Return whether an image is a path or a URL, rather than its content or its pixels."""
     return isinstance(image, (str, os.PathLike))
 
@@ -188,7 +191,7 @@ def make_pipeline(cfg: Config, *, from_array: bool, limits: ImageLimits | None =
             step = dict(step)
             if name == "LoadImageFromFile" and from_array:
                 step["type"] = "LoadImageFromNDArray"
-            if name in ("LoadImageFromFile", "LoadImageFromNDArray") and limits is not None:
+            if name in _LOADING and limits is not None:
                 step.update({key: own for key, own in vars(limits).items() if own is not None})
             try:
                 built.append(build_part(TRANSFORMS, step))
@@ -199,6 +202,31 @@ def make_pipeline(cfg: Config, *, from_array: bool, limits: ImageLimits | None =
                     "configs/glip"
                 ) from error
     return Compose(built)
+
+
+def set_image_limits(cfg: Config, limits: ImageLimits) -> None:
+    """Set the limits of every transform of a config that loads images, in place.
+
+    Args:
+        cfg: the config.
+        limits: those that are None stay as the config has them.
+    """
+    given = {key: value for key, value in vars(limits).items() if value is not None}
+
+    def update(part: object) -> None:
+        if isinstance(part, dict):
+            kind = part.get("type")
+            name = str(getattr(kind, "__name__", kind)).split(".")[-1]
+            if name in _LOADING:
+                part.update(given)
+            for value in part.values():
+                update(value)
+        elif isinstance(part, (list, tuple)):
+            for value in part:
+                update(value)
+
+    if given:
+        update(cfg._cfg_dict)
 
 
 def find_test_pipeline(cfg: Config) -> list[dict]:
@@ -245,8 +273,8 @@ def load_with_pixels(image: Image, pipeline: Compose) -> tuple[dict, np.ndarray 
     Raises:
         ImageReadError: the image cannot be read.
     """
-    results: dict | None = {"img_id": 0}
-    results |= {"img_path": os.fsdecode(image)} if is_path(image) else {"img": image}
+    source = {"img_path": os.fsdecode(image)} if is_path(image) else {"img": image}
+    results: dict = {"img_id": 0, **source}
     pixels = None
     for transform in getattr(pipeline, "transforms", [pipeline]):  # or a function of the caller
         results = transform(results)

@@ -6,12 +6,11 @@ import json
 import uuid
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from glip.structures import DetDataSample
-from glip.utils.atomic_write import atomic_open, storage_error
-from glip.utils.errors import StorageError
+from glip.utils.atomic_write import atomic_open, describe_write_errors, storage_error
+from glip.visualization.saving import save_image
 
 #: Longest side of an image that a JPEG file can hold, in pixels.
 _MAX_JPEG = 65500
@@ -62,39 +61,14 @@ class ResultFolder:
         """
         if self.save_pred:
             content = json.dumps(result, ensure_ascii=False).encode("utf-8", "backslashreplace")
-            _write(self.path / "preds" / f"{name}.json", content)
+            path = self.path / "preds" / f"{name}.json"
+            with describe_write_errors(path.parent):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_open(path) as file:
+                file.write(content)
         if self.save_vis and drawn is not None:
             extension = ".jpg" if max(drawn.shape[:2]) <= _MAX_JPEG else ".png"
-            path = self.path / "vis" / f"{name}{extension}"
-            _write(path, encode_image(drawn, extension))
-
-
-def encode_image(image: np.ndarray, extension: str) -> bytes:
-    """Encode an RGB image (H, W, 3), uint8, for a file with an extension.
-
-    Raises:
-        StorageError: the image is too large for the format.
-    """
-    try:
-        is_encoded, content = cv2.imencode(extension, np.ascontiguousarray(image[..., ::-1]))
-    except cv2.error:
-        is_encoded = False
-    if not is_encoded:
-        height, width = image.shape[:2]
-        raise StorageError(
-            f"an image of {width} x {height} pixels cannot be saved as {extension}; resize it, or "
-            "save only the predictions (no_save_vis)"
-        )
-    return content.tobytes()
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise storage_error(path.parent, error) from None
-    with atomic_open(path) as file:
-        file.write(content)
+            save_image(self.path / "vis" / f"{name}{extension}", drawn)
 
 
 def _check_writable(folder: Path) -> None:

@@ -119,6 +119,24 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_image_limits(parser: argparse.ArgumentParser) -> None:
+    """Add ``--max-pixels`` and ``--max-bytes``, see :class:`glip.utils.image_files.ImageLimits`."""
+    parser.add_argument(
+        "--max-pixels",
+        type=positive_int,
+        metavar="N",
+        help="refuse images of more pixels, before they are decoded; default: that of the config, "
+        "else about 179 million",
+    )
+    parser.add_argument(
+        "--max-bytes",
+        type=positive_int,
+        metavar="N",
+        help="refuse image files and downloads of more bytes; default: that of the config, else "
+        "512 MiB",
+    )
+
+
 def add_device_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--device``."""
     parser.add_argument(
@@ -139,6 +157,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--work-dir", help="folder for logs and results; default: work_dirs/<name of the config>"
     )
+    add_image_limits(parser)
     add_cfg_options(parser)
     parser.add_argument(
         "--launcher",
@@ -152,6 +171,10 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 
 def apply_run_options(cfg: Config, args: argparse.Namespace) -> None:
     """Apply :func:`add_run_options` to a config, in place; tell mmengine the local rank."""
+    from glip.apis.inference import set_image_limits
+    from glip.utils.image_files import ImageLimits
+
+    set_image_limits(cfg, ImageLimits(args.max_pixels, args.max_bytes))
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get("work_dir") or f"work_dirs/{Path(args.config).stem}"

@@ -30,13 +30,14 @@ from glip.cli.common import (
     UsageError,
     add_cfg_options,
     add_device_option,
+    add_image_limits,
     add_speed_options,
     new_parser,
     parse_and_run,
     positive_int,
 )
 from glip.text.noun_phrases import NP_EXTRACTORS
-from glip.utils.errors import ImageReadError, PromptError
+from glip.utils.errors import ImageReadError, PromptError, shorten
 
 if TYPE_CHECKING:
     from glip.text import Prompt
@@ -47,7 +48,10 @@ SMALL_MODEL = ("glip_nano_shapes", REPOSITORY / "demo" / "glip_nano_shapes.safet
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("inputs", help="image file, URL, or folder of images")
+    parser.add_argument(
+        "inputs",
+        help="image file, URL, folder of images, or quoted pattern such as 'photos/*.jpg'",
+    )
     parser.add_argument(
         "config",
         nargs="?",
@@ -83,6 +87,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out-dir", default="outputs", help="folder for the results; default: %(default)s"
     )
+    parser.add_argument(
+        "--recursive", action="store_true", help="also search the subfolders of a folder"
+    )
+    add_image_limits(parser)
     add_device_option(parser)
     parser.add_argument(
         "--batch-size", type=positive_int, default=1, help="images per batch; default: %(default)s"
@@ -118,16 +126,20 @@ def run(args: argparse.Namespace) -> None:
 
     from glip.apis import DetInferencer, init_detector
     from glip.models.compile import compile_model
+    from glip.visualization.local_visualizer import check_display
 
     options = dict(args.cfg_options or {})
     if args.chunked_size > 0:
         options["model.test_cfg.chunked_size"] = args.chunked_size
     if args.amp:
         options["model.test_cfg.amp"] = args.amp
+    if args.show:  # before the model is built, which takes seconds
+        check_display()
     model = init_detector(config, checkpoint, device=args.device, cfg_options=options)
     if args.compile:
         compile_model(model)
-    results = DetInferencer(model)(
+    inferencer = DetInferencer(model, max_pixels=args.max_pixels, max_bytes=args.max_bytes)
+    results = inferencer(
         args.inputs,
         texts=prompt,
         batch_size=args.batch_size,
@@ -137,9 +149,13 @@ def run(args: argparse.Namespace) -> None:
         no_save_vis=args.no_save_vis,
         no_save_pred=args.no_save_pred,
         print_result=args.print_result,
+        recursive=args.recursive,
     )["predictions"]
     if all("error" in result for result in results):
-        raise ImageReadError(f"none of the {len(results)} images of {args.inputs} can be read")
+        raise ImageReadError(
+            f"none of the {len(results)} images of '{shorten(args.inputs)}' can be read. The first "
+            f"error: {results[0]['error']}"
+        )
     print_counts(results, prompt, args.pred_score_thr)
     if not (args.no_save_vis and args.no_save_pred):
         print(f"saved to {args.out_dir}")

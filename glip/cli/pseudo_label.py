@@ -35,6 +35,7 @@ from glip.cli.common import (
     add_cfg_options,
     add_config_argument,
     add_device_option,
+    add_image_limits,
     new_parser,
     non_negative_int,
     parse_and_run,
@@ -43,6 +44,7 @@ from glip.cli.common import (
 from glip.labeling.shards import Shard
 from glip.text.noun_phrases import NP_EXTRACTORS, find_noun_phrases
 from glip.utils.errors import ConfigError
+from glip.utils.image_files import ImageLimits
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -105,6 +107,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=12,
         help="records to draw in OUT.samples.jpg; default: %(default)s",
     )
+    add_image_limits(parser)
     add_cfg_options(parser)
 
 
@@ -142,12 +145,16 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError(str(error)) from error
 
     from glip.apis.build import load_config
+    from glip.apis.inference import set_image_limits
     from glip.labeling import ResumableOutput, merge_shards, open_pairs, write_report
 
     cfg = load_config(args.config, args.cfg_options)
+    limits = ImageLimits(args.max_pixels, args.max_bytes)
+    set_image_limits(cfg, limits)
     part = Shard.of_launcher(args.launcher) if args.launcher != "none" else args.shard
     shard = part or Shard()
     pairs = open_pairs(args.pairs, args.images)
+    pairs.limits = limits
     pairs.skipped.log(f"'{args.pairs}': skipped")
     settings = find_settings(args, cfg, pairs)
     path = part.path(args.out) if part else args.out

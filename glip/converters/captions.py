@@ -19,7 +19,7 @@ from glip.converters.report import Report
 from glip.datasets.annotation_file import check_exists
 from glip.datasets.odvg.writing import RecordWriter
 from glip.utils.errors import AnnotationFileError, ImageReadError, TarFileError
-from glip.utils.image_files import IMAGE_EXTENSIONS
+from glip.utils.image_files import preferred_extension
 from glip.utils.tar_files import TarMember, iter_members
 
 
@@ -76,6 +76,10 @@ def convert_captions(
         check_exists(str(source))
         if source.suffix not in (".tsv", ".jsonl", ".tar"):
             raise AnnotationFileError(f"expected a .tsv, .jsonl or .tar file, got '{source}'.")
+        if source.suffix == ".tar" and not source.stem.strip(". "):  # "..." + "tar" is above
+            raise AnnotationFileError(
+                f"'{source}' names no folder to unpack its images to: rename the file."
+            )
     shards = [source.stem for source in sources if source.suffix == ".tar"]
     if len(set(shards)) < len(shards):
         raise AnnotationFileError(
@@ -161,7 +165,8 @@ def _tar_pairs(path: Path, img_root: Path, caption_key: str, report: Report) -> 
     try:
         for _, members in groupby(_safe_members(path, report), key=lambda member: member.key):
             by_extension = {member.extension: member for member in members}
-            image = next((by_extension[e] for e in IMAGE_EXTENSIONS if e in by_extension), None)
+            extension = preferred_extension(set(by_extension))
+            image = None if extension is None else by_extension[extension]
             if image is None:
                 name = next(iter(by_extension.values())).name
                 report.exclude("pair", "without an image in the shard", name)

@@ -8,8 +8,9 @@ from typing import Any, BinaryIO
 
 from PIL import Image
 
-from glip.datasets.images import decode_image
-from glip.utils.errors import DataError, ImageReadError
+from glip.datasets.images import read_image
+from glip.utils.errors import DataError, ImageReadError, shorten
+from glip.utils.image_files import readable_formats
 
 _ORIENTATION = 0x0112  # EXIF's tag; from 5 on height and width are swapped
 
@@ -48,33 +49,38 @@ class ImageFolder:
         """
         if self.root is None:
             raise ImageReadError(f"the size of '{file_name}' is unknown; give --img-root.")
+        path = self.root / file_name
+        if decode:
+            height, width = read_image(path).shape[:2]
+            return height, width
+        if not os.path.isfile(path):
+            raise ImageReadError(f"cannot read '{shorten(file_name)}': there is no such file.")
         try:
-            with open(self.root / file_name, "rb") as file:
-                return image_size(file, name=f"'{file_name}'", decode=decode)
-        except (OSError, ValueError) as error:
-            raise ImageReadError(f"cannot read '{file_name}': {error}") from error
+            with open(path, "rb") as file:
+                return image_size(file, name=f"'{shorten(file_name)}'")
+        except OSError as error:
+            raise ImageReadError(
+                f"cannot read '{shorten(file_name)}': {error.strerror or error}"
+            ) from None
 
 
-def image_size(file: BinaryIO, *, name: str, decode: bool = False) -> tuple[int, int]:
+def image_size(file: BinaryIO, *, name: str) -> tuple[int, int]:
     """Return height and width of an image in pixels, with its EXIF orientation applied.
 
     Args:
         file: positioned at the start of the image.
         name: how error messages name the image.
-        decode: decode the whole image.
 
     Raises:
-        ImageReadError: it is not an image or, with ``decode``, is damaged.
+        ImageReadError: it is not an image, or has more pixels than Pillow decodes.
     """
-    if decode:
-        height, width = decode_image(file.read(), name=name).shape[:2]
-        return height, width
     try:
-        with Image.open(file) as image:
+        with Image.open(file, formats=readable_formats()) as image:
             width, height = image.size
             return (width, height) if _is_transposed(image) else (height, width)
     except Exception as error:  # Pillow's plugins raise all sorts
-        raise ImageReadError(f"cannot read {name}: {type(error).__name__}: {error}") from error
+        detail = shorten(str(error))
+        raise ImageReadError(f"cannot read {name}: {type(error).__name__}: {detail}") from None
 
 
 def stated_size(entry: dict[str, Any]) -> tuple[int, int] | None:

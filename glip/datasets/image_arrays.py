@@ -69,8 +69,8 @@ def tensor_to_bgr(tensor: torch.Tensor) -> np.ndarray:
         raise failure(name, problem, "convert it to uint8 with values 0 to 255")
     if 0 in shape:
         raise failure(name, f"it is empty (shape {shape})", "give one with pixels")
-    values = tensor.detach().cpu()
-    values = values.double().numpy() if tensor.is_floating_point() else values.numpy()
+    dense = tensor.detach().cpu()
+    values = (dense.double() if tensor.is_floating_point() else dense).numpy()
     if values.ndim == 2:
         values = values[:, :, None]
     elif values.ndim == 3 and _is_channels_first(shape, name):

@@ -225,7 +225,8 @@ def _read_blocks(
     read: Callable[[int], Any], limits: ImageLimits, name: str, deadline: float | None = None
 ) -> bytes:
     """Read a file to its end, but not further than the limit."""
-    blocks, size = [], 0
+    blocks: list[bytes] = []
+    size = 0
     while True:
         block = read(_BLOCK)
         if block is None:

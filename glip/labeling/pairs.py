@@ -19,7 +19,7 @@ from glip.datasets.annotation_file import Skipped
 from glip.datasets.images import decode_image
 from glip.datasets.odvg.records import parse_record
 from glip.utils.errors import DataError, OdvgRecordError
-from glip.utils.image_files import IMAGE_EXTENSIONS
+from glip.utils.image_files import ImageLimits, readable_extensions
 from glip.utils.tar_files import TarMember, iter_members
 
 #: Keys that are not copied to labeled records: these get their own from the image and the teacher.
@@ -63,6 +63,7 @@ class Pairs(ABC):
         digest: hash of its content; equal digests mean equal pairs.
         skipped: counts of invalid entries, with reasons.
         from_array: whether :meth:`image` returns arrays instead of paths.
+        limits: of the images.
     """
 
     from_array: bool
@@ -71,6 +72,7 @@ class Pairs(ABC):
         self.path = str(path)
         self.digest = ""
         self.skipped = Skipped("entry", "entries")
+        self.limits = ImageLimits()
 
     @abstractmethod
     def __len__(self) -> int:
@@ -218,6 +220,7 @@ class PairsTar(Pairs):
         digest = hashlib.sha256()
         texts: dict[str, dict[str, bytes]] = {}  # of each key, by extension
         names: dict[str, str] = {}
+        extensions = readable_extensions()
         for member in iter_members(path):
             if member.path.name.startswith("."):
                 continue
@@ -227,9 +230,9 @@ class PairsTar(Pairs):
             own = texts.setdefault(key, {})
             if extension in (".txt", ".json"):
                 own[extension] = content
-            elif extension in IMAGE_EXTENSIONS and key in names:
+            elif extension in extensions and key in names:
                 self.skipped.add("that are a second image of a key", member.name)
-            elif extension in IMAGE_EXTENSIONS:
+            elif extension in extensions:
                 names[key] = member.name
                 self._members[member.name] = member
         self.digest = digest.hexdigest()
@@ -246,7 +249,7 @@ class PairsTar(Pairs):
     def image(self, filename: str) -> Image:
         """Decode an image; see the base class."""
         content = self._members[filename].read()
-        return decode_image(content, name=f"the image '{filename}' of '{self.path}'")
+        return decode_image(content, f"the image '{filename}' of '{self.path}'", self.limits)
 
     def _add(self, key: str, name: str | None, texts: dict[str, bytes]) -> None:
         if name is None:

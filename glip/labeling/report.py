@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from glip.datasets.images import array_to_bgr, read_image
+from glip.datasets.images import open_image
 from glip.datasets.odvg.records import boxes_of, scores_of
 from glip.labeling.output import ResumableOutput
 from glip.labeling.pairs import Pairs
@@ -160,7 +160,7 @@ def sample_records(path: Path, count: int) -> list[dict[str, Any]]:
 def _draw_record(record: Mapping[str, Any], pairs: Pairs) -> np.ndarray:
     """Draw a grounding record: the image with its boxes, and the caption below it."""
     source = pairs.image(record["filename"])
-    pixels = array_to_bgr(source) if isinstance(source, np.ndarray) else read_image(source)
+    pixels = open_image(source, limits=pairs.limits)
     image = Image.fromarray(np.ascontiguousarray(pixels[..., ::-1]))
     scale = min(side / own for side, own in zip(_CELL, image.size, strict=True))
     width, height = (max(1, round(scale * side)) for side in image.size)

@@ -7,6 +7,7 @@ adds are read, for example HEIF after ``pillow_heif.register_heif_opener()``.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import PurePath
@@ -27,6 +28,12 @@ UNSAFE_FORMATS = frozenset({"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG", "FPX",
 #: Largest image file by default, in bytes: 512 MiB, the uncompressed size of the largest image that
 #: Pillow decodes by default (179 million RGB pixels).
 MAX_BYTES = 512 * 1024**2
+
+
+#: Longest name of an output file without its extension, in bytes; file systems allow 255.
+MAX_NAME = 180
+# Not allowed in a file name on Linux, macOS or Windows.
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f\ud800-\udfff<>:"/\\|?*]')
 
 
 @dataclass(frozen=True)
@@ -102,3 +109,20 @@ def preferred_extension(extensions: set[str]) -> str | None:
     """
     order = [*IMAGE_EXTENSIONS, *sorted(readable_extensions().difference(IMAGE_EXTENSIONS))]
     return next((extension for extension in order if extension in extensions), None)
+
+
+def safe_file_name(name: str, default: str) -> str:
+    """Return a name as every file system can store it, and which stays in its folder.
+
+    Args:
+        name: without an extension.
+        default: to use if nothing of ``name`` can be used.
+
+    Example:
+        >>> safe_file_name("a/b", "image"), safe_file_name("..", "image")
+        ('a_b', 'image')
+    """
+    # A dot at the start hides a file; Windows drops dots and spaces at the end.
+    name = _FORBIDDEN.sub("_", name).strip(". ")
+    name = name.encode()[:MAX_NAME].decode(errors="ignore")
+    return name if name.strip("._ ") else default

@@ -16,6 +16,7 @@ from glip.registry import VISUALIZERS
 from glip.utils.errors import ConfigError
 from glip.visualization.draw import draw_detections
 from glip.visualization.palette import RGB, label_color
+from glip.visualization.saving import save_image
 
 #: matplotlib's backends that open no window; its choice where there is no display is Agg.
 _WITHOUT_WINDOWS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
@@ -125,9 +126,14 @@ class DetLocalVisualizer(Visualizer):
             draw_pred: whether to draw the detections. Defaults to True.
             show: whether to open a window. Defaults to False.
             wait_time: seconds to show the window; 0 waits for a key. Defaults to 0.
-            out_file: where to save the image; missing folders are created. Defaults to None.
+            out_file: where to save the image, atomically; missing folders are created. Defaults to
+                None.
             pred_score_thr: detections with lower scores are not drawn. Defaults to 0.3.
             step: training step, for the backends. Defaults to 0.
+
+        Raises:
+            ConfigError: ``show`` is set, but there is no display.
+            StorageError: the image cannot be saved.
         """
         drawn = self.draw_datasample(
             image,
@@ -140,7 +146,10 @@ class DetLocalVisualizer(Visualizer):
         if show:
             self.show(drawn, win_name=name, wait_time=wait_time)
         if out_file is not None:
-            mmcv.imwrite(np.ascontiguousarray(drawn[..., ::-1]), str(out_file))
+            if "://" in str(out_file):  # a storage of mmengine's file backends
+                mmcv.imwrite(np.ascontiguousarray(drawn[..., ::-1]), str(out_file))
+            else:
+                save_image(out_file, drawn)
         elif not show:
             self.add_image(name, drawn, step)
 

@@ -67,6 +67,7 @@ def run(args: argparse.Namespace) -> list[ScoredImage]:
     from glip.analysis.image_scores import build, draw_sheet, rank, score_images, write_table
     from glip.apis.build import load_config
     from glip.evaluation import load_predictions
+    from glip.utils.atomic_write import atomic_open
 
     cfg = load_config(args.config, args.cfg_options)
     predictions = load_predictions(args.predictions)
@@ -78,7 +79,8 @@ def run(args: argparse.Namespace) -> list[ScoredImage]:
     for name, chosen in (("best", best), ("worst", worst)):
         if chosen:
             sheet = draw_sheet(chosen, dataset.metainfo["classes"], args.score_thr)
-            Image.fromarray(sheet).save(args.out_dir / f"{name}.png")
+            with atomic_open(args.out_dir / f"{name}.png") as file:
+                Image.fromarray(sheet).save(file, "PNG")
             key = next(iter(chosen[0].numbers))
             between = f"{chosen[0].score:.3f} to {chosen[-1].score:.3f}"
             print(f"{name}.png: {len(chosen)} images, {key} {between}")

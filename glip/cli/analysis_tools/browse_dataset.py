@@ -69,6 +69,8 @@ def run(args: argparse.Namespace) -> None:
     from PIL import Image
 
     from glip.analysis.browse import build_dataset, draw_sample, move_boxes_with_images
+    from glip.utils.atomic_write import atomic_open
+    from glip.utils.image_files import safe_file_name
     from glip.visualization import DetLocalVisualizer
 
     out_dir = args.out_dir or (None if args.show else Path("outputs/browse"))
@@ -81,9 +83,11 @@ def run(args: argparse.Namespace) -> None:
     for index in np.linspace(0, len(dataset) - 1, count).round().astype(int).tolist():
         packed = dataset[index]
         image = draw_sample(packed)
-        name = Path(packed["data_samples"].get("img_path", "image")).stem
+        path = packed["data_samples"].get("img_path") or "image"
+        name = safe_file_name(Path(path).stem, "image")
         if out_dir is not None:
-            Image.fromarray(image).save(out_dir / f"{index:06d}_{name}.jpg", quality=92)
+            with atomic_open(out_dir / f"{index:06d}_{name}.jpg") as file:
+                Image.fromarray(image).save(file, "JPEG", quality=92)
         if visualizer is not None:
             visualizer.show(image, win_name=name, wait_time=args.wait_time)
     print(f"drew {count} of {len(dataset)} samples" + (f" to {out_dir}" if out_dir else ""))

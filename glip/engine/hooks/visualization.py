@@ -15,7 +15,9 @@ from mmengine.visualization import Visualizer
 from glip.datasets.images import read_image
 from glip.registry import HOOKS
 from glip.structures import DetDataSample
-from glip.utils.image_files import is_image_file
+from glip.utils.errors import ImageReadError, StorageError
+from glip.utils.image_files import IMAGE_EXTENSIONS, ImageLimits, safe_file_name
+from glip.visualization.local_visualizer import check_display
 
 
 @HOOKS.register_module()
@@ -36,9 +38,14 @@ class DetVisualizationHook(Hook):
         test_out_dir: folder for the drawn images of a test, in ``work_dir/timestamp`` unless it is
             an absolute path. Defaults to None.
         backend_args: of the file backend that reads the images. Defaults to None.
+        max_pixels: largest image, height times width; by default Pillow's limit.
+        max_bytes: largest file; by default 512 MiB.
+
+    An image that cannot be read or saved is not drawn; a warning names the first one.
 
     Raises:
         ValueError: ``interval`` is less than 1.
+        ConfigError: a limit is not an integer of 1 or more.
     """
 
     def __init__(
@@ -50,6 +57,8 @@ class DetVisualizationHook(Hook):
         wait_time: float = 0.0,
         test_out_dir: str | None = None,
         backend_args: dict[str, Any] | None = None,
+        max_pixels: int | None = None,
+        max_bytes: int | None = None,
     ):
         if interval < 1:
             raise ValueError(f"interval must be at least 1 batch, but got {interval}")
@@ -60,15 +69,20 @@ class DetVisualizationHook(Hook):
         self.wait_time = wait_time
         self.test_out_dir = test_out_dir
         self.backend_args = backend_args
+        self.limits = ImageLimits(max_pixels, max_bytes)
+        self._num_failed = 0
         self._num_tested = 0
         self._file_names: set[str] = set()
 
     def before_run(self, runner: Runner) -> None:
-        """Check that the runner's visualizer can draw detections.
+        """Check that the runner's visualizer can draw detections, and show them.
 
         Raises:
             TypeError: it is mmengine's ``Visualizer``, which draws no data samples.
+            ConfigError: ``show`` is set, but there is no display.
         """
+        if self.draw and self.show:
+            check_display()
         if self.draw and type(runner.visualizer) is Visualizer:
             raise TypeError(
                 "DetVisualizationHook needs a visualizer that draws detections, but got mmengine's "
@@ -119,23 +133,31 @@ class DetVisualizationHook(Hook):
         step: int,
         out_file: str | None = None,
     ) -> None:
-        image = read_image(data_sample.img_path, backend_args=self.backend_args)
-        runner.visualizer.add_datasample(
-            osp.basename(data_sample.img_path) if self.show else name,
-            np.ascontiguousarray(image[..., ::-1]),  # BGR to RGB
-            data_sample=data_sample,
-            show=self.show,
-            wait_time=self.wait_time,
-            pred_score_thr=self.score_thr,
-            out_file=out_file,
-            step=step,
-        )
+        try:
+            image = read_image(
+                data_sample.img_path, backend_args=self.backend_args, limits=self.limits
+            )
+            runner.visualizer.add_datasample(
+                osp.basename(data_sample.img_path) if self.show else name,
+                np.ascontiguousarray(image[..., ::-1]),  # BGR to RGB
+                data_sample=data_sample,
+                show=self.show,
+                wait_time=self.wait_time,
+                pred_score_thr=self.score_thr,
+                out_file=out_file,
+                step=step,
+            )
+        except (ImageReadError, StorageError) as error:  # the evaluation is worth more
+            self._num_failed += 1
+            if self._num_failed == 1:
+                runner.logger.warning(f"not drawn, as others may be: {error}")
 
     def _file_name(self, img_path: str) -> str:
         """Return the file name of the image, numbered if images of several folders share it."""
         stem, suffix = osp.splitext(osp.basename(img_path))
-        if not is_image_file(img_path):  # OpenCV may not write it
+        if suffix.lower() not in IMAGE_EXTENSIONS:  # OpenCV may not write it
             suffix = ".png"
+        stem = safe_file_name(stem, "image")
         name, number = f"{stem}{suffix}", 1
         while name in self._file_names:
             number += 1
