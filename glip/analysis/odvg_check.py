@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from glip.converters.image_files import image_size
+from glip.datasets.image_sizes import image_size
 from glip.datasets.odvg.records import boxes_of
 from glip.datasets.odvg.sources import Record, expand_patterns, is_shard, iter_records
 from glip.datasets.odvg.validation import InvalidRecords, Problem, find_problems
@@ -136,7 +136,9 @@ def check_files(
         before = 0
         for path in paths:
             unit = "JSON member" if is_shard(path) else "line"
+            num_records = 0
             for record in iter_records(path):
+                num_records += 1
                 problems = checker.check(path, record)
                 progress.update(max(before + record.offset + record.size - progress.n, 0))
                 invalid += bool(problems)
@@ -146,5 +148,11 @@ def check_files(
                     said = "; ".join(f"{each.reason} ({each.detail})" for each in problems)
                     with progress.external_write_mode():
                         print(f"{path}, {unit} {record.line_number}: {said}")
+            if not num_records:
+                invalid += 1
+                found.add("a file without records", 0)
+                if max_report is None or invalid <= max_report:
+                    with progress.external_write_mode():
+                        print(f"{path}: the file has no records")
             before += os.path.getsize(path)
     return checker, found, invalid

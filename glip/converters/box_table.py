@@ -45,6 +45,11 @@ class BoxTable:
         self._value_of.append(value_id)
         self._boxes.extend(box)
 
+    def rename(self, image: Hashable, new: Hashable) -> None:
+        """Give the boxes of an image another id; boxes of the new id keep theirs."""
+        if new not in self._images:
+            self._images[new] = self._images.pop(image)
+
     def boxes_of(self, image: Hashable) -> Iterator[tuple[Box, Any]]:
         """Yield the boxes of an image and their values, in the order they were added."""
         if self._index is None:
@@ -62,7 +67,8 @@ class BoxTable:
     def counts(self) -> Iterator[tuple[Hashable, int]]:
         """Yield the images and the number of their boxes, in the order they were added."""
         counts = np.bincount(np.array(self._image_of, dtype=np.int32))
-        yield from zip(self._images, map(int, counts), strict=True)
+        for image, row in self._images.items():
+            yield image, int(counts[row])
 
 
 def clip_box(box: Box, width: int, height: int) -> Box | None:

@@ -10,8 +10,10 @@ from glip.converters.conversion import Conversion, Entry, SourceImage
 from glip.converters.image_files import stated_size
 from glip.converters.json_stream import stream_entries
 from glip.converters.report import Report
-from glip.datasets.annotation_file import box_problem
+from glip.datasets.annotation_entries import name_entry, normalize_annotation
+from glip.datasets.annotation_values import IdMatcher, InvalidValueError, parse_id
 from glip.utils.errors import AnnotationFileError
+from glip.utils.messages import shorten
 
 
 def read_boxes(
@@ -39,21 +41,22 @@ def read_boxes(
     """
     table = BoxTable()
     short_lists: dict[str, list[Entry]] = {key: [] for key in lists}
-    for key, entry in stream_entries(path, "annotations", *short_lists):
+    for number, (key, entry) in enumerate(stream_entries(path, "annotations", *short_lists)):
         if not isinstance(entry, dict):
-            raise AnnotationFileError(f"'{path}' has {entry!r:.80} among its '{key}'.")
+            raise AnnotationFileError(f"'{path}' has {shorten(entry)} among its '{key}'.")
         if key in short_lists:
             short_lists[key].append(entry)
             continue
-        problem = _problem(entry)
-        value = value_of(entry)
-        if problem is None and value is None:
-            problem = f"without {without}"
+        problem, value = _problem(entry), None
+        if problem is None:
+            value = value_of(entry)
+            problem = f"without {without}" if value is None else None
         if problem is not None:
-            report.exclude("box", problem, f"id {entry.get('id')}")
+            report.exclude("box", problem, name_entry(number, entry))
             continue
         left, top, width, height = entry["bbox"]
-        table.add(entry["image_id"], (left, top, left + width, top + height), value)
+        box = (left, top, left + width, top + height)
+        table.add(parse_id(entry["image_id"]), box, value)
     return table, short_lists
 
 
@@ -76,45 +79,74 @@ def read_images(
     """
     report = conversion.report
     seen: dict[Hashable, int] = {}
-    for _, image in stream_entries(path, "images", to_end=False):
-        if not isinstance(image, dict) or not isinstance(image.get("id"), (int, str)):
-            report.exclude("image", "without an id", f"{image!r:.40}")
+    owners = _Owners(table, path)
+    for number, (_, image) in enumerate(stream_entries(path, "images", to_end=False)):
+        try:
+            image_id = parse_id(image.get("id") if isinstance(image, dict) else None)
+        except InvalidValueError:
+            report.exclude("image", "without an id", f"number {number}")
             continue
         name = (name_of(image) if name_of else None) or image.get("file_name")
-        content = hash((name, str(image.get("caption"))))
-        if image["id"] in seen:
-            if seen[image["id"]] != content:
+        content = hash((str(name), str(image.get("caption"))))
+        if image_id in seen:
+            if seen[image_id] != content:
                 raise AnnotationFileError(
-                    f"'{path}' has two different images with the id {image['id']!r}, so the boxes "
-                    "cannot be assigned; give each image its own id."
+                    f"'{path}' has two different images with the id {shorten(image_id)}, so the "
+                    "boxes cannot be assigned; give each image its own id."
                 )
-            report.exclude("image", "found twice", f"id {image['id']}")
+            report.exclude("image", "found twice", name_entry(number, image))
             continue
-        seen[image["id"]] = content
+        seen[image_id] = content
+        owners.find(image_id)
+        image["id"] = image_id
         if not isinstance(name, str) or not name:
-            report.exclude("image", "without a file name", f"id {image['id']}")
+            report.exclude("image", "without a file name", name_entry(number, image))
             continue
         original = str(image.get("original_id")) if image.get("data_source") == "coco" else ""
-        coco_id = int(original) if original.isdecimal() else None
+        coco_id = int(original) if original.isdecimal() and len(original) < 20 else None
         accepted = conversion.accept_image(image, name, stated_size(image), coco_id=coco_id)
         if accepted is not None:
             yield accepted
     for image_id, boxes in table.counts():
-        if image_id not in seen:
-            report.exclude("box", "of images not in the file", f"image {image_id}", boxes)
+        if image_id not in owners.found:
+            example = f"image {str(image_id)[:40]}"
+            report.exclude("box", "of images not in the file", example, boxes)
+
+
+class _Owners:
+    """The images of a file by the ids that its annotations write, ``"7"`` for 7 included."""
+
+    def __init__(self, table: BoxTable, path: Path) -> None:
+        self.table = table
+        self.path = path
+        self.found: dict[Hashable, Hashable] = {}
+        self._written = IdMatcher(key for key, _ in table.counts())
+
+    def find(self, image_id: Hashable) -> None:
+        """Assign the boxes of an image to its id."""
+        written = self._written.find(image_id)
+        if written is None:
+            return
+        if self.found.setdefault(written, image_id) != image_id:
+            raise AnnotationFileError(
+                f"'{self.path}' has images with the ids {shorten(self.found[written])} and "
+                f"{shorten(image_id)}, and annotations of {shorten(written)}; give each image an "
+                "id that differs from the others also when it is written as text."
+            )
+        self.table.rename(written, image_id)
 
 
 def _problem(entry: Entry) -> str | None:
     """Return why an annotation is excluded, whatever its value; None if it is not."""
-    problem = box_problem(entry.get("bbox"))
-    if problem is not None:
-        return problem
+    try:
+        normalize_annotation(entry)
+        parse_id(entry.get("image_id"), "without an image")
+    except InvalidValueError as error:
+        return error.reason
     if entry["bbox"][2] <= 0 or entry["bbox"][3] <= 0:
         return "without area"
     if entry.get("iscrowd"):
         return "of a crowd"
     if entry.get("ignore"):
         return "marked to be ignored"
-    if not isinstance(entry.get("image_id"), (int, str)):
-        return "without an image"
     return None

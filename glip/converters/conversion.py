@@ -11,9 +11,10 @@ from glip.converters.box_table import Box, clip_box
 from glip.converters.excluded_images import ExcludedImages
 from glip.converters.image_files import ImageFolder
 from glip.converters.report import Report
+from glip.datasets.box_layout import LayoutCounter
 from glip.datasets.odvg.records import Region, detection_record, grounding_record
 from glip.datasets.odvg.writing import RecordWriter, read_label_map, write_label_map
-from glip.utils.errors import DataError, ImageReadError
+from glip.utils.errors import AnnotationFileError, DataError, ImageReadError
 
 Entry = dict[str, Any]
 
@@ -48,6 +49,7 @@ class Conversion:
 
     Raises:
         DataError: ``out`` exists (on entering).
+        AnnotationFileError: most images have another size than the annotations say (on leaving).
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Conversion:
     ) -> None:
         self.folder = folder
         self.report = Report()
+        self._layout = LayoutCounter()
         self._out = out
         self._excluded = excluded
         self._overwrite = overwrite
@@ -70,7 +73,17 @@ class Conversion:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._writer.__exit__(kind, error, traceback)
+        if kind is not None:
+            self._writer.__exit__(kind, error, traceback)
+            return
+        try:
+            self.report.warnings += self.folder.check()
+        except AnnotationFileError as failure:
+            self._writer.__exit__(type(failure), failure, failure.__traceback__)
+            raise
+        if self._layout.message():
+            self.report.warnings.append(self._layout.message())
+        self._writer.__exit__(None, None, None)
 
     def accept_image(
         self,
@@ -89,8 +102,13 @@ class Conversion:
                 image file is read.
             coco_id: the id of the image in COCO, if the annotations state it.
         """
-        reason = self._excluded.reason(file_name, coco_id) or self.folder.problem(file_name)
+        reason = self._excluded.reason(file_name, coco_id)
         if reason is None:
+            file_name = self.folder.find(file_name)
+            reason = self.folder.problem(file_name)
+        if reason is None:
+            if size is not None:
+                self.folder.compare_size(file_name, size)
             try:
                 return SourceImage(entry, file_name, *(size or self.folder.size(file_name)))
             except ImageReadError:
@@ -106,6 +124,9 @@ class Conversion:
         """Yield the boxes of an image (xyxy, pixels) and their values, clipped, duplicates once."""
         seen = set()
         for box, value in boxes:
+            left, top, right, bottom = box
+            size = (left, top, right - left, bottom - top)
+            self._layout.add(size, image.width, image.height, image.file_name)
             clipped = clip_box(box, image.width, image.height)
             if clipped is None:
                 self.report.exclude("box", "outside the image", image.file_name)

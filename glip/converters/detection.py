@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from glip.converters.coco_format import read_boxes, read_images
 from glip.converters.conversion import Conversion, Entry
+from glip.datasets.annotation_values import (
+    IdMatcher,
+    InvalidValueError,
+    parse_category_name,
+    parse_id,
+)
 from glip.utils.errors import AnnotationFileError
+from glip.utils.messages import shorten
 
 
 @dataclass(frozen=True)
@@ -48,43 +56,64 @@ def convert_detection(ann_file: Path, conversion: Conversion, layout: Layout) ->
     names = _category_names(lists["categories"], ann_file, layout.category)
     conversion.write_label_map(list(names.values()))
     labels = {category_id: label for label, category_id in enumerate(names)}
+    category_ids = IdMatcher(labels)
     for image in read_images(ann_file, table, conversion, layout.file_name):
         image_id = image.entry["id"]
         instances = []
         for box, category_id in conversion.clip_boxes(image, table.boxes_of(image_id)):
-            if category_id in labels:
-                instances.append((box, labels[category_id], names[category_id]))
+            found = category_ids.find(category_id)
+            if found is None:
+                example = f"id {str(category_id)[:40]}"
+                report.exclude("box", "of categories not in the file", example)
             else:
-                report.exclude("box", "of categories not in the file", f"id {category_id}")
-        extra = {key: image.entry[key] for key in layout.extra_keys if key in image.entry}
+                instances.append((box, labels[found], names[found]))
+        extra = {
+            key: _known_ids(image.entry[key], category_ids)
+            for key in layout.extra_keys
+            if key in image.entry
+        }
         conversion.write_detection(image, instances, {"img_id": image_id, **extra})
     report.check_not_empty(ann_file)
 
 
-def _category_id(annotation: Entry) -> int | str | None:
-    category_id = annotation.get("category_id")
-    return category_id if isinstance(category_id, (int, str)) else None
+def _known_ids(value: Any, category_ids: IdMatcher) -> Any:
+    """Return a list of category ids as the file's categories write them."""
+    if not isinstance(value, list):
+        return value
+    found = map(category_ids.find, value)
+    return [key if match is None else match for key, match in zip(value, found, strict=True)]
+
+
+def _category_id(annotation: Entry) -> int | str | float | None:
+    try:
+        return parse_id(annotation.get("category_id"))
+    except InvalidValueError:
+        return None
 
 
 def _category_names(
     categories: list[Entry], path: Path, rename: Callable[[str], str]
-) -> dict[int | str, str]:
+) -> dict[int | str | float, str]:
     """Return the name of each category id, in the order of the ids."""
-    names: dict[int | str, str] = {}
+    names: dict[int | str | float, str] = {}
     for category in categories:
-        category_id, name = category.get("id"), category.get("name")
-        if not isinstance(category_id, (int, str)) or not isinstance(name, str):
+        try:
+            category_id = parse_id(category.get("id"))
+            name = rename(parse_category_name(category.get("name")))
+        except InvalidValueError as error:
             raise AnnotationFileError(
-                f"'{path}' has a category without 'id' and 'name': {category!r:.80}"
-            )
-        if names.setdefault(category_id, rename(name)) != rename(name):
+                f"'{path}' has a category without 'id' and 'name': {shorten(category)}"
+            ) from error
+        if names.setdefault(category_id, name) != name:
             raise AnnotationFileError(
-                f"'{path}' has two categories with the id {category_id!r}, {names[category_id]!r} "
-                f"and {name!r}; give each its own id."
+                f"'{path}' has two categories with the id {shorten(category_id)}, "
+                f"{shorten(names[category_id])} and {shorten(name)}; give each its own id."
             )
     if not names:
         raise AnnotationFileError(f"'{path}' has no categories: expected detection data.")
-    try:
-        return dict(sorted(names.items()))  # type: ignore[arg-type]
-    except TypeError as error:
-        raise AnnotationFileError(f"'{path}' has category ids of two types.") from error
+    if len({isinstance(key, str) for key in names}) == 2:
+        raise AnnotationFileError(
+            f"'{path}' has category ids of two types, numbers and texts, so they have no order; "
+            "write all as numbers."
+        )
+    return dict(sorted(names.items()))  # type: ignore[arg-type]

@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from glip.datasets.annotation_file import AnnotationFile, box_problem, read_annotation_file
+from glip.datasets.annotation_entries import category_problem
+from glip.datasets.annotation_file import AnnotationFile, read_annotation_file
 from glip.datasets.few_shot import choose_images
 from glip.utils.atomic_write import atomic_write
 from glip.utils.errors import AnnotationFileError
@@ -19,17 +20,18 @@ def read_boxes(path: Path) -> AnnotationFile:
         AnnotationFileError: the file cannot be used.
     """
     file = read_annotation_file(str(path))
+    category_ids = {category["id"] for category in file.categories}
     for key in file.annotations:
         kept = []
         for annotation in file.annotations[key]:
-            problem = box_problem(annotation.get("bbox"))
-            if problem is None and "category_id" not in annotation:
-                problem = "without a category"
+            problem = category_problem(annotation, category_ids)
             if problem is None:
                 kept.append(annotation)
             else:
-                file.skipped.add(problem, f"id {annotation['id']}")
+                file.skipped.add(problem, f"id {annotation['id']}", annotation)
         file.annotations[key] = kept
+    num_kept = sum(map(len, file.annotations.values()))
+    file.check_not_all_skipped(num_kept, [file.skipped])
     file.skipped.log(f"excluded from '{path}'")
     return file
 

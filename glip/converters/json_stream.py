@@ -16,8 +16,9 @@ from typing import Any, NoReturn, TextIO
 from tqdm import tqdm
 
 from glip.converters.progress import byte_progress
-from glip.datasets.annotation_file import check_exists
+from glip.datasets.annotation_json import check_exists
 from glip.utils.errors import AnnotationFileError
+from glip.utils.messages import shorten
 
 #: Characters read at a time.
 CHUNK_CHARS = 1 << 20
@@ -49,18 +50,26 @@ def stream_entries(
         AnnotationFileError: the file is not valid JSON, or lacks one of the lists.
     """
     check_exists(str(path))
+    with open(path, "rb") as raw:
+        if raw.read(2) == b"\x1f\x8b":
+            raise AnnotationFileError(
+                f"the annotation file '{path}' is not valid JSON (compressed by gzip, not utf-8); "
+                "unpack it first."
+            )
     with open(path, encoding="utf-8-sig") as file, byte_progress(path) as progress:
         reader = _Reader(file, str(path), progress, chunk)
         try:
             yield from reader.object_entries(keys, to_end) if keys else reader.list_entries("")
-        except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-            what = str(error)
+        except (ValueError, RecursionError) as error:  # also a number of thousands of digits
+            what = shorten(str(error), 200)[1:-1]
+            if isinstance(error, RecursionError):
+                what = "it is nested too deeply"
             if isinstance(error, json.JSONDecodeError):
                 what = f"{error.msg} at character {reader.dropped + error.pos}"
             raise AnnotationFileError(
                 f"the annotation file '{path}' is not valid JSON ({what}); copy or download it "
                 "again."
-            ) from error
+            ) from None
 
 
 class _Reader:

@@ -9,8 +9,11 @@ from pathlib import Path
 from mmengine.config import Config
 
 from glip.config import config_root
+from glip.datasets.annotation_file import read_content
+from glip.datasets.annotation_json import load_content
 from glip.utils.atomic_write import atomic_write
 from glip.utils.errors import AnnotationFileError
+from glip.utils.messages import shorten
 
 #: Prefix of the file names of renamed annotation files.
 PREFIX = "new_"
@@ -43,15 +46,16 @@ def rename(source: Path, target: Path, names: tuple[str, ...]) -> None:
         AnnotationFileError: the original cannot be read, or has other category ids.
     """
     try:
-        content = json.loads(source.read_text(encoding="utf-8"))
-        old = {category["id"]: category for category in content["categories"]}
-        used = {annotation["category_id"] for annotation in content["annotations"]}
-    except (ValueError, KeyError, TypeError) as error:
+        content = load_content(str(source))
+        used = {each.get("category_id") for each in content["annotations"]}
+        old = {each["id"]: each for each in read_content(content, str(source)).categories}
+    except (AnnotationFileError, AttributeError, TypeError) as error:
+        reason = shorten(str(error), 400)[1:-1]
         raise AnnotationFileError(
-            f"'{source}' is not an annotation file in COCO format ({type(error).__name__}: {error})"
-        ) from error
+            f"'{source}' is not an annotation file in COCO format ({reason})"
+        ) from None
     known = range(1, len(names) + 1)
-    unknown = sorted(used - set(known))
+    unknown = sorted(used - set(known), key=str)
     if unknown:
         raise AnnotationFileError(
             f"'{source}' has annotations of the categories {unknown}, expected only {known[0]} to "

@@ -28,11 +28,11 @@ class Report:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.excluded: dict[str, Skipped] = {}
+        self.warnings: list[str] = []
 
     def exclude(self, kind: str, reason: str, example: Any, count: int = 1) -> None:
         """Count what was excluded."""
-        for _ in range(count):
-            self.excluded_of(kind).add(reason, example)
+        self.excluded_of(kind).add(reason, example, count=count)
 
     def excluded_of(self, kind: str) -> Skipped:
         """Return the counts of what was excluded of a kind."""
@@ -66,12 +66,13 @@ class Report:
             self.counts.update(counts)
 
     def check_not_empty(self, source: str | Path) -> None:
-        """Check that something was kept.
+        """Check that something was kept, and a box if there are any.
 
         Raises:
             AnnotationFileError: nothing was kept; the message tells what was excluded.
         """
-        if not any(self.counts.values()):
+        boxes = self.excluded.get("box")
+        if not any(self.counts.values()) or (boxes and boxes.total and not self.counts["box"]):
             why = "; ".join(each.summary() for each in self.excluded.values() if each.total)
             raise AnnotationFileError(f"nothing of '{source}' can be used: {why or 'it is empty'}.")
 
@@ -81,3 +82,5 @@ class Report:
         for excluded in self.excluded.values():
             if excluded.total:
                 print(f"excluded: {excluded.summary()}")
+        for warning in self.warnings:
+            print(f"warning: {warning}")

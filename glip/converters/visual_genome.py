@@ -17,7 +17,7 @@ from glip.converters.conversion import Conversion, Entry, SourceImage
 from glip.converters.descriptions import join_descriptions
 from glip.converters.image_files import stated_size
 from glip.converters.json_stream import stream_entries
-from glip.datasets.annotation_file import box_problem
+from glip.datasets.annotation_values import InvalidValueError, parse_number
 from glip.utils.errors import AnnotationFileError
 
 
@@ -97,8 +97,11 @@ class VisualGenome:
 
         def valid_boxes() -> Iterator[tuple[Box, str]]:
             for annotation in annotations:
-                box: Any = [annotation.get(key) for key in ("x", "y", *size_keys)]
-                problem, text = box_problem(box), text_of(annotation)
+                text, problem = text_of(annotation), None
+                try:
+                    box = [parse_number(annotation.get(key)) for key in ("x", "y", *size_keys)]
+                except InvalidValueError as error:
+                    box, problem = [], error.reason
                 if problem is None and (box[2] <= 0 or box[3] <= 0):
                     problem = "without area"
                 if problem is None and not any(map(str.isalnum, text)):

@@ -1,25 +1,35 @@
 """Read and validate annotation files in COCO's format.
 
-Data sets and metrics read their files here, so that both skip the same entries and report them
-once, with counts. What must be a mistake (a missing file, no images, one id for two different
-entries) raises an error at once; single invalid entries are skipped.
+Data sets, metrics and converters read their files here, with the parsers of
+:mod:`glip.datasets.annotation_values`, so that all read the same values, skip the same entries and
+report them once, with counts. What must be a mistake (a missing file, no images, one id for two
+different entries) raises an error at once; single invalid annotations are skipped.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from mmengine import fileio
 from mmengine.logging import print_log
 
-from glip.utils.errors import AnnotationFileError, AnnotationFileNotFoundError
+from glip.datasets.annotation_entries import (
+    name_entry,
+    read_annotations,
+    read_categories,
+    read_images,
+    shorten_entry,
+)
+from glip.datasets.annotation_json import check_exists as check_exists
+from glip.datasets.annotation_json import load_content
+from glip.datasets.annotation_values import box_problem as box_problem
+from glip.datasets.annotation_values import remedy
+from glip.datasets.box_layout import look_at_layout
+from glip.utils.errors import AnnotationFileError
+from glip.utils.messages import shorten
 
 
 class Skipped:
@@ -45,13 +55,22 @@ class Skipped:
         self.plural = plural or f"{kind}s"
         self.counts: Counter[str] = Counter()
         self._examples: dict[str, list[Any]] = defaultdict(list)
+        self._entries: dict[str, Any] = {}
         self._limit = examples
 
-    def add(self, reason: str, example: Any) -> None:
-        """Count one more entry."""
-        self.counts[reason] += 1
+    def add(self, reason: str, example: Any, entry: Any = None, count: int = 1) -> None:
+        """Count more entries.
+
+        Args:
+            reason: Why they are skipped.
+            example: Names one of them.
+            entry: Its content, for the error if nothing is left.
+            count: Number of entries.
+        """
+        self.counts[reason] += count
         if len(self._examples[reason]) < self._limit:
             self._examples[reason].append(example)
+            self._entries.setdefault(reason, entry)
 
     @property
     def total(self) -> int:
@@ -62,7 +81,7 @@ class Skipped:
         """Return the counts in one line; empty if nothing was skipped."""
         parts = []
         for reason, count in self.counts.items():
-            examples = ", ".join(str(example) for example in self._examples[reason])
+            examples = ", ".join(str(example)[:100] for example in self._examples[reason])
             more = ", ..." if count > len(self._examples[reason]) else ""
             kind = self.kind if count == 1 else self.plural
             parts.append(f"{count} {kind} {reason} ({examples}{more})")
@@ -73,17 +92,32 @@ class Skipped:
         if self.total:
             print_log(f"{prefix}: {self.summary()}", logger="current", level=logging.WARNING)
 
+    def explain(self) -> str:
+        """Return the most frequent reason with an example, and what to do about it."""
+        reason = self.counts.most_common(1)[0][0]
+        entry = self._entries.get(reason)
+        example = "" if entry is None else f" An example: {shorten_entry(entry)}."
+        advice = remedy(reason)
+        return f"{self.summary()}.{example} {advice[0].upper()}{advice[1:]}"
+
 
 @dataclass
 class AnnotationFile:
-    """The content of a file in COCO's format, each id once.
+    """The content of a file in COCO's format, each id once, its values normalized.
 
     Attributes:
         path: Path of the file.
-        images: The entries of ``images``, in the order of the file.
-        categories: The entries of ``categories``.
-        annotations: The annotations of each image, by image id, in the order of the file.
+        images: The entries of ``images``, in the order of the file. ``width`` and ``height`` are
+            integers, 0 if unknown.
+        categories: The entries of ``categories``; ``name`` is a text, or None if it is invalid.
+        annotations: The annotations of each image, by image id, in the order of the file. Their
+            ``bbox`` is four finite numbers, ``iscrowd`` and ``ignore`` are 0 or 1, ``image_id`` and
+            ``category_id`` are ids of the file.
         skipped: The annotations that were skipped.
+        num_annotations: The number of all annotations in the file.
+        unusual: What is unusual about most boxes, for warnings; see
+            :class:`~glip.datasets.box_layout.LayoutCounter`.
+        only_fractions: Whether all boxes are within 0 and 1, so that no box is in pixels.
     """
 
     path: str
@@ -91,92 +125,183 @@ class AnnotationFile:
     categories: list[dict[str, Any]] = field(default_factory=list)
     annotations: dict[Any, list[dict[str, Any]]] = field(default_factory=dict)
     skipped: Skipped = field(default_factory=lambda: Skipped("annotation"))
+    num_annotations: int = 0
+    unusual: str = ""
+    only_fractions: bool = False
 
     def all_annotations(self) -> Iterable[dict[str, Any]]:
         """Iterate over the annotations of all images, image by image."""
         for image in self.images:
             yield from self.annotations.get(image["id"], ())
 
+    def warn_of_unusual(self) -> None:
+        """Log a warning if most boxes are not as COCO defines them."""
+        if self.unusual:
+            print_log(f"'{self.path}': {self.unusual}", logger="current", level=logging.WARNING)
 
-def read_annotation_file(path: str, backend_args: dict[str, Any] | None = None) -> AnnotationFile:
+    def check_not_all_skipped(self, kept: int, skipped: Iterable[Skipped]) -> None:
+        """Check that annotations are left of a file that has some.
+
+        Args:
+            kept: The number of annotations that are used.
+            skipped: Those that are not.
+
+        Raises:
+            AnnotationFileError: Nothing is left; the message tells why.
+        """
+        if kept or not self.num_annotations or not self.images:
+            return
+        skipped = [each for each in skipped if each.total]
+        why = ". ".join(each.explain() for each in skipped) or "they are of no image"
+        if self.only_fractions:
+            why += ". The boxes are within 0 and 1: multiply them by the size of their image"
+        raise AnnotationFileError(
+            f"none of the {self.num_annotations} annotations of '{self.path}' can be used: {why}. "
+            "tools/misc/check_coco.py lists all problems."
+        )
+
+
+class Notes:
+    """What is noticed about the entries of a file while it is read.
+
+    This class counts what is skipped, and raises for what must be a mistake;
+    ``tools/misc/check_coco.py`` collects everything.
+
+    Args:
+        path: Path of the file.
+
+    Attributes:
+        skipped: The skipped annotations.
+        others: What is unusable about images and categories, and is ignored.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.skipped = Skipped("annotation")
+        self.others = {
+            "images": Skipped("image"),
+            "categories": Skipped("category", "categories"),
+        }
+
+    def skip(self, kind: str, index: int, entry: Any, reason: str) -> None:
+        """Note an entry, or a part of it, that is not used.
+
+        Args:
+            kind: ``images``, ``annotations`` or ``categories``.
+            index: Its position in the list, from 0.
+            entry: Its content.
+            reason: Why it is not used, to be read after the plural of its kind.
+        """
+        skipped = self.others.get(kind, self.skipped)
+        skipped.add(reason, name_entry(index, entry), entry)
+
+    def repair(self, kind: str, index: int, entry: Any, what: str) -> None:
+        """Note a value in an unusual form that has one meaning; the arguments are those of skip."""
+
+    def reject(self, kind: str, index: int, entry: Any, message: str) -> None:
+        """Note an entry that must be a mistake.
+
+        Raises:
+            AnnotationFileError: Always.
+        """
+        del kind, index, entry
+        raise AnnotationFileError(message)
+
+    def log(self) -> None:
+        """Log what is unusable about images and categories."""
+        for skipped in self.others.values():
+            skipped.log(f"ignored in '{self.path}'")
+
+
+def read_annotation_file(
+    path: str, backend_args: dict[str, Any] | None = None, notes: Notes | None = None
+) -> AnnotationFile:
     """Read a file in COCO's format: COCO, LVIS, ODinW, MDETR's files of Flickr30k and RefCOCO.
 
-    Identical entries are kept once. Annotations of an image or a category that is not in the file
-    are skipped. Annotations without an id get one.
+    Values are read in every form that has one meaning (numbers as text, boxes as objects, polygons
+    without a box, ...; :mod:`glip.datasets.annotation_values`). Identical entries are kept once.
+    Annotations whose box or flags have no clear meaning, or whose image or category is not in the
+    file, are skipped. Annotations without an id get one.
 
     Args:
         path: Path of the JSON file, local or as mmengine's file backends accept it.
         backend_args: mmengine's file backend and its settings; by default chosen by ``path``.
+        notes: Collects what is noticed; by default it is counted, and mistakes are errors.
 
     Raises:
         AnnotationFileNotFoundError: The file does not exist.
         AnnotationFileError: The file is not valid JSON or not in this format, or different entries
             have the same id.
     """
-    content = _load(path, backend_args)
-    duplicate_images, duplicate_categories = Skipped("image"), Skipped("category", "categories")
-    images = _unique(content["images"], path, duplicate_images)
-    categories = _unique(content.get("categories") or [], path, duplicate_categories)
-    for duplicates in (duplicate_images, duplicate_categories):
-        duplicates.log(f"skipped in '{path}'")
-    skipped = Skipped("annotation")
-    entries = content.get("annotations") or []
-    _add_missing_ids(entries)
-    annotations: dict[Any, list[dict]] = {image["id"]: [] for image in images}
-    category_ids = {category["id"] for category in categories}
-    for entry in _unique(entries, path, skipped):
-        if entry.get("image_id") not in annotations:
-            skipped.add("of images that are not in the file", f"id {entry['id']}")
-        elif category_ids and "category_id" in entry and entry["category_id"] not in category_ids:
-            skipped.add("of categories that are not in the file", f"id {entry['id']}")
-        else:
-            annotations[entry["image_id"]].append(entry)
-    return AnnotationFile(str(path), images, categories, annotations, skipped)
+    content = load_content(path, backend_args)
+    return read_content(content, path, notes)
 
 
-def check_exists(path: str, backend_args: dict[str, Any] | None = None) -> None:
-    """Check that an annotation file exists.
-
-    Raises:
-        AnnotationFileNotFoundError: It does not; the message names the part of the path that does.
-    """
-    if fileio.exists(str(path), backend_args=backend_args):
-        return
-    existing = ""
-    if "://" not in str(path):
-        parent = Path(path)
-        while not parent.exists() and parent != parent.parent:
-            parent = parent.parent
-        existing = f" ('{parent}' is the last folder of the path that exists)"
-    raise AnnotationFileNotFoundError(
-        f"there is no annotation file '{path}'{existing}; check data_root and ann_file."
+def read_content(content: dict[str, Any], path: str, notes: Notes | None = None) -> AnnotationFile:
+    """Read the content of a file, in place; see :func:`read_annotation_file`."""
+    notes = notes or Notes(str(path))
+    images = read_images(content["images"], notes)
+    categories = read_categories(content["categories"], notes)
+    notes.log()
+    annotations = read_annotations(content["annotations"], images, categories, notes)
+    layout = look_at_layout(images, annotations)
+    return AnnotationFile(
+        str(path),
+        images,
+        categories,
+        annotations,
+        notes.skipped,
+        len(content["annotations"]),
+        layout.message(),
+        layout.only_fractions,
     )
 
 
-def require(image: dict[str, Any], key: str, path: str) -> Any:
-    """Return a required field of an image's entry.
+def load_readable(path: str) -> dict[str, Any]:
+    """Load a local file in COCO's format with normalized entries, without those that are skipped.
+
+    Returns:
+        The content of the file, in its order.
 
     Raises:
-        AnnotationFileError: The field is missing or empty.
+        AnnotationFileError: As for :func:`read_annotation_file`.
     """
-    if image.get(key) in (None, ""):
-        raise AnnotationFileError(f"the image with id {image['id']!r} in '{path}' has no '{key}'.")
-    return image[key]
+    content = load_content(path)
+    file = read_content(content, path)
+    file.skipped.log(f"skipped in '{path}'")
+    readable = {id(annotation) for annotation in file.all_annotations()}
+    annotations = [each for each in content["annotations"] if id(each) in readable]
+    lists = dict(images=file.images, annotations=annotations, categories=file.categories)
+    return {**content, **lists}
 
 
-def box_problem(box: Any) -> str | None:
-    """Return why an annotated box (x, y, width, height) is invalid, or None if it is valid.
+def require(image: dict[str, Any], key: str, path: str) -> str:
+    """Return a required text of an image's entry.
 
-    A box without area is valid (no detection can match it); a box with NaN is not.
+    Raises:
+        AnnotationFileError: It is missing, empty or not a text.
     """
-    if not isinstance(box, (list, tuple)) or len(box) != 4:
-        return "without a box of four numbers"
-    for number in box:
-        if isinstance(number, bool) or not isinstance(number, (int, float)):
-            return "without a box of four numbers"
-        if not math.isfinite(number):
-            return "with a box that is not finite"
-    return None
+    value = image.get(key)
+    if value in (None, ""):
+        raise AnnotationFileError(
+            f"the image with id {shorten(image['id'])} in '{path}' has no '{key}'."
+        )
+    if not isinstance(value, str):
+        raise AnnotationFileError(
+            f"the image with id {shorten(image['id'])} in '{path}' has {shorten(value)} as its "
+            f"'{key}': expected a text."
+        )
+    return value
+
+
+def parse_spans(value: Any) -> list[tuple[int, int]] | None:
+    """Return character spans ``[start, end)``; None if the value is not a list of them."""
+    if not isinstance(value, list):
+        return None
+    for span in value:
+        if not isinstance(span, (list, tuple)) or [type(edge) for edge in span] != [int, int]:
+            return None
+    return [(start, end) for start, end in value]
 
 
 def find_phrases(image: dict[str, Any], skipped: Skipped) -> list[list[tuple[int, int]]]:
@@ -187,76 +312,16 @@ def find_phrases(image: dict[str, Any], skipped: Skipped) -> list[list[tuple[int
             character spans ``[start, end)`` per phrase.
         skipped: Counts the phrases that are outside the caption, which are skipped.
     """
+    listed = image.get("tokens_positive_eval") or ()
+    if not isinstance(listed, (list, tuple)):
+        skipped.add("that are not lists of spans", f"image {str(image['id'])[:40]}", image)
+        return []
     found = []
-    for index, ranges in enumerate(image.get("tokens_positive_eval") or ()):
-        spans = [(int(start), int(end)) for start, end in ranges]
+    for index, ranges in enumerate(listed):
+        spans = parse_spans(list(ranges) if isinstance(ranges, tuple) else ranges)
         if spans and all(0 <= start < end <= len(image["caption"]) for start, end in spans):
             found.append(spans)
         else:
-            skipped.add("outside the caption", f"image {image['id']}, number {index}")
+            reason = "that are not lists of spans" if spans is None else "outside the caption"
+            skipped.add(reason, f"image {str(image['id'])[:40]}, number {index}")
     return found
-
-
-def _load(path: str, backend_args: dict[str, Any] | None) -> dict[str, Any]:
-    """Load the JSON, and check that it has images."""
-    check_exists(path, backend_args)
-    try:
-        content = json.loads(fileio.get(str(path), backend_args=backend_args))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise AnnotationFileError(
-            f"the annotation file '{path}' is invalid JSON ({error}); copy or download it again."
-        ) from error
-    if not isinstance(content, dict) or not isinstance(content.get("images"), list):
-        found = sorted(content) if isinstance(content, dict) else type(content).__name__
-        raise AnnotationFileError(
-            f"'{path}' is not an annotation file in COCO's format: expected an object with "
-            f"'images', 'annotations' and 'categories', got {found}. A list is COCO's format of "
-            "results, not of annotations."
-        )
-    return content
-
-
-def _unique(entries: list[dict[str, Any]], path: str, skipped: Skipped) -> list[dict[str, Any]]:
-    """Return the entries, each id once; count the duplicates in ``skipped``.
-
-    Raises:
-        AnnotationFileError: An entry has no id, or different entries have the same id.
-    """
-    known: dict[Any, dict[str, Any]] = {}
-    for entry in entries:
-        if not isinstance(entry, dict) or "id" not in entry:
-            raise AnnotationFileError(
-                f"'{path}' has an entry without an id among its {skipped.plural}: {entry!r}"
-            )
-        first = known.setdefault(entry["id"], entry)
-        if first is entry:
-            continue
-        if not _equal(first, entry):
-            raise AnnotationFileError(
-                f"'{path}' has two different {skipped.plural} with the id {entry['id']!r}: "
-                f"{_shorten(first)} and {_shorten(entry)}. Give each an id of its own."
-            )
-        skipped.add("that occur twice", f"id {entry['id']}")
-    return list(known.values())
-
-
-def _add_missing_ids(annotations: list[dict[str, Any]]) -> None:
-    """Give ids to the annotations that have none, in place."""
-    without = [entry for entry in annotations if isinstance(entry, dict) and "id" not in entry]
-    if not without:
-        return
-    used = {entry["id"] for entry in annotations if "id" in entry}
-    start = max((key for key in used if isinstance(key, int)), default=0) + 1
-    for key, entry in enumerate(without, start):
-        entry["id"] = key
-
-
-def _equal(first: dict[str, Any], second: dict[str, Any]) -> bool:
-    """Return whether two entries have the same JSON, in which NaN equals NaN."""
-    return json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True)
-
-
-def _shorten(entry: dict[str, Any]) -> str:
-    """Return an entry for an error message, without its polygons."""
-    text = json.dumps({key: value for key, value in entry.items() if key != "segmentation"})
-    return text if len(text) <= 160 else text[:157] + "..."

@@ -14,6 +14,7 @@ from mmengine.structures import InstanceData
 
 from glip.datasets.annotation_file import check_exists
 from glip.datasets.categories import check_classes
+from glip.datasets.image_sizes import check_sizes
 from glip.registry import TRANSFORMS
 from glip.structures import DetDataSample
 from glip.utils.errors import AnnotationFileError, DataError, ImageReadError
@@ -96,6 +97,7 @@ class BaseDetDataset(BaseDataset):
         self.caption_prompt = None if caption_prompt is None else _plain_dicts(caption_prompt)
         self.max_unreadable = max_unreadable
         self._unreadable: set[str] = set()
+        self._checked_sizes = False
         super().__init__(
             ann_file=ann_file,
             metainfo=metainfo,
@@ -179,6 +181,7 @@ class BaseDetDataset(BaseDataset):
     def prepare_data(self, idx: int) -> Any:
         """Run the pipeline on an image; see the class for one that cannot be read."""
         info = self.get_data_info(idx)
+        stated = info.get("height") or 0, info.get("width") or 0
         problem = None
         try:
             data = self.pipeline(info)
@@ -190,7 +193,22 @@ class BaseDetDataset(BaseDataset):
             self._note_unreadable(info["img_path"], problem)
         if data is None and self.test_mode:
             return _placeholder(info)
+        if all(stated) and info.get("ori_shape", stated) != stated and problem is None:
+            self._note_size(info["img_path"], tuple(info["ori_shape"][:2]), stated)
         return data
+
+    def _note_size(self, path: str, size: tuple[int, int], stated: tuple[int, int]) -> None:
+        """Report, once, that images have another size than the annotations say.
+
+        Raises:
+            AnnotationFileError: Most of them have.
+        """
+        if self._checked_sizes or size == stated:
+            return
+        self._checked_sizes = True
+        infos = [self.get_data_info(idx) for idx in range(0, len(self), len(self) // 200 or 1)]
+        sizes = [(info["img_path"], (info["height"], info["width"])) for info in infos]
+        check_sizes(sizes, (path, size, stated), self.ann_file)
 
     def _note_unreadable(self, path: str, problem: str) -> None:
         """Log an image that cannot be read, and raise an error if there are too many."""

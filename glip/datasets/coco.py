@@ -5,15 +5,12 @@ from __future__ import annotations
 import os.path as osp
 from typing import Any, ClassVar
 
-from glip.datasets.annotation_file import (
-    AnnotationFile,
-    Skipped,
-    box_problem,
-    read_annotation_file,
-    require,
-)
+from glip.datasets.annotation_entries import category_problem
+from glip.datasets.annotation_file import AnnotationFile, Skipped, read_annotation_file, require
 from glip.datasets.base import BaseDetDataset
 from glip.datasets.categories import match_categories
+from glip.datasets.image_paths import correct_paths
+from glip.datasets.image_sizes import fill_sizes
 from glip.registry import DATASETS
 from glip.text import load_vocabulary
 
@@ -49,25 +46,57 @@ class CocoDataset(BaseDetDataset):
         """Read the annotation file; return a data info per image."""
         file = read_annotation_file(self.ann_file, self.backend_args)
         labels = self._labels(file)
+        infos = [self.parse_image(image) for image in file.images]
+        correct_paths(infos, self.data_prefix["img"], self.ann_file, self.backend_args)
+        fill_sizes(infos, self.backend_args)
+        category_ids = {category["id"] for category in file.categories}
         skipped, unused = file.skipped, Skipped("annotation")
+        kept = crowds = 0
         data_list = []
-        for image in file.images:
-            info = self.parse_image(image)
+        for image, info in zip(file.images, infos, strict=True):
             instances = []
             for annotation in file.annotations[image["id"]]:
                 label = labels.get(annotation.get("category_id"))
                 if label is None:
-                    unused.add("of categories that are not among the classes", annotation["id"])
+                    problem = category_problem(annotation, category_ids)
+                    (skipped if problem else unused).add(
+                        problem or "of categories that are not among the classes",
+                        f"id {annotation['id']}",
+                        annotation,
+                    )
                     continue
                 problem = _problem(annotation, info["width"], info["height"])
                 if problem is not None:
-                    skipped.add(problem, f"id {annotation['id']}")
+                    skipped.add(problem, f"id {annotation['id']}", annotation)
                     continue
                 instances.append(_instance(annotation, label))
+            crowds += sum(each["ignore_flag"] for each in instances)
+            kept += len(instances)
             data_list.append({**info, "instances": instances})
+        self._check_annotations(file, kept, crowds, unused)
         skipped.log(f"{type(self).__name__} skipped in '{self.ann_file}'")
         unused.log(f"{type(self).__name__} does not use in '{self.ann_file}'")
+        file.warn_of_unusual()
         return data_list
+
+    def _check_annotations(
+        self, file: AnnotationFile, kept: int, crowds: int, unused: Skipped
+    ) -> None:
+        """Check that the model can learn from, or be evaluated on, some of the annotations.
+
+        Args:
+            file: The annotation file; its ``skipped`` is complete.
+            kept: The number of boxes.
+            crowds: How many of them are crowds, or ignored.
+            unused: The annotations of other categories.
+        """
+        if self.test_mode:
+            file.check_not_all_skipped(kept + unused.total, [file.skipped])
+            return
+        ignored = Skipped("annotation")
+        if crowds:
+            ignored.add("that are crowds or are to be ignored", "iscrowd or ignore", count=crowds)
+        file.check_not_all_skipped(kept - crowds, [file.skipped, unused, ignored])
 
     def _labels(self, file: AnnotationFile) -> dict[Any, int]:
         """Return the label of each category id that has a class."""
@@ -86,8 +115,8 @@ class CocoDataset(BaseDetDataset):
         return dict(
             img_id=image["id"],
             img_path=osp.join(self.data_prefix["img"], self.file_name(image)),
-            height=int(image.get("height") or 0),
-            width=int(image.get("width") or 0),
+            height=image.get("height", 0),
+            width=image.get("width", 0),
         )
 
     def file_name(self, image: dict[str, Any]) -> str:
@@ -103,7 +132,7 @@ class CocoDataset(BaseDetDataset):
         return [
             info
             for info in self.data_list
-            if min(info["width"], info["height"]) >= min_size
+            if (min(info["width"], info["height"]) >= min_size or not info["width"])  # 0: unknown
             and not (filter_empty and all(each["ignore_flag"] for each in info["instances"]))
         ]
 
@@ -112,14 +141,13 @@ def _problem(annotation: dict[str, Any], width: int, height: int) -> str | None:
     """Return why an annotation cannot be used for training, or None if it can.
 
     Args:
-        annotation: The entry of the file, with ``bbox`` (x, y, width, height).
+        annotation: The entry of the file, with ``bbox`` (x, y, width, height), finite.
         width: Width of the image in pixels, 0 if unknown.
         height: Height of the image in pixels, 0 if unknown.
     """
-    problem = box_problem(annotation.get("bbox"))
-    if problem is not None:
-        return problem
     left, top, wide, high = annotation["bbox"]
+    if wide < 0 or high < 0:
+        return "with a negative width or height"
     if wide < 1 or high < 1:
         return "smaller than one pixel"
     if width and height:
@@ -132,9 +160,8 @@ def _problem(annotation: dict[str, Any], width: int, height: int) -> str | None:
 
 def _instance(annotation: dict[str, Any], label: int) -> dict[str, Any]:
     left, top, wide, high = annotation["bbox"]
-    ignored = annotation.get("iscrowd") or annotation.get("ignore")
     return dict(
         bbox=[left, top, left + wide, top + high],
         bbox_label=label,
-        ignore_flag=int(bool(ignored)),
+        ignore_flag=annotation.get("iscrowd", 0) or annotation.get("ignore", 0),
     )

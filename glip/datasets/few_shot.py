@@ -51,7 +51,7 @@ def choose_images(
     except TypeError as error:
         raise DataError(
             f"the image ids cannot be sorted ({error}): expected only numbers or only strings."
-        ) from error
+        ) from None
     if seed:
         random.Random(seed).shuffle(order)
     counts: Counter = Counter()  # chosen images per category

@@ -8,13 +8,15 @@ from typing import Any
 
 from glip.datasets.annotation_file import (
     Skipped,
-    box_problem,
     find_phrases,
+    parse_spans,
     read_annotation_file,
     require,
 )
+from glip.datasets.annotation_values import id_order
 from glip.datasets.base import BaseDetDataset
 from glip.datasets.flickr30k_entities import Flickr30kEntities, Span
+from glip.datasets.image_paths import correct_paths
 from glip.registry import DATASETS
 
 
@@ -90,6 +92,8 @@ class Flickr30kDataset(BaseDetDataset):
                     [types[number] for number in kept],
                 )
             )
+        file.check_not_all_skipped(len(data_list), [file.skipped, phrases, captions])
+        correct_paths(data_list, self.data_prefix["img"], self.ann_file, self.backend_args)
         for skipped in (file.skipped, phrases, captions):
             skipped.log(f"{type(self).__name__} skipped in '{self.ann_file}'")
         return data_list
@@ -107,8 +111,8 @@ class Flickr30kDataset(BaseDetDataset):
         return dict(
             img_id=image["id"],
             img_path=osp.join(self.data_prefix["img"], image["file_name"]),
-            height=int(image.get("height") or 0),  # MDETR's files hold texts, "500"
-            width=int(image.get("width") or 0),
+            height=image.get("height", 0),
+            width=image.get("width", 0),
             text=caption,
             custom_entities=False,
             tokens_positive=[[list(span) for span in each] for each in spans],
@@ -139,20 +143,21 @@ def _boxes_of_phrases(
 ) -> list[list[list[float]]]:
     """Return the boxes (xyxy) of each phrase."""
     by_span = {span: label for label, spans in enumerate(phrases) for span in spans}
-    ids = sorted({_hashable(entry["phrase_ids"]) for entry in annotations if "phrase_ids" in entry})
+    phrase_ids = {_hashable(entry["phrase_ids"]) for entry in annotations if "phrase_ids" in entry}
+    ids = sorted(phrase_ids)
     boxes: list[list[list[float]]] = [[] for _ in phrases]
     for entry in annotations:
-        problem = box_problem(entry.get("bbox"))
-        spans = [tuple(span) for span in entry.get("tokens_positive") or ()]
+        problem = None
+        spans = parse_spans(entry.get("tokens_positive")) or []
         labels = {by_span[span] for span in spans if span in by_span}
         if not labels and "phrase_ids" in entry and len(ids) == len(phrases):
             labels = {ids.index(_hashable(entry["phrase_ids"]))}
-        if problem is None and (entry["bbox"][2] <= 0 or entry["bbox"][3] <= 0):
+        if entry["bbox"][2] <= 0 or entry["bbox"][3] <= 0:
             problem = "without area"
-        if problem is None and not labels:
+        elif not labels:
             problem = "of no phrase of the caption"
         if problem is not None:
-            skipped.add(problem, f"id {entry['id']}")
+            skipped.add(problem, f"id {entry['id']}", entry)
             continue
         left, top, wide, high = entry["bbox"]
         for label in sorted(labels):
@@ -160,5 +165,7 @@ def _boxes_of_phrases(
     return boxes
 
 
-def _hashable(phrase_ids: Any) -> Any:
-    return tuple(phrase_ids) if isinstance(phrase_ids, list) else phrase_ids
+def _hashable(phrase_ids: Any) -> tuple:
+    """Return the ids of an annotation's phrases so that those of others compare with them."""
+    ids = phrase_ids if isinstance(phrase_ids, list) else [phrase_ids]
+    return tuple(id_order(key) if isinstance(key, (int, str)) else (2, str(key)) for key in ids)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from glip.datasets.annotation_file import require
 from glip.datasets.coco import CocoDataset
 from glip.registry import DATASETS
 from glip.text import load_vocabulary
 from glip.utils.errors import AnnotationFileError
+from glip.utils.messages import shorten
 
 
 @DATASETS.register_module()
@@ -43,10 +45,10 @@ class LVISV1Dataset(CocoDataset):
     def file_name(self, image: dict[str, Any]) -> str:
         """Return an image's path below ``data_prefix['img']``."""
         if image.get("coco_url"):
-            return "/".join(image["coco_url"].split("/")[-2:])
+            return "/".join(require(image, "coco_url", self.ann_file).split("/")[-2:])
         if image.get("file_name"):
-            return image["file_name"]
+            return require(image, "file_name", self.ann_file)
         raise AnnotationFileError(
-            f"image {image['id']} of '{self.ann_file}' has neither 'coco_url' nor 'file_name'; add "
-            "one of them."
+            f"image {shorten(image['id'])} of '{self.ann_file}' has neither 'coco_url' nor "
+            "'file_name'; add one of them."
         )

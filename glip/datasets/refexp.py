@@ -5,8 +5,9 @@ from __future__ import annotations
 import os.path as osp
 from typing import Any
 
-from glip.datasets.annotation_file import box_problem, read_annotation_file, require
+from glip.datasets.annotation_file import read_annotation_file, require
 from glip.datasets.base import BaseDetDataset
+from glip.datasets.image_paths import correct_paths
 from glip.registry import DATASETS
 
 
@@ -33,10 +34,6 @@ class MDETRStyleRefCocoDataset(BaseDetDataset):
         for image in file.images:
             instances = []
             for entry in file.annotations[image["id"]]:
-                problem = box_problem(entry.get("bbox"))
-                if problem is not None:
-                    file.skipped.add(problem, f"id {entry['id']}")
-                    continue
                 left, top, wide, high = entry["bbox"]
                 box = [left, top, left + wide, top + high]
                 instances.append(dict(bbox=box, bbox_label=0, ignore_flag=0))
@@ -46,8 +43,8 @@ class MDETRStyleRefCocoDataset(BaseDetDataset):
                     img_path=osp.join(
                         self.data_prefix["img"], require(image, "file_name", self.ann_file)
                     ),
-                    height=int(image.get("height") or 0),
-                    width=int(image.get("width") or 0),
+                    height=image.get("height", 0),
+                    width=image.get("width", 0),
                     dataset_mode=image.get("dataset_name", "refexp"),
                     text=require(image, "caption", self.ann_file),
                     custom_entities=False,
@@ -55,5 +52,9 @@ class MDETRStyleRefCocoDataset(BaseDetDataset):
                     instances=instances,
                 )
             )
+        num_boxes = sum(len(info["instances"]) for info in data_list)
+        file.check_not_all_skipped(num_boxes, [file.skipped])
         file.skipped.log(f"{type(self).__name__} skipped in '{self.ann_file}'")
+        file.warn_of_unusual()
+        correct_paths(data_list, self.data_prefix["img"], self.ann_file, self.backend_args)
         return data_list

@@ -14,6 +14,7 @@ from mmengine import fileio
 from mmengine.logging import print_log
 
 from glip.datasets.annotation_file import check_exists
+from glip.datasets.annotation_values import id_order
 from glip.evaluation.base_metric import BaseDetMetric
 from glip.evaluation.ground_truth import GroundTruth, load_ground_truth
 from glip.evaluation.predictions import Predictions
@@ -157,7 +158,7 @@ class BaseAPMetric(BaseDetMetric):
                 f"evaluates on the {len(img_ids)} images with predictions, of {len(known)} in "
                 f"'{path}'."
             )
-        return np.unique(np.array(img_ids, dtype=None if img_ids else int)).tolist()
+        return sorted(set(img_ids), key=id_order)
 
 
 def write_results(results: list[dict[str, Any]], outfile_prefix: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from glip.datasets.annotation_values import id_order
 from glip.evaluation.base_ap_metric import BaseAPMetric, mean_of, write_results
 from glip.evaluation.base_metric import ImageResult, check_metric
 from glip.evaluation.ground_truth import GroundTruth, to_coco_results
@@ -113,27 +114,45 @@ class CocoMetric(BaseAPMetric):
     def _run_cocoeval(
         self, ground_truth: GroundTruth, detections: list[dict[str, Any]], img_ids: list[Any]
     ) -> Any:
-        """Run pycocotools and return its COCOeval."""
+        """Run pycocotools and return its COCOeval.
+
+        It accepts only integers as ids, and takes the annotation id 0 as "no match". Therefore
+        everything gets a number here, in the order of the ids: ties are broken by that order.
+        """
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
 
+        img_ids = sorted(set(img_ids), key=id_order)
+        images = {key: number for number, key in enumerate(img_ids, 1)}
+        categories = {key: number for number, key in enumerate(ground_truth.evaluated_ids, 1)}
+        annotations = [
+            each
+            for key in img_ids
+            for each in ground_truth.file.annotations[key]
+            if each["category_id"] in categories
+        ]
         with contextlib.redirect_stdout(io.StringIO()):
             annotated = COCO()
             annotated.dataset = dict(
-                images=ground_truth.file.images,
-                categories=ground_truth.file.categories,
-                annotations=list(ground_truth.file.all_annotations()),
+                images=[dict(id=number) for number in images.values()],
+                categories=[dict(id=number) for number in categories.values()],
+                annotations=[
+                    _numbered(each, images, categories, id=number)
+                    for number, each in enumerate(annotations, 1)
+                ],
             )
             annotated.createIndex()
             if detections:
-                detected = annotated.loadRes(detections)
+                detected = annotated.loadRes(
+                    [_numbered(each, images, categories) for each in detections]
+                )
             else:  # loadRes does not accept an empty list
                 detected = COCO()
                 detected.dataset = {**annotated.dataset, "annotations": []}
                 detected.createIndex()
             evaluation = COCOeval(annotated, detected, "bbox")
-            evaluation.params.imgIds = img_ids
-            evaluation.params.catIds = ground_truth.evaluated_ids
+            evaluation.params.imgIds = list(images.values())
+            evaluation.params.catIds = list(categories.values())
             evaluation.params.maxDets = list(self.proposal_nums)
             if self.iou_thrs is not None:
                 evaluation.params.iouThrs = np.atleast_1d(np.array(self.iou_thrs, float))
@@ -163,7 +182,7 @@ class CocoMetric(BaseAPMetric):
         """Return the mean AP over the classes of each group."""
         precision = evaluation.eval["precision"]  # (IoU, recall, class, area, detections)
         category_names = self.ground_truth.category_names()
-        names = [category_names[category_id] for category_id in evaluation.params.catIds]
+        names = [category_names[category_id] for category_id in self.ground_truth.evaluated_ids]
         half = np.isclose(evaluation.params.iouThrs, 0.5)
         metrics = {}
         for group, members in self._groups.items():
@@ -180,7 +199,7 @@ class CocoMetric(BaseAPMetric):
         names = self.ground_truth.category_names()
         rows: list[list] = []
         metrics: dict[str, float] = {}
-        for index, category_id in enumerate(evaluation.params.catIds):
+        for index, category_id in enumerate(self.ground_truth.evaluated_ids):
             of_class = precision[:, :, index]  # (IoU, recall, area, detections)
             parts = [of_class[..., 0, -1]]
             parts += [of_class[np.isclose(thresholds, each), :, 0, -1] for each in (0.5, 0.75)]
@@ -199,6 +218,16 @@ def _coco_results(
     """Return the detections of all images in COCO's result format."""
     ids = ground_truth.category_ids
     return [row for img_id, found in images.items() for row in to_coco_results(img_id, found, ids)]
+
+
+def _numbered(
+    row: Mapping[str, Any], images: Mapping[Any, int], categories: Mapping[Any, int], **others: Any
+) -> dict[str, Any]:
+    """Return an annotation or a detection with numbers for its image and category."""
+    numbers = dict(
+        image_id=images[row["image_id"]], category_id=categories[row["category_id"]], **others
+    )
+    return {**row, **numbers}
 
 
 def _metric_names(proposal_nums: Sequence[int]) -> list[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from glip.datasets.annotation_file import AnnotationFile, Skipped, box_problem, read_annotation_file
+from glip.datasets.annotation_entries import category_problem
+from glip.datasets.annotation_file import AnnotationFile, Skipped, read_annotation_file
+from glip.datasets.annotation_values import id_order, parse_area
 from glip.datasets.categories import check_classes, match_categories
 from glip.evaluation.predictions import Predictions
 from glip.utils.errors import AnnotationFileError, DataError
@@ -30,7 +31,7 @@ class GroundTruth:
     @property
     def evaluated_ids(self) -> list[Any]:
         """The category ids of the classes, in ascending order."""
-        return sorted(number for number in self.category_ids if number is not None)
+        return sorted((key for key in self.category_ids if key is not None), key=id_order)
 
     def category_names(self) -> dict[Any, str]:
         """Return the class name of each evaluated category id."""
@@ -67,7 +68,8 @@ def load_ground_truth(
     Annotations that pycocotools can evaluate are kept, zero-area boxes included: nothing matches
     them, so they count as missed, and a warning gives their number. An annotation whose box is not
     four finite numbers is dropped, because pycocotools would match NaN with everything. A missing
-    ``area`` becomes width x height, a missing ``iscrowd`` becomes 0.
+    ``area`` becomes width x height, a missing ``iscrowd`` becomes 0. The ids of annotations carry
+    no meaning.
 
     Args:
         path: the annotation file.
@@ -76,41 +78,50 @@ def load_ground_truth(
         same_order: see :func:`glip.datasets.categories.match_categories`.
 
     Raises:
-        glip.utils.errors.AnnotationFileError: the file does not exist or is invalid, or its
-            categories are not the classes.
+        glip.utils.errors.AnnotationFileError: the file does not exist or is invalid, none of its
+            annotations can be evaluated, or its categories are not the classes.
     """
     file = read_annotation_file(path, backend_args)
     if not file.images:
         raise AnnotationFileError(f"there is nothing to evaluate on: '{path}' has no images.")
+    classes = check_classes(classes)
     unmatchable = Skipped("annotation")
+    category_ids = {category["id"] for category in file.categories}
+    num_kept = 0
     for image_id, entries in file.annotations.items():
-        file.annotations[image_id] = list(_complete(entries, file.skipped, unmatchable))
+        kept = list(_complete(entries, category_ids, file.skipped, unmatchable))
+        file.annotations[image_id] = kept
+        num_kept += len(kept)
+    num_matchable = 0 if file.only_fractions else num_kept - unmatchable.total
+    if num_matchable == 0 and file.only_fractions:
+        unmatchable.add("smaller than one pixel", "all", count=num_kept - unmatchable.total)
+    file.check_not_all_skipped(num_matchable, [file.skipped, unmatchable])
     file.skipped.log(f"The evaluation drops from '{path}'")
     unmatchable.log(f"The evaluation counts as missed in '{path}', as pycocotools does")
-    classes = check_classes(classes)
-    used = {annotation.get("category_id") for annotation in file.all_annotations()}
+    file.warn_of_unusual()
+    annotations = file.all_annotations()
+    used = {annotation["category_id"] for annotation in annotations}
     ids = match_categories(classes, file.categories, used, path, same_order=same_order)
     return GroundTruth(file, classes, tuple(ids))
 
 
 def _complete(
-    entries: list[dict[str, Any]], skipped: Skipped, unmatchable: Skipped
+    entries: list[dict[str, Any]],
+    category_ids: Container[Any],
+    skipped: Skipped,
+    unmatchable: Skipped,
 ) -> Iterator[dict[str, Any]]:
-    """Yield the valid annotations with all fields that the evaluation needs."""
+    """Yield the annotations of categories with all fields that the evaluation needs."""
     for annotation in entries:
-        problem = box_problem(annotation.get("bbox"))
-        if problem is not None:
-            skipped.add(problem, f"id {annotation['id']}")
+        if annotation.get("category_id") not in category_ids:
+            problem = category_problem(annotation, category_ids)
+            skipped.add(str(problem), f"id {annotation['id']}", annotation)
             continue
         _, _, width, height = annotation["bbox"]
         if width <= 0 or height <= 0:
-            unmatchable.add("with a zero-area box", f"id {annotation['id']}")
-        elif annotation["id"] == 0:
-            unmatchable.add("with the id 0, which means 'no match' there", f"id {annotation['id']}")
-        area = annotation.get("area")
-        if not isinstance(area, (int, float)) or not math.isfinite(area):
-            annotation["area"] = width * height
-        annotation["iscrowd"] = int(bool(annotation.get("iscrowd", 0)))
+            unmatchable.add("with a zero-area box", f"id {annotation['id']}", annotation)
+        annotation["area"] = parse_area(annotation)
+        annotation.setdefault("iscrowd", 0)
         yield annotation
 
 

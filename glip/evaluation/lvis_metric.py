@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from glip.datasets.annotation_values import id_order
 from glip.evaluation.base_ap_metric import BaseAPMetric, mean_of, write_results
 from glip.evaluation.base_metric import ImageResult, check_metric
 from glip.evaluation.federated import (
@@ -23,6 +24,7 @@ from glip.evaluation.ground_truth import GroundTruth, check_labels
 from glip.evaluation.predictions import Predictions
 from glip.registry import METRICS
 from glip.utils.errors import AnnotationFileError, DataError
+from glip.utils.messages import shorten
 from glip.utils.tables import log_table
 
 #: Rare, common and frequent categories.
@@ -58,7 +60,8 @@ class _BaseLVISMetric(BaseAPMetric):
         for image in ground_truth.file.images:
             if "neg_category_ids" not in image or "not_exhaustive_category_ids" not in image:
                 raise AnnotationFileError(
-                    f"'{ground_truth.file.path}' is not in LVIS's format: image {image['id']} has "
+                    f"'{ground_truth.file.path}' is not in LVIS's format: image "
+                    f"{shorten(image['id'])} has "
                     "no 'neg_category_ids' or no 'not_exhaustive_category_ids'. For annotations in "
                     "COCO's format use CocoMetric."
                 )
@@ -83,7 +86,7 @@ class _BaseLVISMetric(BaseAPMetric):
         self, ground_truth: GroundTruth, images: Mapping[Any, Predictions]
     ) -> dict[str, float]:
         """Compute the metrics without logging."""
-        img_ids = sorted(images)
+        img_ids = sorted(images, key=id_order)
         detections = self.select(_join_detections(ground_truth, images, img_ids))
         measured = evaluate(_federate(ground_truth, img_ids), detections)
         return _summarize(measured, _frequency_groups(ground_truth))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from glip.datasets.annotation_file import box_problem, check_exists, read_annotation_file
+from glip.datasets.annotation_file import AnnotationFile, check_exists, read_annotation_file
 from glip.evaluation.base_metric import BaseDetMetric, ImageResult, check_metric
 from glip.registry import METRICS
 from glip.utils.errors import DataError
@@ -54,21 +54,41 @@ class RefExpMetric(BaseDetMetric):
         check_metric(self.metric)
         if self.ann_file is not None:
             check_exists(self.ann_file, self.backend_args)
+        self._file: AnnotationFile | None = None
+
+    @property
+    def dataset_meta(self) -> dict | None:
+        """The data set's meta information."""
+        return self._dataset_meta
+
+    @dataset_meta.setter
+    def dataset_meta(self, dataset_meta: dict | None) -> None:
+        self._dataset_meta = dataset_meta
+        path = self.ann_file or (dataset_meta or {}).get("ann_file")
+        # mmengine's loops set it before every run.
+        if path is not None and (self._file is None or self._file.path != str(path)):
+            self._file = read_annotation_file(path, self.backend_args)
+            num_boxes = sum(map(len, self._file.annotations.values()))
+            self._file.check_not_all_skipped(num_boxes, [self._file.skipped])
 
     def compute_metrics(self, results: list[ImageResult]) -> dict[str, float]:
         """Compute and log the precision of each data set."""
-        path = self.ann_file or (self.dataset_meta or {}).get("ann_file")
-        if path is None:
+        file = self._file
+        if file is None and self.ann_file is not None:
+            file = read_annotation_file(self.ann_file, self.backend_args)
+        if file is None:
             raise DataError("RefExpMetric does not know the annotation file: set ann_file.")
-        file = read_annotation_file(path, self.backend_args)
-        sources = {image["id"]: image.get("dataset_name", "refexp") for image in file.images}
+        sources = {
+            image["id"]: str(image.get("dataset_name", "refexp"))[:100] for image in file.images
+        }
         correct: dict[str, list[list[bool]]] = defaultdict(list)
         num_skipped = 0
         for img_id, predictions in self.unique_images(results).items():
             if img_id not in sources:
-                raise DataError(f"the image {img_id!r} has predictions, but is not in '{path}'.")
-            entries = file.annotations[img_id]
-            boxes = [entry["bbox"] for entry in entries if box_problem(entry.get("bbox")) is None]
+                raise DataError(
+                    f"the image {img_id!r} has predictions, but is not in '{file.path}'."
+                )
+            boxes = [entry["bbox"] for entry in file.annotations[img_id]]
             if not boxes:
                 num_skipped += 1
                 continue

@@ -38,11 +38,10 @@ def run(args: argparse.Namespace) -> None:
         AnnotationFileError: a file cannot be used, or no image is kept.
     """
     from glip.converters.lvis_minival import read_ids, select_images
-    from glip.datasets.annotation_file import read_annotation_file
+    from glip.datasets.annotation_file import load_readable
     from glip.utils.atomic_write import atomic_write
 
-    read_annotation_file(str(args.lvis_val))  # raises a clear error for an invalid file
-    content = json.loads(args.lvis_val.read_text(encoding="utf-8"))
+    content = load_readable(str(args.lvis_val))
     subset = select_images(content, read_ids(args.ids), str(args.lvis_val))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(args.out, json.dumps(subset).encode())

@@ -8,8 +8,13 @@ from dataclasses import dataclass, field
 from math import inf, isfinite
 from typing import NamedTuple, TypeGuard
 
+from glip.utils.messages import shorten
+
 #: A record has exactly one of these keys.
 KINDS = ("detection", "grounding")
+
+#: Labels and sizes are smaller.
+MAX_INTEGER = 2**31
 
 
 class Problem(NamedTuple):
@@ -76,7 +81,7 @@ def find_problems(record: object, *, num_labels: int | None = None) -> Iterator[
     yield from _text_problems(record, "filename")
     size = []
     for key in ("height", "width"):
-        if _is_integer(record.get(key)) and record[key] > 0:
+        if _is_integer(record.get(key)) and 0 < record[key] < MAX_INTEGER:
             size.append(record[key])
         else:
             yield Problem(f"'{key}' is not a positive integer", _actual(record, key))
@@ -113,6 +118,8 @@ def _detection_problems(
         if not _is_integer(label) or label < 0:
             reason = "a label is not a non-negative integer"
             yield Problem(reason, f"{place}: {_actual(instance, 'label')}")
+        elif label >= MAX_INTEGER:
+            yield Problem("a label is larger than 2^31 - 1", f"{place} has {shorten(label)}")
         elif num_labels is not None and label >= num_labels:
             detail = f"{place} has {shorten(label)}, the label map has {num_labels} names"
             yield Problem("a label is not in the label map", detail)
@@ -234,12 +241,3 @@ def _is_span(value: object) -> bool:
 
 def _actual(content: dict, key: str) -> str:
     return f"got {shorten(content[key])}" if key in content else f"'{key}' is missing"
-
-
-def shorten(value: object) -> str:
-    """Return the repr of a value for a message, at most 80 characters."""
-    try:
-        text = repr(value)
-    except ValueError:  # an integer of thousands of digits
-        text = f"a huge {type(value).__name__}"
-    return text if len(text) <= 80 else text[:77] + "..."

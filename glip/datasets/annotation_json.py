@@ -1,0 +1,76 @@
+"""Load the JSON of a COCO-style annotation file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mmengine import fileio
+
+from glip.utils.errors import AnnotationFileError, AnnotationFileNotFoundError
+from glip.utils.messages import shorten
+
+#: The first bytes of a gzip file.
+_GZIP = b"\x1f\x8b"
+
+
+def check_exists(path: str, backend_args: dict[str, Any] | None = None) -> None:
+    """Check that an annotation file exists.
+
+    Raises:
+        AnnotationFileNotFoundError: It does not; the message names the part of the path that does.
+    """
+    if fileio.exists(str(path), backend_args=backend_args):
+        return
+    existing = ""
+    if "://" not in str(path):
+        parent = Path(path)
+        while not parent.exists() and parent != parent.parent:
+            parent = parent.parent
+        existing = f" ('{parent}' is the last folder of the path that exists)"
+    raise AnnotationFileNotFoundError(
+        f"there is no annotation file '{path}'{existing}; check data_root and ann_file."
+    )
+
+
+def load_content(path: str, backend_args: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Load a file in COCO's format; ``images``, ``annotations`` and ``categories`` are lists.
+
+    Raises:
+        AnnotationFileNotFoundError: The file does not exist.
+        AnnotationFileError: It is not valid JSON, or not in COCO's format.
+    """
+    check_exists(path, backend_args)
+    if "://" not in str(path) and not backend_args and Path(path).is_dir():
+        raise AnnotationFileError(f"'{path}' is a folder; give the path of the annotation file.")
+    data = fileio.get(str(path), backend_args=backend_args)
+    if data.startswith(_GZIP):
+        raise AnnotationFileError(f"'{path}' is invalid JSON: it is compressed; unpack it first.")
+    try:
+        content = json.loads(data)
+    except RecursionError:
+        raise AnnotationFileError(
+            f"the annotation file '{path}' is invalid JSON: it is nested too deeply."
+        ) from None
+    except ValueError as error:  # also UnicodeDecodeError, and a number of thousands of digits
+        raise AnnotationFileError(
+            f"the annotation file '{path}' is invalid JSON ({shorten(str(error), 200)[1:-1]}); "
+            "copy or download it again."
+        ) from None
+    if not isinstance(content, dict) or not isinstance(content.get("images"), list):
+        keys = sorted(content)[:20] if isinstance(content, dict) else type(content).__name__
+        raise AnnotationFileError(
+            f"'{path}' is not an annotation file in COCO's format: expected an object with "
+            f"'images', 'annotations' and 'categories', got {shorten(keys, 200)}. A list is "
+            "COCO's format of results, not of annotations."
+        )
+    for key in ("annotations", "categories"):
+        if content.get(key) is None:
+            content[key] = []
+        elif not isinstance(content[key], list):
+            raise AnnotationFileError(
+                f"'{path}' is not an annotation file in COCO's format: expected '{key}' as a list, "
+                f"got {shorten(content[key])}."
+            )
+    return content
