@@ -214,6 +214,8 @@ class DetInferencer:
                     folder.save(name, result, picture)
                 except StorageError as error:
                     failures.not_saved(error)
+        if not predictions:
+            raise ImageReadError("expected images, got a generator without any")
         failures.summarize(len(predictions))
         if print_result:
             print(json.dumps([p if isinstance(p, dict) else to_dict(p) for p in predictions]))

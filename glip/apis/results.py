@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -36,11 +37,14 @@ class ResultFolder:
         save_pred: whether predictions will be saved.
 
     Raises:
+        ValueError: ``path`` is not a path.
         StorageError: the folder is not writable, or its disk is full. This is found by writing a
             small file, before the slow work.
     """
 
     def __init__(self, path: str | Path, *, save_vis: bool, save_pred: bool) -> None:
+        if not isinstance(path, (str, PathLike)) or "\0" in str(path):
+            raise ValueError(f"expected out_dir as the path of a folder, got {path!r:.100}")
         self.path = Path(path)
         self.save_vis = save_vis
         self.save_pred = save_pred

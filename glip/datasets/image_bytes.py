@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from http.client import HTTPException
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from mmengine import fileio
 
@@ -201,7 +201,8 @@ def _from_backend(
 def _download(url: str, limits: ImageLimits, name: str) -> bytes:
     if not urlsplit(url).hostname:
         raise failure(name, "the URL names no server", "check the path or URL")
-    request = urllib.request.Request(url, headers={"User-Agent": "Mozilla/5.0 (glip)"})
+    ascii_url = quote(url, safe="%/:?#[]@!$&'()*+,;=~")  # spaces and letters with accents
+    request = urllib.request.Request(ascii_url, headers={"User-Agent": "Mozilla/5.0 (glip)"})
     with urllib.request.urlopen(request, timeout=HTTP_TIMEOUT) as response:
         length = response.headers.get("Content-Length", "")
         expected = int(length[:20]) if length.isdecimal() else None

@@ -259,6 +259,8 @@ def to_bgr(
     try:
         if image.mode == "P" and "transparency" in image.info:
             image = image.convert("RGBA")  # the same colors; Pillow warns when it converts to RGB
+        if image.mode == "La":
+            image = image.convert("LA")  # Pillow does not convert it to RGB
         rgb = np.asarray(image.convert("RGB"))
     except (ValueError, OSError):
         problem = f"its color mode {image.mode} cannot be converted to RGB"

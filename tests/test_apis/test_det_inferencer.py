@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import errno
+import io
 import json
 import logging
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest import mock
 
@@ -22,7 +25,13 @@ from glip.datasets.images import read_image
 from glip.structures import DetDataSample
 from glip.text import load_tokenizer, load_vocabulary, parse_prompt
 from glip.text.tokenizer import tokenizer_to_bytes
-from glip.utils.errors import CheckpointError, ImageReadError, PromptError
+from glip.utils.errors import (
+    CheckpointError,
+    ConfigError,
+    ImageReadError,
+    PromptError,
+    StorageError,
+)
 
 NAMES = "bench . car ."
 
@@ -356,3 +365,131 @@ def test_threshold_keeps_predictions(inferencer, photo):
         inferencer(photo, texts=NAMES, pred_score_thr=thr)["predictions"] for thr in (0.0, 0.9)
     )
     assert low == high
+
+
+# Sources, threads, disks
+
+
+def test_sources(inferencer, photo):
+    """Everything that holds the same pixels gives the same detections, also drawn."""
+    expected = inferencer(photo, texts=NAMES, return_vis=True)
+    content = photo.read_bytes()
+    with Image.open(photo) as image, open(photo, "rb") as file:
+        tensor = torch.from_numpy(read_image(photo)[..., ::-1].copy()).permute(2, 0, 1)
+        sources = [content, bytearray(content), io.BytesIO(content), file, image, tensor]
+        sources += [f"file://{photo}", read_image(photo)]
+        results = inferencer(sources, texts=NAMES, return_vis=True)
+        lazy = inferencer(iter(sources), texts=NAMES)
+    assert results["predictions"] == lazy["predictions"]
+    assert all(each == expected["predictions"][0] for each in results["predictions"])
+    for drawn in results["visualization"]:
+        np.testing.assert_array_equal(drawn, expected["visualization"][0])
+
+
+def test_sources_that_are_none(inferencer):
+    for inputs in (None, 5, {"a.jpg": 1}, {"a.jpg"}, [None], iter([5])):
+        with pytest.raises(TypeError, match="Pillow image"):
+            inferencer(inputs, texts=NAMES)
+    with pytest.raises(ImageReadError, match="generator"):
+        inferencer(iter([]), texts=NAMES)
+    with pytest.raises(PromptError, match="2 prompts for a generator"):
+        inferencer(iter([noise(0)] * 2), texts=[["dog"], ["cat"]])
+
+
+def test_threads_share_an_inferencer(inferencer, tmp_path):
+    """Results, drawn images and files of calls at once are those of one call after the other."""
+    shared = DetInferencer(inferencer.model, show_progress=False)  # nothing is built yet
+    png = io.BytesIO()
+    Image.fromarray(noise(1)[..., ::-1]).save(png, "PNG")
+    images = [noise(0), png.getvalue(), Image.fromarray(noise(2)), noise(3, 60, 80)]
+    prompts = ["dog .", "cat . sheep .", ["wheel", "horse", "cart"]]
+    cases = [(image, prompt) for image in range(len(images)) for prompt in range(len(prompts))]
+    alone = {
+        case: inferencer(images[case[0]], texts=prompts[case[1]], return_vis=True) for case in cases
+    }
+    wrong = []
+
+    def run(thread):
+        for step in range(6):
+            case = cases[(5 * thread + step) % len(cases)]
+            out = tmp_path / f"{thread}_{step}"
+            result = shared(
+                images[case[0]],
+                texts=prompts[case[1]],
+                return_vis=True,
+                out_dir=out,
+                no_save_pred=False,
+            )
+            expected = alone[case]
+            saved = json.loads((out / "preds" / "00000000.json").read_text(encoding="utf-8"))
+            is_right = (
+                result["predictions"] == expected["predictions"] == [saved]
+                and np.array_equal(result["visualization"], expected["visualization"])
+                and (out / "vis" / "00000000.jpg").is_file()
+            )
+            if not is_right:
+                wrong.append((thread, case))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(run, range(4)))
+    assert wrong == []
+
+
+def test_limits(inferencer, photo):
+    limited = DetInferencer(inferencer.model, show_progress=False, max_pixels=100)
+    with pytest.raises(ImageReadError, match="max_pixels"):
+        limited(photo, texts=NAMES)
+    with pytest.raises(ImageReadError, match="max_bytes"):
+        inference_detector(inferencer.model, photo, text_prompt=NAMES, max_bytes=100)
+    with pytest.raises(ConfigError, match="max_bytes"):
+        DetInferencer(inferencer.model, max_bytes=-1)
+
+
+def test_full_disk_before_the_model_runs(inferencer, tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(inferencer.model, "test_step", None)
+    with pytest.raises(StorageError, match=r"vis.*No space left.*free space"):
+        inferencer(noise(0), texts=NAMES, out_dir=tmp_path / "out")
+
+
+def test_full_disk_in_between(inferencer, tmp_path, monkeypatch):
+    """What was finished is kept, and no partial file stays."""
+    calls = []
+
+    def full(file):
+        calls.append(file)
+        if len(calls) > 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StorageError, match=r"00000002\.jpg' cannot be written \(No space left"):
+        inferencer([noise(0)] * 4, texts=NAMES, out_dir=tmp_path)
+    assert sorted(path.name for path in Path(tmp_path, "vis").iterdir()) == [
+        "00000000.jpg",
+        "00000001.jpg",
+    ]
+
+
+@pytest.mark.parametrize("out_dir", ["a.txt", "a.txt/x", "a\0", 5])
+def test_wrong_out_dir(inferencer, tmp_path, monkeypatch, out_dir):
+    monkeypatch.chdir(tmp_path)
+    Path("a.txt").touch()
+    with pytest.raises((StorageError, ValueError), match="folder"):
+        inferencer(noise(0), texts=NAMES, out_dir=out_dir)
+
+
+def test_extreme_shapes_are_saved(inferencer, tmp_path):
+    shapes = [(1, 1), (1, 20_000), (1, 70_000)]
+    images = [np.zeros((*shape, 3), np.uint8) for shape in shapes]
+    inferencer(images, texts=NAMES, out_dir=tmp_path)
+    files = sorted(path.name for path in Path(tmp_path, "vis").iterdir())
+    assert files == ["00000000.jpg", "00000001.jpg", "00000002.png"]  # too long for a JPEG
+
+
+def test_no_display(inferencer, monkeypatch):
+    monkeypatch.setattr("matplotlib.pyplot.get_backend", lambda: "agg")
+    with pytest.raises(ConfigError, match=r"no display.*--out-dir"):
+        inferencer(noise(0), texts=NAMES, show=True)

@@ -176,3 +176,12 @@ def test_sources_that_are_wrong(images, tmp_path):
     with pytest.raises(USER_ERRORS, match="there is no annotation file"):
         gather(tmp_path / "b.tsv", "--img-root", images, "--out", out)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("name", ["...tar", "..tar", ". .tar"])
+def test_shards_without_a_name(images, tmp_path, name):
+    """Their images would be unpacked to the image folder itself, or above it."""
+    shard = write_shard(tmp_path / name, {"a.jpg": b"x", "a.txt": b"a dog"})
+    with pytest.raises(USER_ERRORS, match="names no folder"):
+        gather(shard, "--img-root", images, "--out", tmp_path / "o.jsonl")
+    assert not (tmp_path / "a.jpg").exists()

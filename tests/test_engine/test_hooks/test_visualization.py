@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import mmcv
 import numpy as np
@@ -102,6 +103,19 @@ def test_images_of_a_test_are_saved(runner, tmp_path):
     saved = mmcv.imread(str(folder / "a.png"), channel_order="rgb")
     assert saved.shape == (60, 80, 3)
     assert not (saved == (200, 100, 50)).all()
+
+
+def test_images_that_cannot_be_drawn_do_not_end_the_test(runner, tmp_path):
+    runner.visualizer = DetLocalVisualizer()
+    runner.logger = mock.Mock()
+    hook = DetVisualizationHook(draw=True, test_out_dir="images", max_pixels=60 * 80)
+    samples = [make_sample(tmp_path / name) for name in ("a.png", "b.png", "c.png")]
+    (tmp_path / "a.png").write_bytes(b"damaged")
+    (tmp_path / "b.png").unlink()
+    hook.after_test_iter(runner, 0, None, samples)
+    folder = tmp_path / "work" / "20260101" / "images"
+    assert [path.name for path in folder.iterdir()] == ["c.png"]
+    runner.logger.warning.assert_called_once()
 
 
 def test_an_absolute_folder_is_used_as_it_is(runner, tmp_path):
