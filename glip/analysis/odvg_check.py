@@ -79,6 +79,8 @@ class Checker:
                 data = io.BytesIO(read_range(path, *record.image))
                 height, width = image_size(data, name=name)
             elif self.images is not None:
+                if (self.images / name).exists() and not (self.images / name).is_file():
+                    raise ImageReadError("it is not a regular file")  # opening a pipe would hang
                 with open(self.images / name, "rb") as file:
                     height, width = image_size(file, name=name)
             else:
