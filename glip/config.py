@@ -6,6 +6,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from glip.utils.messages import shorten
+
 if TYPE_CHECKING:  # mmengine is imported on use: file names need only the standard library
     from mmengine.config import Config
 
@@ -51,9 +53,9 @@ def find_config(name: str) -> Path:
         if file.stem == stem:
             return file
     known = list_configs()
-    similar = get_close_matches(stem, known, n=5, cutoff=0.4) or known
+    similar = get_close_matches(stem[:200], known, n=5, cutoff=0.4) or known[:5]
     raise FileNotFoundError(
-        f"no shipped config is called {name!r}. Close names: {', '.join(similar)}. "
+        f"no shipped config is called {shorten(name)}. Close names: {', '.join(similar)}. "
         "glip.list_configs() lists them all."
     )
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import traceback
 from collections.abc import Mapping
 from contextlib import nullcontext
+from os import PathLike
 from pathlib import Path
 
 import torch
@@ -15,8 +17,9 @@ from glip.apis.cfg_options import replace_data_root, replace_tokenizer, set_capt
 from glip.checkpoint import NoInit, load_checkpoint
 from glip.config import find_config
 from glip.models import GLIP
-from glip.registry import MODELS
-from glip.utils.errors import ConfigError, summarize
+from glip.registry import MODELS, check_component
+from glip.utils.errors import ConfigError, GLIPError, summarize
+from glip.utils.messages import shorten, suggest
 from glip.utils.precision import autocast
 
 
@@ -35,20 +38,54 @@ def load_config(config: str | Path | Config, cfg_options: Mapping | None = None)
     """
     if isinstance(config, Config):
         cfg = copy.deepcopy(config)
+    elif isinstance(config, (str, PathLike)):
+        cfg = _read_config(Path(config))
     else:
-        path = Path(config)
-        path = path if path.is_file() else find_config(str(config))
-        try:
-            cfg = Config.fromfile(path)
-        except Exception as error:  # a config is a program, which can fail in any way
-            raise ConfigError(
-                f"{path} cannot be read as a config ({summarize(error)}): expected a Python file "
-                "as in configs/glip"
-            ) from error
+        raise TypeError(
+            "expected the config as a file, the name of a shipped config or a Config, got "
+            f"{shorten(config)}"
+        )
     apply_cfg_options(cfg, cfg_options or {})
     if cfg.get("default_scope") == "mmdet":
         cfg.default_scope = "glip"
     return cfg
+
+
+def _read_config(path: Path) -> Config:
+    if path.suffix.lower() in CHECKPOINT_EXTENSIONS:
+        raise ConfigError(
+            f"{shorten(str(path))} is a checkpoint, and a config is expected first: pass the "
+            "config, then the checkpoint; DetInferencer(weights=...) finds the config of a "
+            "checkpoint that names it"
+        )
+    try:
+        exists = path.is_file()
+    except (OSError, ValueError):  # too long for a file name, or a null character
+        exists = False
+    path = path if exists else find_config(str(path))
+    try:
+        return Config.fromfile(path)
+    except SyntaxError as error:  # of the file itself or of one of its bases
+        place = f" in line {error.lineno}" if error.lineno else ""
+        raise ConfigError(
+            f"{path} cannot be read as a config (SyntaxError{place}: {error.msg}): expected a "
+            "Python file as in configs/glip"
+        ) from None
+    except Exception as error:  # a config is a program, which can fail in any way
+        raise ConfigError(
+            f"{path} cannot be read as a config ({summarize(error)}{_line_of(error, path)}): "
+            "expected a Python file as in configs/glip"
+        ) from None
+
+
+def _line_of(error: BaseException, path: Path) -> str:
+    """Return the line of a config at which it failed, `` in line 3``, if it is known."""
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename) == path or frame.filename == "<string>"
+    ]
+    return f" in line {lines[-1]}" if lines else ""
 
 
 def apply_cfg_options(cfg: Config, options: Mapping) -> None:
@@ -66,20 +103,59 @@ def apply_cfg_options(cfg: Config, options: Mapping) -> None:
     Raises:
         ConfigError: an option does not fit the config.
     """
+    if not isinstance(cfg, Config):
+        raise TypeError(f"expected a Config to change, got {shorten(cfg)}")
+    if not isinstance(options, Mapping):
+        raise TypeError(
+            "expected cfg_options as a dictionary of values by dotted name, as "
+            f"{{'model.test_cfg.max_per_img': 300}}, got {shorten(options)}"
+        )
     options = dict(options)
+    _check_option_names(cfg, options)
     if "lang_model_name" in options:
         options.setdefault("model.language_model.name", options["lang_model_name"])
+    name = "data_root"
     try:
         if "data_root" in options:  # first, so that options of single paths override it
             replace_data_root(cfg, str(options["data_root"]))
         if "lang_model_name" in options:
             replace_tokenizer(cfg, str(options["lang_model_name"]))
-        cfg.merge_from_dict({key: options[key] for key in options if key != "data_root"})
+        for name in options:
+            if name != "data_root":
+                cfg.merge_from_dict({name: options[name]})
         set_caption_prompts(cfg)
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(
-            f"the options {options} do not fit {config_name(cfg)} ({summarize(error)})"
-        ) from error
+            f"the option {shorten(name)} does not fit {config_name(cfg)} ({summarize(error)})"
+        ) from None
+
+
+def _check_option_names(cfg: Config, options: Mapping) -> None:
+    """Check that options change something that the config has or that is read somewhere."""
+    known = {*cfg, *_READ}
+    for name in options:
+        parts = name.split(".") if isinstance(name, str) else []
+        if not parts or not all(part.strip() for part in parts):
+            raise ConfigError(f"expected the name of an option as 'a.b.c', got {shorten(name)}")
+        if parts[0] not in known:
+            raise ConfigError(
+                f"{config_name(cfg)} has no option {shorten(parts[0])}: {suggest(parts[0], known)}"
+            )
+
+
+#: File extensions of checkpoints.
+CHECKPOINT_EXTENSIONS = (".pth", ".pt", ".safetensors", ".ckpt", ".bin")
+#: Entries of a config that are read, also where a config does not have them.
+_READ = (
+    *("model", "work_dir", "load_from", "resume", "launcher", "env_cfg", "log_level"),
+    *("train_dataloader", "train_cfg", "val_dataloader", "val_cfg", "val_evaluator"),
+    *("test_dataloader", "test_cfg", "test_evaluator", "test_pipeline", "train_pipeline"),
+    *("optim_wrapper", "param_scheduler", "auto_scale_lr", "default_hooks", "custom_hooks"),
+    *("log_processor", "visualizer", "vis_backends", "default_scope", "randomness"),
+    *("experiment_name", "data_preprocessor", "model_wrapper_cfg", "find_unused_parameters"),
+    *("custom_imports", "compile", "runner_type", "data_root", "lang_model_name"),
+    *("use_caption_prompt", "max_pixels", "max_bytes"),
+)
 
 
 def build_detector(
@@ -102,16 +178,28 @@ def build_detector(
         ConfigError: the config has no GLIP, or the device is not available.
     """
     device = check_device(device)
+    if checkpoint is not None and not isinstance(checkpoint, (str, PathLike)):
+        raise TypeError(
+            f"expected the checkpoint as a file, a URL or None, got {shorten(checkpoint)}"
+        )
     if "model" not in cfg:
         raise ConfigError(f"{config_name(cfg)} has no `model`: {_EXPECTED}")
     start = nullcontext() if checkpoint is None else NoInit()
-    try:
-        with DefaultScope.overwrite_default_scope(cfg.get("default_scope", "glip")), start:
+    with DefaultScope.overwrite_default_scope(cfg.get("default_scope") or "glip"), start:
+        try:
+            check_component(MODELS, cfg.model, "model")
+        except ConfigError as error:
+            raise ConfigError(
+                f"the model of {config_name(cfg)} cannot be built ({error}): {_EXPECTED}"
+            ) from None
+        try:
             model = MODELS.build(cfg.model)
-    except Exception as error:  # modules of other projects can raise anything
-        raise ConfigError(
-            f"the model of {config_name(cfg)} cannot be built ({summarize(error)}): {_EXPECTED}"
-        ) from error
+        except GLIPError:
+            raise
+        except Exception as error:  # the model can be anyone's
+            raise ConfigError(
+                f"the model of {config_name(cfg)} cannot be built ({summarize(error)})"
+            ) from error
     if not isinstance(model, GLIP):
         raise ConfigError(
             f"the model of {config_name(cfg)} is a {type(model).__name__}: {_EXPECTED}"
@@ -132,6 +220,19 @@ def config_name(cfg: Config) -> str:
     return f"the config {cfg.filename}" if cfg.filename else "the config"
 
 
+def check_detector(model: object) -> GLIP:
+    """Return the detector.
+
+    Raises:
+        TypeError: it is something else, for example a file.
+    """
+    if isinstance(model, GLIP):
+        return model
+    raise TypeError(
+        f"expected a detector of glip.apis.init_detector(config, checkpoint), got {shorten(model)}"
+    )
+
+
 def check_device(device: str | torch.device) -> torch.device:
     """Return the device as a :class:`torch.device`.
 
@@ -141,11 +242,11 @@ def check_device(device: str | torch.device) -> torch.device:
     try:
         device = torch.device(device)
         torch.empty(0, device=device)
-    except (AssertionError, RuntimeError) as error:
+    except (AssertionError, RuntimeError, TypeError) as error:
         raise ConfigError(
-            f"device {str(device)!r} cannot be used here ({summarize(error)}): pass another, "
+            f"device {str(device)[:100]!r} cannot be used here ({summarize(error)}): pass another, "
             "for example device='cpu' (on the command line --device cpu)"
-        ) from error
+        ) from None
     return device
 
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from errno import EACCES, EPERM
 from itertools import islice, repeat
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,8 @@ from glip.text import Prompt
 from glip.utils.atomic_write import is_storage_problem
 from glip.utils.errors import CheckpointError, ImageReadError, PromptError, StorageError
 from glip.utils.image_files import ImageLimits
+from glip.utils.messages import shorten
+from glip.utils.options import check_int, check_number
 from glip.visualization import DetLocalVisualizer
 from glip.visualization.local_visualizer import check_display
 
@@ -161,11 +164,14 @@ class DetInferencer:
             PromptError: there is no prompt, or it cannot be parsed or tokenized.
             ImageReadError: the only image cannot be read, or the folder has none.
             StorageError: the results cannot be saved.
-            ConfigError: ``show`` is set, but there is no display.
+            ConfigError: an option is invalid, or ``show`` is set but there is no display.
             TypeError: ``inputs`` is or holds something else.
         """
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise ValueError(f"expected batch_size as an integer of 1 or more, got {batch_size!r}")
+        check_int("batch_size", batch_size, low=1)
+        check_number("pred_score_thr", pred_score_thr)
+        check_number("wait_time", wait_time, low=0)
+        if not isinstance(out_dir, (str, PathLike)):
+            raise TypeError(f"expected out_dir as a folder, got {shorten(out_dir)}")
         images = ImageInputs(inputs, recursive)
         if images.count is None:
             prompts = [_one_prompt(texts, custom_entities, tokens_positive)]

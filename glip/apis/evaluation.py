@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.dataset.base_dataset import is_abs
@@ -33,18 +34,22 @@ def check_test_data(cfg: Config) -> None:
     for name in ("test_dataloader", "test_evaluator"):
         if not cfg.get(name):
             raise ConfigError(f"{config_name(cfg)} has no {name}: there is nothing to evaluate")
-    check_annotation_files(cfg.test_dataloader.get("dataset", {}))
+    check_annotation_files(cfg.test_dataloader)
 
 
-def check_annotation_files(dataset: Mapping) -> None:
-    """Check that the annotation files of a data set exist.
+def check_annotation_files(loader: Any) -> None:
+    """Check that the annotation files of a data loader exist.
 
     Args:
-        dataset: config of a data set, which may concatenate or wrap others.
+        loader: config of a data loader, whose data set may concatenate or wrap others. What is no
+            such config is ignored here, see :func:`~glip.engine.options.check_options`.
 
     Raises:
         AnnotationFileNotFoundError: a required file does not exist.
     """
+    dataset = loader.get("dataset") if isinstance(loader, Mapping) else None
+    if not isinstance(dataset, Mapping):
+        return
     leaves = list(_leaves(dataset))
     absent: list[AnnotationFileNotFoundError] = []
     for leaf in leaves:
@@ -104,10 +109,12 @@ def dataset_names(cfg: Config) -> list[str]:
 def _leaves(dataset: Mapping) -> Iterator[Mapping]:
     """Yield the data sets that a data set concatenates or wraps, recursively."""
     below = dataset.get("datasets") or ([dataset["dataset"]] if dataset.get("dataset") else None)
-    if below is None:
+    if not isinstance(below, Sequence):
         yield dataset
-    for each in below or ():
-        yield from _leaves(each)
+        return
+    for each in below:
+        if isinstance(each, Mapping):
+            yield from _leaves(each)
 
 
 def _check_leaf(dataset: Mapping) -> None:

@@ -18,7 +18,13 @@ from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
 from PIL import Image as PillowImage
 
-from glip.apis.build import build_detector, config_name, default_device, load_config
+from glip.apis.build import (
+    build_detector,
+    check_detector,
+    config_name,
+    default_device,
+    load_config,
+)
 from glip.apis.image_inputs import ImageInputs
 from glip.apis.prompting import Texts, prompts_for
 from glip.datasets.image_bytes import image_name
@@ -125,10 +131,14 @@ def inference_detector(
         xyxy pixels of the image, ``scores``, 0-based ``labels`` and ``label_names``.
 
     Raises:
+        TypeError: ``model`` is no detector.
         PromptError: there is no prompt, or it cannot be parsed or tokenized.
         ImageReadError: an image cannot be read.
         TypeError: ``imgs`` is or holds something else.
     """
+    check_detector(model)
+    if test_pipeline is not None and not callable(test_pipeline):
+        raise TypeError(f"expected test_pipeline as a Compose of transforms, got {test_pipeline!r}")
     inputs = ImageInputs(imgs)
     images: list[Image] = [each.source for each in inputs]
     limits = ImageLimits(max_pixels, max_bytes)

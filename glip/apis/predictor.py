@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import torch
 
+from glip.apis.build import check_detector
 from glip.apis.inference import Image, is_path, load_image, make_pipeline, set_prompt
 from glip.models import GLIP, TextFeatureCache
 from glip.structures import DetDataSample
@@ -37,10 +38,13 @@ class Predictor:
         max_pixels: largest image, height times width, checked before it is decoded; by default the
             config's, which by default is Pillow's limit of about 179 million.
         max_bytes: largest file or download; by default the config's, which by default is 512 MiB.
+
+    Raises:
+        TypeError: ``model`` is no detector.
     """
 
     def __init__(self, model: GLIP, *, max_pixels: int | None = None, max_bytes: int | None = None):
-        self.model = model
+        self.model = check_detector(model)
         self._limits = ImageLimits(max_pixels, max_bytes)
         self._text_cache = TextFeatureCache(model)
         self._levels: list[torch.Tensor] | None = None

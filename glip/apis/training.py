@@ -11,6 +11,7 @@ from glip.apis.build import config_name
 from glip.apis.evaluation import check_annotation_files
 from glip.engine import last_checkpoint
 from glip.engine.optimizers.amp_optim_wrapper import check_dtype
+from glip.engine.options import check_options
 from glip.utils.errors import CheckpointError, ConfigError
 
 #: Entries that a config needs for training, and for validation during training.
@@ -25,7 +26,7 @@ def check_training(cfg: Config) -> None:
         cfg: the config.
 
     Raises:
-        ConfigError: an entry of the config is missing.
+        ConfigError: an entry of the config is missing, unknown or invalid.
         AnnotationFileNotFoundError: a required annotation file does not exist.
     """
     missing = [name for name in _TRAINING if not cfg.get(name)]
@@ -40,9 +41,10 @@ def check_training(cfg: Config) -> None:
             f"{config_name(cfg)} has {' and '.join(given)} but no {' and no '.join(absent)}: "
             "validation needs all three; set all three to None to disable it"
         )
-    _check_backends(cfg)
     for loader in ("train_dataloader", "val_dataloader"):
-        check_annotation_files((cfg.get(loader) or {}).get("dataset", {}))
+        check_annotation_files(cfg.get(loader))
+    check_options(cfg)
+    _check_backends(cfg)
 
 
 def _check_backends(cfg: Config) -> None:

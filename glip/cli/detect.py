@@ -123,7 +123,6 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError(f"expected a checkpoint after the config {args.config}")
     config, checkpoint = (args.config, args.checkpoint) if args.config else SMALL_MODEL
     prompt = read_prompt(args)
-
     from glip.apis import DetInferencer, init_detector
     from glip.models.compile import compile_model
     from glip.visualization.local_visualizer import check_display

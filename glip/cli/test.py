@@ -93,13 +93,19 @@ def prepare_config(args: argparse.Namespace) -> Config:
     """
     if args.out and Path(args.out).suffix not in (".pkl", ".json"):
         raise ConfigError(f"expected --out to end in .pkl or .json, got {args.out!r}")
+    if args.show:
+        from glip.visualization.local_visualizer import check_display
+
+        check_display()
     from glip.apis.build import load_config
     from glip.apis.evaluation import check_test_data
+    from glip.engine.options import check_options
 
     cfg = load_config(args.config, args.cfg_options)
     check_test_data(cfg)
     for name in ("val_dataloader", "val_evaluator", "val_cfg"):
         cfg.pop(name, None)  # unused here, and long in the log for many data sets
+    check_options(cfg)
     apply_run_options(cfg, args)
     cfg.load_from = args.checkpoint
     cfg.compile = args.compile
@@ -107,19 +113,20 @@ def prepare_config(args: argparse.Namespace) -> Config:
         cfg.merge_from_dict({"model.test_cfg.amp": args.amp})
     cfg.test_cfg = dict(
         type="glip.GLIPTestLoop",
-        fp16=cfg.get("test_cfg", {}).get("fp16", False),
+        fp16=(cfg.get("test_cfg") or {}).get("fp16", False),
         resume_dir=args.resume_dir,
     )
     if args.show or args.show_dir:
-        hooks = cfg.setdefault("default_hooks", {})
-        hooks.setdefault("visualization", dict(type="DetVisualizationHook"))
-        hooks["visualization"].update(
+        hooks = dict(cfg.get("default_hooks") or {})
+        hooks["visualization"] = dict(
+            hooks.get("visualization") or dict(type="DetVisualizationHook"),
             draw=True,
             show=args.show,
             wait_time=args.wait_time,
             test_out_dir=args.show_dir and str(Path(args.show_dir).absolute()),
             interval=1,
         )
+        cfg.default_hooks = hooks
     return cfg
 
 

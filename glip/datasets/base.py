@@ -13,7 +13,7 @@ from mmengine.logging import print_log
 from mmengine.structures import InstanceData
 
 from glip.datasets.annotation_file import check_exists
-from glip.datasets.categories import check_classes
+from glip.datasets.categories import check_classes, check_metainfo
 from glip.datasets.image_sizes import check_sizes
 from glip.registry import TRANSFORMS
 from glip.structures import DetDataSample
@@ -92,6 +92,7 @@ class BaseDetDataset(BaseDataset):
                 "caption_prompt sets the wording of class names in the prompt, but with "
                 "return_classes=False there is no prompt; set return_classes=True"
             )
+        check_metainfo(metainfo)
         self.backend_args = backend_args
         self.return_classes = return_classes
         self.caption_prompt = None if caption_prompt is None else _plain_dicts(caption_prompt)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -18,9 +18,46 @@ from mmengine.logging import print_log
 
 from glip.text.prompt import clean_name
 from glip.utils.errors import AnnotationFileError, DataError
+from glip.utils.messages import shorten
 
 #: Names of this similarity (difflib's ratio, 0 to 1) are probably two spellings of one name.
 MIN_SIMILARITY = 0.8
+
+
+#: Other spellings of ``metainfo['classes']``, which would be ignored.
+_OTHER_NAMES = {
+    "class",
+    "names",
+    "classnames",
+    "categories",
+    "labels",
+    "labelnames",
+    "thingclasses",
+}
+
+
+def check_metainfo(metainfo: Any) -> None:
+    """Check that the metainfo of a data set names its classes ``classes``.
+
+    Other facts can have any name, but a name that probably means ``classes`` would be ignored.
+
+    Raises:
+        DataError: it is no dictionary, or has class names under another key.
+    """
+    if metainfo is None:
+        return
+    if not isinstance(metainfo, Mapping):
+        raise DataError(
+            f"expected metainfo as a dictionary, dict(classes=(...)), got {shorten(metainfo)}"
+        )
+    for key in metainfo:
+        folded = re.sub(r"[\W_]+", "", str(key).casefold())
+        similar = get_close_matches(folded, ["classes"], cutoff=MIN_SIMILARITY)
+        if key != "classes" and (folded in _OTHER_NAMES or similar):
+            raise DataError(
+                f"metainfo has the key {shorten(key)}, which is not read: write the class names as "
+                "metainfo=dict(classes=(...))"
+            )
 
 
 def check_classes(classes: Any) -> tuple[str, ...]:

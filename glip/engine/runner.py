@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,22 @@ from torch.utils.data import DataLoader
 from glip.checkpoint import load_into, open_checkpoint, read_checkpoint
 from glip.config import config_files
 from glip.engine.cached_text_config import CachedTextConfig
+from glip.engine.data_loader_options import complete_data_loader
 from glip.engine.gradient_accumulation import restore_gradients
 from glip.engine.hooks.checkpoint import last_checkpoint
 from glip.engine.hooks.invalid_loss import InvalidLossHook
+from glip.engine.hooks.monitor import check_monitored
 from glip.engine.loops import EpochBasedTrainLoop, IterBasedTrainLoop
+from glip.engine.options import check_options
 from glip.registry import RUNNERS
 from glip.utils.atomic_write import fsync_rename
-from glip.utils.errors import CheckpointError, TrainingError
+from glip.utils.errors import (
+    CheckpointError,
+    ConfigError,
+    GLIPError,
+    TrainingError,
+    summarize,
+)
 from glip.version import __version__
 
 
@@ -49,10 +59,22 @@ class GLIPRunner(Runner):
     _load_from: str | None
     _resume: bool
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        given = inspect.signature(Runner.__init__).bind(self, *args, **kwargs).arguments
+        check_options({name: given[name] for name in given if name != "self"})
+        super().__init__(*args, **kwargs)
+
     @classmethod
     def from_cfg(cls, cfg: Config | dict) -> GLIPRunner:
-        """Build a runner from a config, which is copied."""
+        """Build a runner from a config, which is copied.
+
+        Raises:
+            ConfigError: the config is incomplete, or an option is unknown or invalid.
+        """
         cfg = cfg if isinstance(cfg, Config) else Config(cfg)
+        for name in ("model", "work_dir"):
+            if not cfg.get(name):
+                raise ConfigError(f"the config has no {name}: a runner needs model and work_dir")
         return super().from_cfg(CachedTextConfig.from_config(cfg))
 
     def setup_env(self, env_cfg: dict) -> None:
@@ -64,6 +86,24 @@ class GLIPRunner(Runner):
         if self.launcher == "pytorch" and get_device() == "cpu" and not is_distributed():
             torch.distributed.init_process_group(backend="gloo")  # mmengine requires a GPU
         super().setup_env(env_cfg)
+
+    def build_model(self, model: nn.Module | dict) -> nn.Module:
+        """Build the model.
+
+        Args:
+            model: a model or its config.
+
+        Raises:
+            ConfigError: it cannot be built from its config.
+        """
+        try:
+            return super().build_model(model)
+        except GLIPError:
+            raise
+        except Exception as error:  # the model can be anyone's
+            raise ConfigError(
+                f"the model cannot be built from its config ({summarize(error)})"
+            ) from error
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Wrap the model for distributed training.
@@ -113,6 +153,7 @@ class GLIPRunner(Runner):
             diff_rank_seed: use a different seed on each rank.
         """
         if isinstance(dataloader, dict):
+            dataloader = complete_data_loader(dataloader)
             dataloader = {"pin_memory": torch.cuda.is_available(), **dataloader}
         return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
 
@@ -127,6 +168,24 @@ class GLIPRunner(Runner):
             by_epoch = loop.pop("by_epoch")
             loop["type"] = EpochBasedTrainLoop if by_epoch else IterBasedTrainLoop
         return super().build_train_loop(loop)
+
+    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
+        """Call a method of all hooks.
+
+        Args:
+            fn_name: the name of the method.
+            kwargs: its arguments.
+
+        Raises:
+            TrainingError: a parameter scheduler watches a metric that a validation does not have.
+        """
+        if fn_name == "after_val_epoch" and isinstance(self.param_schedulers, list):
+            for number, scheduler in enumerate(self.param_schedulers):
+                key = getattr(scheduler, "monitor", None)
+                if isinstance(key, str):
+                    where = f"param_scheduler.{number}.monitor"
+                    check_monitored("monitor", key, kwargs.get("metrics") or (), where)
+        super().call_hook(fn_name, **kwargs)
 
     def train(self) -> nn.Module:
         """Train from the beginning or from a checkpoint, and return the model.

@@ -34,7 +34,8 @@ def check_display() -> None:
     if backend in _WITHOUT_WINDOWS:
         raise ConfigError(
             f"there is no display to show images on (matplotlib's backend is {backend}): omit "
-            "--show (show=True), and save the drawn images with --out-dir (out_dir)"
+            "--show (show=True), and save the drawn images with --out-dir (out_dir), in "
+            "tools/test.py with --show-dir"
         )
 
 

@@ -15,6 +15,7 @@ from mmcv.transforms import RandomFlip as MMCVRandomFlip
 
 from glip.registry import TRANSFORMS
 from glip.text.mirror import mirror_caption, mirror_text
+from glip.utils.options import check_number
 
 
 @TRANSFORMS.register_module()
@@ -48,6 +49,8 @@ class RandomFlip(MMCVRandomFlip):
         inclusive: bool = False,
         swap_left_right: bool = False,
     ) -> None:
+        for value in prob if isinstance(prob, (list, tuple)) else [prob]:
+            check_number("prob", value, low=0, high=1)
         # mmcv rejects the integers 0 and 1.
         super().__init__(float(prob) if isinstance(prob, int) else prob, direction)
         self.inclusive = inclusive

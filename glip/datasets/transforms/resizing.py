@@ -16,6 +16,9 @@ from mmcv.transforms import RandomChoiceResize as MMCVRandomChoiceResize
 from mmcv.transforms import Resize as MMCVResize
 
 from glip.registry import TRANSFORMS
+from glip.utils.errors import ConfigError
+from glip.utils.messages import shorten
+from glip.utils.options import check_choice, check_number
 
 
 def official_size(width: int, height: int, short: int, long: int) -> tuple[int, int]:
@@ -74,6 +77,10 @@ class Resize(MMCVResize):
         backend: str = "cv2",
         interpolation: str = "bilinear",
     ) -> None:
+        # mmcv builds a transform with scale=0 whose scale is sampled later.
+        if scale not in (None, 0):
+            _check_scale(scale)
+        check_choice("backend", backend, ("cv2", "pillow"))
         super().__init__(
             scale=None if scale is None else _pair(scale),
             scale_factor=scale_factor,
@@ -96,7 +103,7 @@ class Resize(MMCVResize):
                 "to_float32=False, or resize with backend='cv2'."
             )
         height, width = image.shape[:2]
-        scale = _pair(results["scale"])
+        scale = _check_scale(results["scale"])
         if self.keep_ratio:
             scale = self._fitted_size((width, height), scale)
         new_width, new_height = max(scale[0], 1), max(scale[1], 1)
@@ -177,12 +184,26 @@ class RandomChoiceResize(MMCVRandomChoiceResize):
         resize_type: str = "Resize",
         **resize_kwargs: Any,
     ) -> None:
+        if not isinstance(scales, Sequence) or isinstance(scales, str) or not scales:
+            raise ConfigError(f"expected scales as a list of scales, got {shorten(scales)}")
         super().__init__(
-            [_pair(scale) for scale in scales],
+            [_check_scale(scale) for scale in scales],
             resize_type,
             _scope_=TRANSFORMS.scope,
             **resize_kwargs,
         )
+
+
+def _check_scale(scale: int | Sequence[int]) -> tuple[int, int]:
+    """Return a scale as (width, height).
+
+    Raises:
+        ConfigError: a number is less than 1.
+        ValueError: the scale has another length.
+    """
+    for side in scale if isinstance(scale, Sequence) and not isinstance(scale, str) else [scale]:
+        check_number("scale", side, low=1)
+    return _pair(scale)
 
 
 def _pair(scale: int | Sequence[int]) -> tuple[int, int]:

@@ -11,10 +11,11 @@ from mmengine.runner import Runner
 
 from glip.checkpoint import read_checkpoint
 from glip.engine.gradient_accumulation import collect_gradients
+from glip.engine.hooks.monitor import check_monitored
 from glip.engine.loops import VALIDATED_ITER
 from glip.registry import HOOKS
 from glip.utils.atomic_write import atomic_write
-from glip.utils.errors import CheckpointError, TrainingError
+from glip.utils.errors import CheckpointError
 from glip.utils.serialization import to_builtin
 
 #: File in the work directory that names the checkpoint to resume from, as mmengine calls it.
@@ -72,13 +73,9 @@ class CheckpointHook(MMEngineCheckpointHook):
             TrainingError: ``save_best`` is not among the metrics.
         """
         runner.message_hub.update_info(VALIDATED_ITER, runner.iter)
-        unknown = [key for key in self.save_best or () if key != "auto" and key not in metrics]
-        if unknown and metrics:
-            raise TrainingError(
-                f"save_best={unknown[0]!r} is not a metric of this validation: expected one of "
-                f"{', '.join(metrics)}. Set default_hooks.checkpoint.save_best and continue with "
-                "--resume"
-            )
+        for key in self.save_best or ():
+            if key != "auto" and metrics:
+                check_monitored("save_best", key, metrics, "default_hooks.checkpoint.save_best")
         super().after_val_epoch(runner, metrics)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:  # noqa: ARG002

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mmengine.hooks import EarlyStoppingHook as MMEngineEarlyStoppingHook
 from mmengine.runner import Runner
 
+from glip.engine.hooks.monitor import check_monitored
 from glip.registry import HOOKS
 
 #: Key of the message hub for the hook's state, which checkpoints contain.
@@ -36,7 +37,12 @@ class EarlyStoppingHook(MMEngineEarlyStoppingHook):
         Args:
             runner: the runner.
             metrics: values by name.
+
+        Raises:
+            TrainingError: ``monitor`` is not among the metrics.
         """
+        where = "the monitor of EarlyStoppingHook in custom_hooks"
+        check_monitored("monitor", self.monitor, metrics, where)
         super().after_val_epoch(runner, metrics)
         states = dict(runner.message_hub.runtime_info.get(_STATE, {}))
         states[self.monitor] = (float(self.best_score), self.wait_count)

@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from mmengine.model import ImgDataPreprocessor
 
 from glip.registry import MODELS
+from glip.utils.errors import ConfigError
+from glip.utils.messages import shorten
+from glip.utils.options import check_int, check_number
 
 #: Mean and std of ImageNet, BGR, values 0...255 (official configs).
 BGR_MEAN = (103.53, 116.28, 123.675)
@@ -28,6 +31,9 @@ class DetDataPreprocessor(ImgDataPreprocessor):
         pad_size_divisor: H and W become multiples of it.
         bgr_to_rgb: convert BGR images to RGB; the released models read BGR.
         non_blocking: copy from pinned memory to the device asynchronously.
+
+    Raises:
+        ConfigError: an option is invalid.
     """
 
     def __init__(
@@ -38,6 +44,14 @@ class DetDataPreprocessor(ImgDataPreprocessor):
         bgr_to_rgb: bool = False,
         non_blocking: bool = True,
     ):
+        check_int("data_preprocessor.pad_size_divisor", pad_size_divisor, low=1)
+        for name, values in (("mean", mean), ("std", std)):
+            if not isinstance(values, Sequence) or isinstance(values, str) or len(values) != 3:
+                raise ConfigError(
+                    f"expected data_preprocessor.{name} as three numbers, got {shorten(values)}"
+                )
+            for value in values:
+                check_number(f"data_preprocessor.{name}", value, positive=name == "std")
         super().__init__(
             mean=mean,
             std=std,

@@ -19,13 +19,14 @@ from glip.models.detectors.encoded_prompt import EncodedPrompt
 from glip.models.detectors.samples import read_prompt, token_maps, tokenize_annotated
 from glip.models.heads.outputs import HeadOutputs
 from glip.models.language import TextFeatures, encode_in_groups, pad_captions
+from glip.models.options import check_test_cfg
 from glip.models.task_modules.coders.box_coder import inclusive_to_xyxy
 from glip.models.tuning import find_tuning
 from glip.registry import MODELS, build_part
 from glip.structures import DetDataSample
 from glip.text import Prompt, PromptChunk, TokenizedPrompt, chunk_prompt
 from glip.utils.errors import PromptError
-from glip.utils.precision import autocast, check_amp
+from glip.utils.precision import autocast
 
 
 @MODELS.register_module()
@@ -57,8 +58,8 @@ class GLIP(BaseModel):
         init_cfg: mmengine's initialisation config.
 
     Raises:
-        ConfigError: ``test_cfg.amp`` or ``tuning`` has another value, or ``tuning`` leaves no
-            trainable parameter.
+        ConfigError: an option of ``test_cfg`` is unknown or invalid, ``tuning`` has another value,
+            or it leaves no trainable parameter.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class GLIP(BaseModel):
         tuning: str = "full",
         init_cfg: dict | None = None,
     ):
+        check_test_cfg(test_cfg)
         preprocessor = data_preprocessor or dict(type="DetDataPreprocessor")
         super().__init__(build_part(MODELS, preprocessor), init_cfg)
         self.chunked_size = (test_cfg or {}).get("chunked_size", -1)
@@ -85,7 +87,6 @@ class GLIP(BaseModel):
         self.bbox_head = build_part(
             MODELS, self.language_model.head_arguments() | bbox_head | _cfgs(train_cfg, test_cfg)
         )
-        check_amp(self.amp)
         self._register_load_state_dict_pre_hook(convert_in_place)
         self._tuning.freeze(self)
 
@@ -165,7 +166,7 @@ class GLIP(BaseModel):
         Returns:
             A feature map (B, C, H_i, W_i) per level, finest first.
         """
-        return self.neck(self.backbone(inputs))
+        return self.neck(self.backbone(inputs.to(next(self.parameters()).dtype)))
 
     def chunk_prompt(self, prompt: Prompt) -> list[PromptChunk]:
         """Tokenize a prompt, and split it into as many captions as it needs.

@@ -77,7 +77,8 @@ class DeformConvNorm(nn.Module):
             (B, C, ceil(H / stride), ceil(W / stride)).
         """
         weight, bias = self.conv.weight, self.conv.get_parameter("bias")
-        return modulated_deform_conv(x, offset, mask, weight, bias, stride=self.stride)
+        out = modulated_deform_conv(x, offset, mask, weight, bias, stride=self.stride)
+        return out.to(weight.dtype)  # float32, unless the model itself was converted
 
 
 class DyConv(nn.Module):

@@ -19,6 +19,7 @@ from glip.models.heads.postprocess import PostProcessor
 from glip.models.heads.targets import make_targets
 from glip.models.heads.token_logits import TokenLogits
 from glip.models.language import TextFeatures
+from glip.models.options import check_test_cfg
 from glip.models.task_modules import ATSSAssigner
 from glip.registry import MODELS, TASK_UTILS
 
@@ -227,11 +228,10 @@ def build_postprocessor(test_cfg: dict) -> PostProcessor:
     """Build the post-processing from MMDetection's ``test_cfg``.
 
     Raises:
-        ValueError: ``nms.type`` is not ``'nms'``.
+        ConfigError: an option is unknown or invalid.
     """
-    nms = dict(test_cfg.get("nms", {}))
-    if nms.get("type", "nms") != "nms":
-        raise ValueError(f"expected test_cfg.nms of type 'nms', got {nms['type']!r}")
+    check_test_cfg(test_cfg)
+    nms = test_cfg.get("nms") or {}
     default = PostProcessor()
     return PostProcessor(
         score_thr=test_cfg.get("score_thr", default.score_thr),

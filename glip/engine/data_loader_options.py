@@ -1,0 +1,125 @@
+"""Options of the data loaders of a config: checked before anything is built, and completed."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
+from torch.utils.data import DataLoader, Dataset
+
+from glip.engine.component_options import check_built, check_values
+from glip.registry import DATA_SAMPLERS, DATASETS, TRANSFORMS, check_component
+from glip.utils.errors import ConfigError
+from glip.utils.options import check_bool, check_int, check_keys, check_mapping, check_number
+
+#: What mmengine's ``Runner.build_dataloader`` reads and torch's ``DataLoader`` does not take.
+_OF_THE_RUNNER = ("num_batch_per_epoch", "disable_subprocess_warning")
+#: Options that torch refuses without worker processes.
+_OF_WORKERS = ("persistent_workers", "prefetch_factor", "multiprocessing_context", "timeout")
+
+
+def check_data_loader(name: str, loader: Any) -> None:
+    """Check the config of a data loader and of its data set.
+
+    Args:
+        name: its place in the config, for example ``train_dataloader``.
+        loader: the config, or a data loader.
+
+    Raises:
+        ConfigError: an option is unknown or invalid.
+    """
+    if isinstance(loader, DataLoader):
+        return
+    check_mapping(name, loader)
+    check_keys(name, loader, [*inspect.signature(DataLoader).parameters, *_OF_THE_RUNNER])
+    for key in ("dataset", "sampler"):
+        if key not in loader:
+            raise ConfigError(f"{name} has no {key}: add {key}=dict(type=...)")
+    if "batch_size" not in loader and not loader.get("batch_sampler"):
+        raise ConfigError(f"{name} has no batch_size: add the number of images of a batch")
+    _check_values(name, loader)
+    check_data_set(f"{name}.dataset", loader["dataset"])
+    for key, given in (
+        ("sampler", ("dataset", "seed")),
+        ("batch_sampler", ("sampler", "batch_size", "drop_last")),
+    ):
+        if isinstance(loader.get(key), Mapping):
+            check_component(DATA_SAMPLERS, loader[key], f"{name}.{key}", given=given)
+            check_values(f"{name}.{key}", loader[key])
+        elif isinstance(loader.get(key), (str, int, float, list, tuple)):
+            raise ConfigError(f"expected {name}.{key} as dict(type=...), got {loader[key]!r}")
+
+
+def _check_values(name: str, loader: Mapping) -> None:
+    if "batch_size" in loader:
+        check_int(f"{name}.batch_size", loader["batch_size"], low=1)
+    check_int(f"{name}.num_workers", loader.get("num_workers", 0), low=0)
+    check_int(f"{name}.prefetch_factor", loader.get("prefetch_factor"), low=1, none=True)
+    check_int(f"{name}.num_batch_per_epoch", loader.get("num_batch_per_epoch"), low=1, none=True)
+    check_number(f"{name}.timeout", loader.get("timeout", 0), low=0)
+    for key in ("persistent_workers", "drop_last", "pin_memory", "shuffle"):
+        check_bool(f"{name}.{key}", loader.get(key), none=True)
+
+
+def check_data_set(name: str, dataset: Any) -> None:
+    """Check the config of a data set, of those inside it, and of their pipelines.
+
+    Args:
+        name: its place in the config.
+        dataset: the config, or a data set.
+
+    Raises:
+        ConfigError: a type or an option is unknown or invalid.
+    """
+    if isinstance(dataset, (BaseDataset, Dataset)):
+        return
+    check_component(DATASETS, dataset, name)
+    check_values(name, dataset)
+    if "dataset" in dataset:
+        check_data_set(f"{name}.dataset", dataset["dataset"])
+    for index, each in enumerate(_sequence(f"{name}.datasets", dataset.get("datasets"))):
+        check_data_set(f"{name}.datasets.{index}", each)
+    for index, step in enumerate(_sequence(f"{name}.pipeline", dataset.get("pipeline"))):
+        if not callable(step):
+            check_built(TRANSFORMS, step, f"{name}.pipeline.{index}")
+
+
+def _sequence(name: str, value: Any) -> Sequence:
+    if value is None or (isinstance(value, Sequence) and not isinstance(value, str)):
+        return value or ()
+    raise ConfigError(f"expected {name} as a list of dict(type=...), got {type(value).__name__}")
+
+
+def complete_data_loader(loader: Mapping) -> dict[str, Any]:
+    """Return the config of a data loader with options that torch accepts together.
+
+    Without worker processes there is nothing to keep or to wait for, so these options are dropped.
+    ``drop_last`` goes to the batch sampler, which makes the batches.
+
+    Args:
+        loader: the config.
+    """
+    completed = dict(loader)
+    if not completed.get("num_workers"):
+        dropped = [key for key in _OF_WORKERS if completed.pop(key, None)]
+        if dropped:
+            print_log(
+                f"Data loader: num_workers=0 starts no worker process, so that "
+                f"{', '.join(dropped)} is not used",
+                logger="current",
+                level=logging.WARNING,
+            )
+    if isinstance(completed.get("batch_sampler"), Mapping):
+        drop_last = completed.pop("drop_last", None)
+        if drop_last is not None:
+            completed["batch_sampler"] = {**completed["batch_sampler"], "drop_last": drop_last}
+        if completed.pop("shuffle", None):
+            raise ConfigError(
+                "a data loader with a batch_sampler has no option 'shuffle': use "
+                "sampler=dict(type='DefaultSampler', shuffle=True)"
+            )
+    return completed

@@ -1,0 +1,288 @@
+"""Check the options of a config before a runner builds data and model from it.
+
+Each problem is one error that names the option, what is expected and what was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapper
+from mmengine.registry import DefaultScope
+from mmengine.runner import BaseLoop
+from mmengine.visualization import Visualizer
+from torch import nn
+
+from glip.engine.component_options import check_built, check_values
+from glip.engine.data_loader_options import check_data_loader
+from glip.models.options import check_test_cfg
+from glip.registry import (
+    EVALUATOR,
+    HOOKS,
+    LOG_PROCESSORS,
+    LOOPS,
+    METRICS,
+    MODELS,
+    OPTIM_WRAPPER_CONSTRUCTORS,
+    OPTIM_WRAPPERS,
+    OPTIMIZERS,
+    PARAM_SCHEDULERS,
+    VISBACKENDS,
+    VISUALIZERS,
+    check_component,
+    find_type,
+)
+from glip.utils.errors import ConfigError
+from glip.utils.messages import shorten, suggest
+from glip.utils.options import (
+    check_bool,
+    check_choice,
+    check_int,
+    check_keys,
+    check_mapping,
+    check_number,
+    check_text,
+)
+
+#: Options of ``paramwise_cfg`` that mmengine reads; it ignores others.
+_PARAMWISE = (
+    *("custom_keys", "bias_lr_mult", "bias_decay_mult", "norm_decay_mult", "flat_decay_mult"),
+    *("dwconv_decay_mult", "dcn_offset_lr_mult", "bypass_duplicate"),
+)
+_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "NOTSET", "WARN", "FATAL")
+
+
+def check_options(cfg: Mapping) -> None:
+    """Check a config that a runner gets.
+
+    Args:
+        cfg: the arguments of the runner; missing ones are not checked.
+
+    Raises:
+        ConfigError: an option is unknown or invalid.
+    """
+    scope = cfg.get("default_scope") or "mmengine"
+    check_text("default_scope", scope)
+    if scope not in ("glip", "mmengine") and find_spec(scope.partition(".")[0]) is None:
+        raise ConfigError(
+            f"there is no package {shorten(scope)} for default_scope: "
+            f"{suggest(scope, ('glip', 'mmengine'))}"
+        )
+    with DefaultScope.overwrite_default_scope(scope):
+        _check_run(cfg)
+        _check_training(cfg)
+        _check_hooks(cfg)
+        _check_visualizer(cfg.get("visualizer"))
+        _check_model(cfg.get("model"))
+        for split in ("train", "val", "test"):
+            if cfg.get(f"{split}_evaluator") is not None:
+                _check_evaluator(f"{split}_evaluator", cfg[f"{split}_evaluator"])
+            if cfg.get(f"{split}_dataloader") is not None:
+                check_data_loader(f"{split}_dataloader", cfg[f"{split}_dataloader"])
+
+
+def _check_run(cfg: Mapping) -> None:
+    randomness = check_mapping("randomness", cfg.get("randomness"), none=True) or {}
+    check_keys("randomness", randomness, ("seed", "diff_rank_seed", "deterministic"))
+    check_int("randomness.seed", randomness.get("seed"), low=0, high=2**32 - 1, none=True)
+    for key in ("diff_rank_seed", "deterministic"):
+        check_bool(f"randomness.{key}", randomness.get(key, False))
+    level = cfg.get("log_level", "INFO")
+    if not isinstance(level, int):
+        check_choice("log_level", level, _LOG_LEVELS)
+    if cfg.get("launcher") is not None:
+        check_choice("launcher", cfg["launcher"], ("none", "pytorch", "slurm", "mpi"))
+    check_text("work_dir", cfg.get("work_dir"), none=True)
+    check_text("experiment_name", cfg.get("experiment_name"), none=True)
+    check_text("load_from", cfg.get("load_from"), none=True)
+    check_bool("resume", cfg.get("resume", False))
+    processor = cfg.get("log_processor")
+    if isinstance(processor, Mapping):
+        check_built(LOG_PROCESSORS, {"type": "LogProcessor", **processor}, "log_processor")
+    elif isinstance(processor, (str, int, float, list)):
+        check_mapping("log_processor", processor)
+    env = check_mapping("env_cfg", cfg.get("env_cfg"), none=True) or {}
+    for key in ("mp_cfg", "dist_cfg"):
+        check_mapping(f"env_cfg.{key}", env.get(key), none=True)
+    method = (env.get("mp_cfg") or {}).get("mp_start_method", "fork")
+    check_choice("env_cfg.mp_cfg.mp_start_method", method, ("fork", "spawn", "forkserver"))
+    check_keys("env_cfg.mp_cfg", env.get("mp_cfg") or {}, ("mp_start_method", "opencv_num_threads"))
+    scaling = check_mapping("auto_scale_lr", cfg.get("auto_scale_lr"), none=True) or {}
+    check_int("auto_scale_lr.base_batch_size", scaling.get("base_batch_size"), low=1, none=True)
+
+
+def _check_training(cfg: Mapping) -> None:
+    for split in ("train", "val", "test"):
+        loop = cfg.get(f"{split}_cfg")
+        if isinstance(loop, BaseLoop) or loop is None:
+            continue
+        check_mapping(f"{split}_cfg", loop)
+        _check_loop(f"{split}_cfg", loop)
+    wrapper = cfg.get("optim_wrapper")
+    optimizer = None
+    if wrapper is not None and not isinstance(wrapper, OptimWrapper):
+        optimizer = _check_optim_wrapper(wrapper)
+    schedulers = cfg.get("param_scheduler")
+    if isinstance(schedulers, Mapping) and "type" not in schedulers:  # of several optimizers
+        groups = {f"param_scheduler.{key}": value for key, value in schedulers.items()}
+    else:
+        groups = {"param_scheduler": schedulers}
+    for name, group in groups.items():
+        _check_schedulers(name, group, optimizer)
+
+
+def _check_loop(name: str, loop: Mapping) -> None:
+    loop = dict(loop)
+    split = name.partition("_")[0]
+    if split == "train" and "type" not in loop:
+        if "by_epoch" not in loop:
+            raise ConfigError(
+                f"{name} has no type: add type='EpochBasedTrainLoop' with max_epochs or "
+                "type='IterBasedTrainLoop' with max_iters"
+            )
+        by_epoch = check_bool(f"{name}.by_epoch", loop.pop("by_epoch"))
+        loop["type"] = "EpochBasedTrainLoop" if by_epoch else "IterBasedTrainLoop"
+    loop.setdefault("type", f"{split.title()}Loop")
+    check_component(LOOPS, loop, name, given=("runner", "dataloader", "evaluator"))
+    check_values(name, loop)
+    for pair in loop.get("dynamic_intervals") or ():
+        if not isinstance(pair, Sequence) or len(pair) != 2:
+            raise ConfigError(
+                f"expected {name}.dynamic_intervals as pairs (begin, interval), got {shorten(pair)}"
+            )
+        check_int(f"{name}.dynamic_intervals", pair[1], low=1)
+
+
+def _check_optim_wrapper(wrapper: Any) -> Any:
+    """Check the wrapper and its optimizer; return an optimizer like it, of one parameter."""
+    check_mapping("optim_wrapper", wrapper)
+    constructor = wrapper.get("constructor")
+    if constructor is not None:
+        kind = find_type(OPTIM_WRAPPER_CONSTRUCTORS, constructor, "optim_wrapper.constructor")
+        if not kind.__module__.startswith(("glip.", "mmengine.")):
+            return None  # it may read anything
+    _check_paramwise(wrapper.get("paramwise_cfg"))
+    optimizer = wrapper.get("optimizer")
+    if isinstance(optimizer, torch.optim.Optimizer):
+        return None
+    if optimizer is None:
+        if "type" in wrapper or not all(isinstance(w, OptimWrapper) for w in wrapper.values()):
+            raise ConfigError(
+                "optim_wrapper has no optimizer: add optimizer=dict(type=..., lr=...)"
+            )
+        return None
+    parameters = [nn.Parameter(torch.zeros(1))]
+    check_built(OPTIMIZERS, optimizer, "optim_wrapper.optimizer", given=dict(params=parameters))
+    built = OPTIMIZERS.build(dict(optimizer), default_args=dict(params=parameters))
+    check_int("optim_wrapper.accumulative_counts", wrapper.get("accumulative_counts", 1), low=1)
+    _check_clipping(wrapper.get("clip_grad"))
+    rest = {key: value for key, value in wrapper.items() if key != "optimizer"}
+    check_built(
+        OPTIM_WRAPPERS,
+        {"type": "OptimWrapper", **rest},
+        "optim_wrapper",
+        given=dict(optimizer=built),
+        optional=("constructor", "paramwise_cfg"),
+    )
+    return built
+
+
+def _check_paramwise(paramwise: Any) -> None:
+    name = "optim_wrapper.paramwise_cfg"
+    check_mapping(name, paramwise, none=True)
+    check_keys(name, paramwise or {}, _PARAMWISE)
+    for key, value in (paramwise or {}).items():
+        if key.endswith("_mult"):
+            check_number(f"{name}.{key}", value, low=0)
+    custom = check_mapping(f"{name}.custom_keys", (paramwise or {}).get("custom_keys"), none=True)
+    for key, options in (custom or {}).items():
+        check_mapping(f"{name}.custom_keys[{key!r}]", options)
+        for option, value in options.items():
+            if option in ("lr_mult", "decay_mult"):
+                check_number(f"{name}.custom_keys[{key!r}].{option}", value, low=0)
+
+
+def _check_clipping(clipping: Any) -> None:
+    check_mapping("optim_wrapper.clip_grad", clipping, none=True)
+    if not clipping:
+        return
+    by_norm = clipping.get("type", "norm") == "norm"
+    check_choice("optim_wrapper.clip_grad.type", clipping.get("type", "norm"), ("norm", "value"))
+    limit = "max_norm" if by_norm else "clip_value"
+    options = ("norm_type", "error_if_nonfinite", "foreach") if by_norm else ("foreach",)
+    check_keys("optim_wrapper.clip_grad", clipping, ("type", limit, *options))
+    check_number(f"optim_wrapper.clip_grad.{limit}", clipping.get(limit), positive=True)
+
+
+def _check_schedulers(name: str, schedulers: Any, optimizer: Any) -> None:
+    if schedulers is None:
+        return
+    several = isinstance(schedulers, Sequence) and not isinstance(schedulers, str)
+    for index, scheduler in enumerate(schedulers if several else [schedulers]):
+        place = f"{name}.{index}" if several else name
+        if hasattr(scheduler, "step") and not isinstance(scheduler, Mapping):
+            continue  # an object
+        if optimizer is None:
+            check_component(PARAM_SCHEDULERS, scheduler, place, given=("optimizer",))
+            continue
+        removed = ("convert_to_iter_based", "epoch_length")
+        check_built(
+            PARAM_SCHEDULERS, scheduler, place, given=dict(optimizer=optimizer), optional=removed
+        )
+        end = scheduler.get("end")
+        if end is not None and end <= scheduler.get("begin", 0):
+            raise ConfigError(f"expected {place}.end after its begin, got {end}")
+
+
+def _check_hooks(cfg: Mapping) -> None:
+    hooks = check_mapping("default_hooks", cfg.get("default_hooks"), none=True) or {}
+    places = {f"default_hooks.{key}": hook for key, hook in hooks.items() if hook is not None}
+    custom = cfg.get("custom_hooks") or []
+    if isinstance(custom, (Mapping, str)) or not isinstance(custom, Sequence):
+        raise ConfigError(
+            f"expected custom_hooks as a list of dict(type=...), got {shorten(custom)}"
+        )
+    places |= {f"custom_hooks.{index}": hook for index, hook in enumerate(custom)}
+    for place, hook in places.items():
+        if not isinstance(hook, Hook):
+            check_built(HOOKS, hook, place, optional=("priority",))
+
+
+def _check_visualizer(visualizer: Any) -> None:
+    if visualizer is None or isinstance(visualizer, Visualizer):
+        return
+    check_component(VISUALIZERS, visualizer, "visualizer", given=("name", "save_dir"))
+    backends = visualizer.get("vis_backends") or []
+    for index, backend in enumerate([backends] if isinstance(backends, Mapping) else backends):
+        if isinstance(backend, (Mapping, str, int)):
+            place = f"visualizer.vis_backends.{index}"
+            check_component(VISBACKENDS, backend, place, given=("save_dir",))
+
+
+def _check_model(model: Any) -> None:
+    if model is None or isinstance(model, nn.Module):
+        return
+    kind = check_component(MODELS, model, "model")
+    if not getattr(kind, "__module__", "").startswith("glip."):
+        return
+    for part in ("backbone", "neck", "language_model", "bbox_head", "data_preprocessor"):
+        if model.get(part) is not None:
+            check_component(MODELS, model[part], f"model.{part}")
+    if "test_cfg" in model:
+        check_test_cfg(model["test_cfg"])
+
+
+def _check_evaluator(name: str, evaluator: Any) -> None:
+    if isinstance(evaluator, Mapping) and "metrics" in evaluator:
+        check_component(EVALUATOR, {"type": "Evaluator", **evaluator}, name)
+        metrics, name = evaluator["metrics"], f"{name}.metrics"
+    else:
+        metrics = evaluator
+    several = isinstance(metrics, Sequence) and not isinstance(metrics, str)
+    for index, metric in enumerate(metrics if several else [metrics]):
+        if isinstance(metric, (Mapping, str, int, float, type(None))):
+            check_built(METRICS, metric, f"{name}.{index}" if several else name)

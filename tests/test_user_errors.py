@@ -1,0 +1,334 @@
+"""Every error that a user can cause is one or two sentences, before the model is built."""
+
+from __future__ import annotations
+
+import traceback
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from glip.apis import (
+    DetInferencer,
+    Predictor,
+    apply_cfg_options,
+    inference_detector,
+    init_detector,
+    load_config,
+)
+from glip.cli import detect, test, train
+from glip.cli.common import run_main
+from glip.datasets import CocoDataset
+from glip.engine import GLIPRunner
+from glip.utils.errors import DataError, GLIPError
+from tests.test_tools.commands import CONFIGS, ROOT
+from tests.training import draw_examples, training_config
+
+NANO = "glip_nano_shapes"
+WEIGHTS = str(ROOT / "demo" / "glip_nano_shapes.safetensors")
+IMAGE = str(ROOT / "demo" / "shapes.jpg")
+TEMPLATE = str(CONFIGS / "_templates" / "finetune_on_cpu.py")
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory):
+    return draw_examples(tmp_path_factory.mktemp("data") / "examples")
+
+
+@pytest.fixture
+def no_model(monkeypatch):
+    """Fail if a model is built."""
+
+    def build(*args, **kwargs):
+        pytest.fail("the model was built before the error")
+
+    monkeypatch.setattr(torch.nn.Conv2d, "__init__", build)
+
+
+def check_message(text: str) -> None:
+    assert "\n" not in text
+    assert 10 < len(text) < 500
+    assert "Traceback" not in text
+
+
+def check_error(error: BaseException) -> None:
+    """Check the type, the length, and that no chained cause is shown."""
+    assert isinstance(error, (GLIPError, TypeError, ValueError, OSError))
+    check_message(str(error))
+    shown = "".join(traceback.format_exception(error))
+    assert shown.count("Traceback (most recent call last)") == 1
+
+
+#: Options of the config, and a part of the message.
+OPTIONS = [
+    # data loaders
+    ("train_dataloader.batch_size='2'", "batch_size as an integer of 1 or more, got '2'"),
+    ("train_dataloader.batch_size=1.5", "integer"),
+    ("train_dataloader.batch_size=nan", "integer"),
+    ("train_dataloader.batch_size=0", "integer"),
+    ("train_dataloader.batch_size=true", "integer"),
+    ("train_dataloader.num_workers=-1", "num_workers as an integer of 0 or more, got -1"),
+    ("train_dataloader.prefetch_factor=0", "prefetch_factor"),
+    ("train_dataloader.batchsize=3", "did you mean 'batch_size'?"),
+    ("train_dataloader.drop_last=5", "True or False"),
+    ("train_dataloader=5", "dictionary"),
+    ("train_dataloader.dataset=5", "train_dataloader.dataset"),
+    ("train_dataloader.sampler=5", "dict(type=...)"),
+    ("train_dataloader.sampler.type=DefaultSample", "did you mean 'DefaultSampler'?"),
+    ("train_dataloader.dataset.type=CocoDatset", "did you mean 'CocoDataset'?"),
+    ("train_dataloader.dataset.metainfo=5", "metainfo"),
+    ("train_dataloader.dataset.pipeline=5", "list"),
+    ("train_dataloader.dataset.pipeline.0.type=LoadImageFromFil", "'LoadImageFromFile'?"),
+    ("train_dataloader.dataset.pipeline.3.scale=(0,0)", "scale as a finite number of 1 or more"),
+    # the optimizer
+    ("optim_wrapper.optimizer.lr=nan", "got nan"),
+    ("optim_wrapper.optimizer.lr=-1", "0 or more"),
+    ("optim_wrapper.optimizer.type=AdamWW", "did you mean 'AdamW'"),
+    ("optim_wrapper.optimizer.lrr=1", "did you mean 'lr'?"),
+    ("optim_wrapper.optimizer.betas=(2,3)", "beta"),
+    ("optim_wrapper.optimizer=5", "optim_wrapper.optimizer"),
+    ("optim_wrapper=5", "dictionary"),
+    ("optim_wrapper.clip_grad.max_norm=-1", "greater than 0"),
+    ("optim_wrapper.clip_grad.maxnorm=1", "did you mean 'max_norm'?"),
+    ("optim_wrapper.accumulative_counts=0", "1 or more"),
+    ("optim_wrapper.paramwise_cfg.custom_key.a.lr_mult=1", "did you mean 'custom_keys'?"),
+    ("param_scheduler=5", "param_scheduler"),
+    ("param_scheduler.0.type=LinearR", "did you mean 'LinearLR'?"),
+    ("param_scheduler.0.begin=-1", "begin"),
+    ("param_scheduler.0.start_factor=-1", "param_scheduler.0"),
+    ("param_scheduler.9.end=1", "param_scheduler.9.end"),
+    # loops
+    ("train_cfg.max_epochs=x", "max_epochs as an integer of 1 or more, got 'x'"),
+    ("train_cfg.max_epochs=0", "integer"),
+    ("train_cfg.max_epoch=1", "did you mean 'max_epochs'?"),
+    ("train_cfg.val_interval=0", "integer"),
+    ("train_cfg.type=EpochTrainLoop", "did you mean 'EpochBasedTrainLoop'"),
+    ("train_cfg=5", "train_cfg"),
+    # hooks and logs
+    ("default_hooks.logger.interval=0", "interval as an integer of 1 or more, got 0"),
+    ("default_hooks.logger.type=LogHook", "did you mean 'LoggerHook'"),
+    ("default_hooks=5", "default_hooks"),
+    ("custom_hooks=5", "custom_hooks"),
+    ("custom_hooks=[{'type':'EarlyStoppingHook'}]", "needs monitor"),
+    ("custom_hooks=[{'type':'EarlyStopping','monitor':'a'}]", "did you mean 'EarlyStoppingHook'"),
+    ("log_level=LOUD", "log_level"),
+    ("log_processor.window_size=0", "window_size"),
+    ("randomness.seed=-1", "randomness.seed"),
+    ("randomness.sed=1", "did you mean 'seed'?"),
+    ("env_cfg.mp_cfg.mp_start_method=foo", "fork"),
+    # evaluators and model
+    ("val_evaluator.type=CocoMetri", "did you mean 'CocoMetric'?"),
+    ("val_evaluator=5", "val_evaluator"),
+    ("val_evaluator.metric=segm", "bbox"),
+    ("model.type=GLI", "did you mean 'GLIP'?"),
+    ("model.backbone.depts=5", "did you mean 'depths'?"),
+    ("model.test_cfg.score_thr=nan", "score_thr"),
+    ("model.test_cfg.score_thr=-1", "from 0 to 1, got -1"),
+    ("model.test_cfg.nms.iou_threshold=-1", "iou_threshold"),
+    ("model.test_cfg.max_per_img=-1", "max_per_img"),
+    ("model.test_cfg.score_threshold=0.5", "did you mean 'score_thr'?"),
+    ("data_rot=/x", "did you mean 'data_root'?"),
+    ("modle.test_cfg.score_thr=0.1", "did you mean 'model'?"),
+    ("a..b=1", "a..b"),
+    ("default_scope=nowhere", "default_scope"),
+]
+
+
+@pytest.fixture(scope="module")
+def train_file(examples, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("config")
+    path = folder / "train.py"
+    training_config(examples, folder / "work").dump(path)
+    return str(path)
+
+
+@pytest.mark.parametrize(("option", "part"), OPTIONS, ids=[option for option, _ in OPTIONS])
+def test_options_of_a_training(train_file, tmp_path, no_model, option, part):
+    argv = [train_file, "--work-dir", str(tmp_path), "--cfg-options", option]
+    with pytest.raises(SystemExit) as caught:
+        run_main(lambda: train.main(argv))
+    message = caught.value.code
+    assert message.startswith("error: ")
+    check_message(message)
+    assert part in message
+
+
+#: Command lines, of which some are errors of argparse.
+COMMANDS = [
+    (train, [TEMPLATE, "--seed", "-1"]),
+    (train, [TEMPLATE, "--seed", "x"]),
+    (train, [TEMPLATE, "--cfg-options", "a"]),
+    (train, [TEMPLATE, "--amp", "int8"]),
+    (train, ["nowhere.py"]),
+    (train, [WEIGHTS]),
+    (train, [NANO]),
+    (train, [TEMPLATE, "--load-from", "nowhere.pth"]),
+    (test, [NANO, WEIGHTS, "--out", "a.txt"]),
+    (test, [WEIGHTS, NANO]),
+    (test, [NANO, WEIGHTS, "--cfg-options", "model.test_cfg.score_threshold=1"]),
+    (detect, [IMAGE, "--texts", "a", "--batch-size", "0"]),
+    (detect, [IMAGE, "--texts", ""]),
+    (detect, [IMAGE]),
+    (detect, [IMAGE, NANO, "--texts", "a"]),
+    (detect, [IMAGE, NANO, "nowhere.pth", "--texts", "a", "--device", "gpu"]),
+    (detect, [IMAGE, WEIGHTS, NANO, "--texts", "a"]),
+    (detect, [IMAGE, "--texts", "a", "--cfg-options", "model.test_cfg.nms.iou_threshold=2"]),
+]
+
+
+@pytest.mark.parametrize(("module", "argv"), COMMANDS, ids=[" ".join(a)[-60:] for _, a in COMMANDS])
+def test_commands(module, argv, capsys, monkeypatch, no_model):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit) as caught:
+        run_main(lambda: module.main(argv))
+    if caught.value.code == 2:
+        assert capsys.readouterr().err.splitlines()[-1].count("error: ") == 1
+    else:
+        check_message(caught.value.code)
+
+
+def test_show_without_a_display(monkeypatch, no_model):
+    monkeypatch.setattr("matplotlib.pyplot.get_backend", lambda: "Agg")
+    for module, argv in (
+        (detect, [IMAGE, "--texts", "a", "--show"]),
+        (test, [NANO, WEIGHTS, "--show"]),
+    ):
+        with pytest.raises(SystemExit) as caught:
+            run_main(lambda module=module, argv=argv: module.main(argv))
+        assert "there is no display" in caught.value.code
+        assert "--out-dir" in caught.value.code
+        assert "--show-dir" in caught.value.code
+
+
+@pytest.fixture(scope="module")
+def nano():
+    return init_detector(NANO, WEIGHTS, device="cpu")
+
+
+def options(**values):
+    values = {key.replace("__", "."): value for key, value in values.items()}
+    return lambda _: init_detector(NANO, WEIGHTS, device="cpu", cfg_options=values)
+
+
+CALLS = {
+    "config None": lambda _: init_detector(None, WEIGHTS),
+    "config is a checkpoint": lambda _: init_detector(WEIGHTS),
+    "config 5": lambda _: init_detector(5),
+    "config {}": lambda _: init_detector({}),
+    "config unknown": lambda _: init_detector("nanoo"),
+    "config too long": lambda _: init_detector("x" * 5000),
+    "config null": lambda _: init_detector("a\0b"),
+    "config load 5": lambda _: load_config(5),
+    "checkpoint 5": lambda _: init_detector(NANO, 5, device="cpu"),
+    "checkpoint missing": lambda _: init_detector(NANO, "nowhere.pth", device="cpu"),
+    "device gpu": lambda _: init_detector(NANO, WEIGHTS, device="gpu"),
+    "device list": lambda _: init_detector(NANO, WEIGHTS, device=[1]),
+    "palette": lambda _: init_detector(NANO, WEIGHTS, palette="coco"),
+    "options 5": lambda _: init_detector(NANO, WEIGHTS, device="cpu", cfg_options=5),
+    "option names": lambda _: init_detector(NANO, WEIGHTS, device="cpu", cfg_options={5: 1}),
+    "options None": lambda _: apply_cfg_options(load_config(NANO), None),
+    "options of 5": lambda _: apply_cfg_options(5, {"a": 1}),
+    "score_thr": options(model__test_cfg__score_thr=float("nan")),
+    "iou_threshold": options(model__test_cfg__nms__iou_threshold=-1),
+    "max_per_img": options(model__test_cfg__max_per_img=-1),
+    "typo": options(model__test_cfg__score_threshold=0.1),
+    "test_cfg 5": options(model__test_cfg=5),
+    "class_agnostic": options(model__test_cfg__nms__class_agnostic=True),
+    "divisor 0": options(model__data_preprocessor__pad_size_divisor=0),
+    "divisor -1": options(model__data_preprocessor__pad_size_divisor=-1),
+    "std 0": options(model__data_preprocessor__std=(0, 1, 1)),
+    "tuning": options(model__tuning="foo"),
+    "part": options(model__tst_cfg=dict(a=1)),
+    "Predictor file": lambda _: Predictor("file"),
+    "Predictor None": lambda _: Predictor(None),
+    "predict without image": lambda model: Predictor(model).predict("a ."),
+    "DetInferencer 5": lambda _: DetInferencer(model=5),
+    "DetInferencer nothing": lambda _: DetInferencer(),
+    "DetInferencer weights 5": lambda _: DetInferencer(weights=5),
+    "DetInferencer checkpoint": lambda _: DetInferencer(model=WEIGHTS),
+    "detector text": lambda _: inference_detector("m", IMAGE, text_prompt="a ."),
+    "no prompt": lambda model: inference_detector(model, IMAGE),
+    "prompt 5": lambda model: inference_detector(model, IMAGE, text_prompt=5),
+    "image missing": lambda model: inference_detector(model, "nowhere.jpg", text_prompt="a ."),
+    "pipeline 5": lambda m: inference_detector(m, IMAGE, text_prompt="a .", test_pipeline=5),
+    "batch_size text": lambda model: DetInferencer(model)(IMAGE, texts="a .", batch_size="2"),
+    "batch_size 1.5": lambda model: DetInferencer(model)(IMAGE, texts="a .", batch_size=1.5),
+    "threshold": lambda m: DetInferencer(m)(IMAGE, texts="a .", pred_score_thr=float("nan")),
+    "out_dir": lambda model: DetInferencer(model)(IMAGE, texts="a .", out_dir=5),
+    "runner without model": lambda _: GLIPRunner.from_cfg(Config(dict(work_dir="a"))),
+    "runner without work_dir": lambda _: GLIPRunner.from_cfg(Config(dict(model=dict(type="X")))),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_calls(nano, name):
+    with pytest.raises((GLIPError, TypeError, ValueError, OSError)) as caught:
+        CALLS[name](nano)
+    check_error(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("model = dict(\n", "in line 1"),
+        ("a = 1\nb = = 2\n", "in line 2"),
+        ("a = 1\nmodel = undefined\n", "NameError"),
+        ("a = 1 / 0\n", "ZeroDivisionError"),
+        ("_base_ = 'nowhere.py'\n", "nowhere.py"),
+    ],
+)
+def test_broken_config_files(tmp_path, text, part):
+    path = tmp_path / "broken.py"
+    path.write_text(text)
+    with pytest.raises(GLIPError) as caught:
+        load_config(path)
+    check_error(caught.value)
+    assert "broken.py" in str(caught.value)
+    assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "CLASSES",
+        "Classes",
+        "NAMES",
+        "names",
+        "class_names",
+        "classNames",
+        "class",
+        "clases",
+        "labels",
+    ],
+)
+def test_class_names_under_another_key(key):
+    with pytest.raises(DataError, match=r"metainfo has the key .* metainfo=dict\(classes="):
+        CocoDataset(ann_file="a.json", metainfo={key: ("cat",)}, lazy_init=True)
+
+
+@pytest.mark.parametrize("metainfo", [dict(classes=("cat",), palette=[(1, 2, 3)], version=2), None])
+def test_other_facts_of_the_data(metainfo):
+    CocoDataset(ann_file="a.json", metainfo=metainfo, lazy_init=True)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    [(torch.float16, 5e-3), (torch.bfloat16, 3e-2), (torch.float64, 1e-4)],
+)
+def test_converted_models(dtype, tolerance):
+    prompt = "red star . green triangle . purple square ."
+    expected, found = (
+        inference_detector(model, IMAGE, text_prompt=prompt).pred_instances.scores[:4]
+        for model in (
+            init_detector(NANO, WEIGHTS, device="cpu"),
+            init_detector(NANO, WEIGHTS, device="cpu").to(dtype),
+        )
+    )
+    torch.testing.assert_close(found.float(), expected, atol=tolerance, rtol=0)
+
+
+def test_model_of_inference_mode():
+    with torch.inference_mode():
+        model = init_detector(NANO, WEIGHTS, device="cpu")
+    found = inference_detector(model, IMAGE, text_prompt="red star .").pred_instances
+    assert found.scores[0] > 0.5
