@@ -8,13 +8,14 @@ Shapes: P phrases of the prompt, p of a chunk, T tokens, [CLS] and [SEP] include
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from glip.text.prompt import Prompt, Span
-from glip.text.tokens import TokenizedPrompt, cover, tokenize
+from glip.text.tokens import TokenizedPrompt, find_token_ranges, tokenize
 from glip.utils.errors import PromptError
 
 if TYPE_CHECKING:
@@ -70,11 +71,9 @@ def chunk_prompt(
     budget = max_tokens - 2  # [CLS] and [SEP]
     # Blank names are in no chunk: they are never detected.
     groups = [[index for index in group if prompt.phrases[index].spans] for group in groups]
-    extents = {
-        index: _token_range(full, prompt.phrases[index].extent)
-        for group in groups
-        for index in group
-    }
+    shown = [index for group in groups for index in group]
+    ranges = _token_ranges(full, [prompt.phrases[index].extent for index in shown])
+    extents = dict(zip(shown, ranges, strict=True))
     for index, (first, last) in extents.items():
         if last - first > budget:
             raise PromptError(_too_long(prompt.phrases[index].name, last - first, max_tokens))
@@ -83,7 +82,7 @@ def chunk_prompt(
         first = min(extents[index][0] for index in members)
         last = max(extents[index][1] for index in members)
         if not prompt.is_class_list:
-            first, last = _widen(first, last, full.words, budget)
+            first, last = _widen(first, last, full, budget)
         chunk = _extract(full, members, first, last)
         chunks.append(PromptChunk(tokenize(chunk, tokenizer), np.asarray(members)))
     return chunks
@@ -104,11 +103,11 @@ def chunk_around(full: TokenizedPrompt, label: int, max_tokens: int) -> tuple[Pr
         PromptError: the phrase alone is longer than ``max_tokens``.
     """
     phrases, budget = full.prompt.phrases, max_tokens - 2  # [CLS] and [SEP]
-    first, last = _token_range(full, phrases[label].extent)
+    ranges = _token_ranges(full, [phrase.extent for phrase in phrases])
+    first, last = ranges[label]
     if last - first > budget:
         raise PromptError(_too_long(phrases[label].name, last - first, max_tokens))
-    first, last = _widen(first, last, full.words, budget)
-    ranges = [_token_range(full, phrase.extent) for phrase in phrases]
+    first, last = _widen(first, last, full, budget)
     inside = [index for index, (begin, end) in enumerate(ranges) if first <= begin and end <= last]
     return _extract(full, inside, first, last), inside
 
@@ -120,11 +119,12 @@ def _too_long(name: str, tokens: int, max_tokens: int) -> str:
     )
 
 
-def _token_range(tokens: TokenizedPrompt, span: Span) -> tuple[int, int]:
-    """Return the half-open range of tokens of the words that share a character with ``span``."""
-    words = tokens.words[cover([span], tokens.offsets)]
-    columns = np.flatnonzero((tokens.words >= words[0]) & (tokens.words <= words[-1]))
-    return int(columns[0]), int(columns[-1]) + 1
+def _token_ranges(tokens: TokenizedPrompt, spans: Sequence[Span]) -> list[tuple[int, int]]:
+    """Return for each span the tokens of the words that share a character with it."""
+    found = find_token_ranges(np.asarray(spans).reshape(-1, 2), tokens.offsets)
+    first, last = tokens.words[found[:, 0]], tokens.words[found[:, 1] - 1]
+    edges = tokens.word_edges
+    return list(zip(edges[first].tolist(), edges[last + 1].tolist(), strict=True))
 
 
 def _split(group: list[int], extents: dict[int, tuple[int, int]], budget: int) -> list[list[int]]:
@@ -148,27 +148,24 @@ def _split(group: list[int], extents: dict[int, tuple[int, int]], budget: int) -
     return [sorted(part) for part in parts]
 
 
-def _widen(first: int, last: int, words: np.ndarray, budget: int) -> tuple[int, int]:
+def _widen(first: int, last: int, tokens: TokenizedPrompt, budget: int) -> tuple[int, int]:
     """Extend a token range by the words on both sides, alternately, as far as they fit.
 
     Args:
         first, last: the range, half-open.
-        words: (T,), the word of each token.
+        tokens: the tokens.
         budget: most tokens of the range.
     """
-    sizes = np.bincount(words[1:-1])  # all but [CLS] and [SEP]
-    left, right = words[first] - 1, words[last - 1] + 1  # the next words
-    room, before = budget - (last - first), -1
-    while room != before:
-        before = room
-        if right < len(sizes) and sizes[right] <= room:
-            room -= sizes[right]
-            right += 1
-        if left >= 0 and sizes[left] <= room:
-            room -= sizes[left]
-            left -= 1
-    columns = np.flatnonzero((words > left) & (words < right))
-    return int(columns[0]), int(columns[-1]) + 1
+    edges = tokens.word_edges
+    left, right = int(tokens.words[first]), int(tokens.words[last - 1]) + 1  # the words, half-open
+    changed = True
+    while changed:
+        changed = False
+        if right + 1 < len(edges) and edges[right + 1] - edges[left] <= budget:
+            right, changed = right + 1, True
+        if left > 0 and edges[right] - edges[left - 1] <= budget:
+            left, changed = left - 1, True
+    return int(edges[left]), int(edges[right])
 
 
 def _extract(full: TokenizedPrompt, members: list[int], first: int, last: int) -> Prompt:

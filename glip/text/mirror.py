@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import accumulate
 
 _PAIRS = {"left": "right", "Left": "Right", "LEFT": "RIGHT"}
 _OTHER = _PAIRS | {right: left for left, right in _PAIRS.items()}
@@ -43,27 +45,40 @@ def mirror_caption(
         The new caption and spans. Each span holds the swapped form of its former text; one that
         began or ended within a swapped word now includes all of that word.
     """
-    words = [(*found.span(), len(_OTHER[found[0]])) for found in _SIDE.finditer(caption)]
+    words = _SwappedWords(caption)
     moved = [
-        [[_move(start, words), _move(end, words, is_end=True)] for start, end in ranges]
+        [[words.move(start), words.move(end, is_end=True)] for start, end in ranges]
         for ranges in tokens_positive
     ]
     return mirror_text(caption), moved
 
 
-def _move(position: int, words: Sequence[tuple[int, int, int]], *, is_end: bool = False) -> int:
-    """Return the position in the new text of a position in the old one.
+class _SwappedWords:
+    """The swapped words of a caption, and where they move its characters.
 
     Args:
-        position: index of a character.
-        words: start, end and new length of each swapped word, in order.
-        is_end: the position ends a span; within a word it moves to the word's end, not its start.
+        caption: the caption before the swap.
     """
-    shift = 0
-    for start, end, length in words:
-        if position <= start:
-            break
-        if position < end:
-            return start + shift + (length if is_end else 0)
-        shift += length - (end - start)
-    return position + shift
+
+    def __init__(self, caption: str) -> None:
+        found = list(_SIDE.finditer(caption))
+        self._starts = [word.start() for word in found]
+        self._ends = [word.end() for word in found]
+        growth = [len(_OTHER[word[0]]) - len(word[0]) for word in found]
+        self._shifts = [0, *accumulate(growth)]  # before each word, and after the last
+
+    def move(self, position: int, *, is_end: bool = False) -> int:
+        """Return the position in the new text of a position in the old one.
+
+        Args:
+            position: index of a character.
+            is_end: the position ends a span; within a word it moves to the word's end, not its
+                start.
+        """
+        number = bisect_left(self._starts, position)  # words that start before the position
+        if number and position < self._ends[number - 1]:
+            last = number - 1
+            if is_end:
+                return self._ends[last] + self._shifts[number]
+            return self._starts[last] + self._shifts[last]
+        return position + self._shifts[number]

@@ -12,6 +12,8 @@ from functools import lru_cache
 from typing import Any
 
 from glip.text.tagger import Tagger
+from glip.utils.errors import DependencyError, PromptError
+from glip.utils.messages import shorten
 
 NP_EXTRACTORS = ("rules", "spacy")
 
@@ -40,8 +42,8 @@ def find_noun_phrases(
         ``phrase == caption[start:end]``.
 
     Raises:
-        ValueError: If ``np_extractor`` is neither of the two.
-        ImportError: If ``np_extractor='spacy'`` and spaCy or its model is not installed.
+        PromptError: If ``np_extractor`` is neither of the two.
+        DependencyError: If ``np_extractor='spacy'`` and spaCy or its model is not installed.
 
     Example:
         >>> find_noun_phrases("A man in a red shirt rides a bicycle.")
@@ -54,7 +56,9 @@ def find_noun_phrases(
     elif np_extractor == "spacy":
         spans = _find_spacy_spans(caption)
     else:
-        raise ValueError(f"expected np_extractor out of {NP_EXTRACTORS}, got {np_extractor!r}")
+        raise PromptError(
+            f"expected np_extractor out of {NP_EXTRACTORS}, got {shorten(np_extractor)}"
+        )
     return [(caption[start:end], (start, end)) for start, end in spans]
 
 
@@ -64,18 +68,18 @@ def _load_spacy() -> Callable[[str], Any]:
     cure = "pip install spacy && python -m spacy download en_core_web_sm"
     try:
         import spacy
-    except ImportError as error:
-        raise ImportError(
+    except ImportError:
+        raise DependencyError(
             f"np_extractor='spacy' needs spaCy, which is not installed. Run `{cure}`, or use "
             "np_extractor='rules', which needs neither."
-        ) from error
+        ) from None
     try:
         return spacy.load("en_core_web_sm")
-    except OSError as error:  # what spaCy raises for a model it cannot find
-        raise ImportError(
+    except OSError:  # what spaCy raises for a model it cannot find
+        raise DependencyError(
             "np_extractor='spacy' needs the model en_core_web_sm, which is not installed. Run "
             f"`{cure}`, or use np_extractor='rules', which needs neither."
-        ) from error
+        ) from None
 
 
 def _find_spacy_spans(caption: str) -> list[tuple[int, int]]:

@@ -10,17 +10,26 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral
-from operator import index
+from typing import Any
 
 from glip.text.noun_phrases import find_noun_phrases
+from glip.text.validation import (
+    Span,
+    check_descriptions,
+    check_names,
+    check_span,
+    check_spans,
+    check_text,
+)
 from glip.utils.errors import PromptError
-
-#: Half-open range of characters in a caption.
-Span = tuple[int, int]
+from glip.utils.messages import shorten
 
 #: Separator of class names, that of the official COCO evaluation (``bench. car``).
 SEPARATOR = ". "
+
+#: Periods in a row. What follows them is looked at afterwards: a pattern with a condition there
+#: would try each of them again.
+_POINTS = re.compile(r"\.+")
 
 
 @dataclass(frozen=True)
@@ -73,28 +82,19 @@ class Prompt:
     is_class_list: bool = False
 
     def __post_init__(self) -> None:
-        if not self.caption.strip():
+        if not check_text(self.caption).strip():
             raise PromptError(
                 "the prompt is empty: expected class names or a sentence, for example "
                 "'bench . car .'"
             )
         if not any(phrase.spans for phrase in self.phrases):
             raise PromptError(
-                f"found no phrase to detect in {self.caption!r}: give class names "
+                f"found no phrase to detect in {shorten(self.caption)}: give class names "
                 "('bench . car .') or the character spans of the phrases"
             )
         for phrase in self.phrases:
-            for start, end in phrase.spans:
-                if not 0 <= start < end <= len(self.caption):
-                    raise PromptError(
-                        f"span [{start}, {end}) of phrase {phrase.name!r} is not inside the "
-                        f"caption of {len(self.caption)} characters {self.caption!r}; expected "
-                        "0 <= start < end <= length"
-                    )
-                if not self.caption[start:end].strip():
-                    raise PromptError(
-                        f"span [{start}, {end}) of the caption {self.caption!r} holds only spaces"
-                    )
+            for span in phrase.spans:
+                check_span(span, phrase.name, self.caption)
 
     @property
     def names(self) -> list[str]:
@@ -124,24 +124,27 @@ class Prompt:
                 for data sets that have one (ODinW's ChessPieces).
 
         Raises:
-            PromptError: no names, or one that is empty once cleaned.
+            PromptError: no names, one that is no string or is empty once cleaned, or ``names`` is a
+                single string, a set or a dictionary.
         """
         phrases: list[Phrase] = []
-        caption = ""
-        for name in names:
+        parts: list[str] = []
+        descriptions = check_descriptions(descriptions)
+        begin = 0  # of the name in the caption
+        for name in check_names(names):
             before, words, after = name_in_caption(name, descriptions)
             if not words and not allow_blank:
                 raise PromptError(
-                    f"class name number {len(phrases)} is empty ({name!r}): expected words, for "
+                    f"class name number {len(phrases)} is empty ({shorten(name)}): expected words, for "
                     "example 'traffic light'"
                 )
-            caption += separator if phrases else ""
-            begin = len(caption)
-            caption += before + words
-            spans = ((len(caption) - len(words), len(caption)),) if words else ()
-            caption += after
-            phrases.append(Phrase(name, spans, (begin, len(caption))))
-        return cls(caption, tuple(phrases), is_class_list=True)
+            start = begin + len(before)
+            end = start + len(words)
+            spans = ((start, end),) if words else ()
+            phrases.append(Phrase(name, spans, (begin, end + len(after))))
+            parts.append(before + words + after)
+            begin = end + len(after) + len(separator)
+        return cls(separator.join(parts), tuple(phrases), is_class_list=True)
 
     @classmethod
     def from_class_text(cls, text: str) -> Prompt:
@@ -150,30 +153,30 @@ class Prompt:
         Raises:
             PromptError: the text has no name.
         """
-        return cls.from_class_names(split_class_text(text))
+        return cls.from_class_names(split_class_text(check_text(text, "class names")))
 
     @classmethod
-    def from_spans(
-        cls, caption: str, spans: Sequence[Sequence[Sequence[int]]], names: Sequence[str] = ()
-    ) -> Prompt:
+    def from_spans(cls, caption: str, spans: Any, names: Sequence[str] = ()) -> Prompt:
         """Create a prompt from a caption and the character spans of its phrases.
 
         Args:
             caption: any sentence.
             spans: for each phrase its half-open spans ``[[start, end], ...]``, or ``[start, end]``
-                for a single one.
+                for a single one; lists, tuples, arrays or tensors of whole numbers.
             names: names of the phrases; by default their characters, joined with spaces.
 
         Raises:
-            PromptError: a span is not a pair of numbers inside the caption.
+            PromptError: a span is not a pair of whole numbers inside the caption.
         """
-        if names and len(names) != len(spans):
-            raise PromptError(f"expected a name for each of {len(spans)} spans, got {len(names)}")
+        check_text(caption)
+        checked = check_spans(spans, caption)
+        given = check_names(names)
+        if given and len(given) != len(checked):
+            raise PromptError(f"expected a name for each of {len(checked)} spans, got {len(given)}")
         phrases: list[Phrase] = []
-        for ranges in spans:
-            parts = _check_ranges(ranges, caption)
+        for parts in checked:
             text = " ".join(caption[start:end].strip() for start, end in parts)
-            phrases.append(Phrase(names[len(phrases)] if names else text, parts))
+            phrases.append(Phrase(given[len(phrases)] if given else text, parts))
         return cls(caption, tuple(phrases))
 
     @classmethod
@@ -185,9 +188,10 @@ class Prompt:
             np_extractor: ``'rules'``, or ``'spacy'`` if spaCy is installed.
 
         Raises:
-            PromptError: no noun phrase was found.
+            PromptError: no noun phrase was found, or there is no such extractor.
+            DependencyError: spaCy or its model is not installed.
         """
-        found = find_noun_phrases(caption, np_extractor)
+        found = find_noun_phrases(check_text(caption), np_extractor)
         return cls(caption, tuple(Phrase(name, (span,)) for name, span in found))
 
     @classmethod
@@ -197,7 +201,7 @@ class Prompt:
         Raises:
             PromptError: the caption is empty.
         """
-        return cls(caption, (Phrase(caption.strip(), ((0, len(caption)),)),))
+        return cls(caption, (Phrase(check_text(caption).strip(), ((0, len(caption)),)),))
 
 
 def name_in_caption(
@@ -220,8 +224,18 @@ def clean_name(name: str) -> str:
     Underscores become spaces, parenthesised parts are removed, runs of spaces collapse:
     ``'crab_(animal)'`` becomes ``'crab'``.
     """
-    name = re.sub(r"\(.*?\)", "", name.replace("_", " "))
-    return re.sub(r"\s+", " ", name).strip()
+    # A search for "(" and ")" instead of the pattern "\(.*?\)", which takes quadratic time for
+    # unclosed parentheses; like the pattern, within a line.
+    lines = map(_remove_parentheses, name.replace("_", " ").split("\n"))
+    return " ".join(" ".join(lines).split())
+
+
+def _remove_parentheses(line: str) -> str:
+    parts, begin = [], 0
+    while (start := line.find("(", begin)) >= 0 and (end := line.find(")", start)) >= 0:
+        parts.append(line[begin:start])
+        begin = end + 1
+    return "".join(parts) + line[begin:]
 
 
 def split_class_text(text: str) -> list[str]:
@@ -230,22 +244,9 @@ def split_class_text(text: str) -> list[str]:
     A name ends at a period that is followed by a space or the end, so ``'u.s. flag'`` keeps its
     first period but ``'bench. car'`` is two names. Empty names are skipped.
     """
-    parts = re.split(r"\s*\.+(?=\s|$)\s*", text)
-    return [part.strip() for part in parts if part.strip()]
-
-
-def _check_ranges(ranges: Sequence[Sequence[int]], caption: str) -> tuple[Span, ...]:
-    try:
-        if len(ranges) == 2 and all(isinstance(edge, Integral) for edge in ranges):
-            ranges = [ranges]  # type: ignore[list-item]  # one range, without its outer brackets
-        checked = tuple((index(start), index(end)) for start, end in ranges)
-    except (TypeError, ValueError) as error:
-        raise PromptError(
-            "expected the spans of each phrase as [[start, end], ...], got "
-            f"{ranges!r}. One phrase of {caption!r} would be [[0, {len(caption.split(' ')[0])}]]"
-        ) from error
-    if not checked:
-        raise PromptError(
-            f"a phrase of {caption!r} has no spans: expected at least one [start, end]"
-        )
-    return checked
+    parts, begin = [], 0
+    for points in _POINTS.finditer(text):
+        if points.end() == len(text) or text[points.end()].isspace():
+            parts.append(text[begin : points.start()])
+            begin = points.end()
+    return [part.strip() for part in (*parts, text[begin:]) if part.strip()]

@@ -23,12 +23,23 @@ class Tagger:
         self.compounds = self._find_compounds()
         self.before_noun = self._find_words_before_noun()
         self.tags: list[Kind] = []  # (W,), in context
-        self.run_starts = [0]  # (W + 1,), where the adjectives and nouns right before a word begin
+        # What lies before a word is kept for each word, since a search backwards from every word
+        # would take quadratic time. (W + 1,) each:
+        self.run_starts = [0]  # where the adjectives and nouns right before a word begin
+        self.adverb_starts = [0]  # where the adverbs right before a word begin
+        self.has_verb = [False]  # whether the clause has a finite verb before a word
         for index in range(len(self.texts)):
             tag = self._decide(index)
             is_in_run = tag in (Kind.ADJECTIVE, Kind.NOUN)
             self.tags.append(tag)
             self.run_starts.append(self.run_starts[index] if is_in_run else index + 1)
+            self.adverb_starts.append(
+                self.adverb_starts[index] if tag is Kind.ADVERB else index + 1
+            )
+            ends_clause = tag in (Kind.PUNCTUATION, Kind.CONJUNCTION)
+            self.has_verb.append(
+                not ends_clause and (self.has_verb[index] or self._is_finite_verb(index))
+            )
 
     def find_phrases(self) -> list[tuple[int, int]]:
         """Return for each phrase the index of its first word and the one past its last."""
@@ -87,9 +98,7 @@ class Tagger:
 
     def _opener(self, index: int) -> int:
         """Return the index of the word before a phrase, skipping adverbs: "*a* very old"."""
-        opener = index - 1
-        while self._tag(opener) is Kind.ADVERB:
-            opener -= 1
+        opener = self.adverb_starts[index] - 1
         return opener if self._tag(opener) is Kind.DETERMINER else index - 1
 
     # --- deciding ---------------------------------------------------------------------------------
@@ -218,20 +227,16 @@ class Tagger:
         if not lex.is_third_person(self.texts[index]):
             return subject_is_plural or self._is_coordinated(run_start)
         if opener is Kind.PREPOSITION and self._kind(index + 1) is Kind.PREPOSITION:
-            return self._lacks_verb(index)  # "a fridge with magnets *stands* in a corner"
+            return not self.has_verb[index]  # "a fridge with magnets *stands* in a corner"
         # Else a bare singular after a preposition is half a compound: "in evening dresses".
         return not subject_is_plural and opener not in (Kind.PREPOSITION, Kind.VERB)
 
-    def _lacks_verb(self, index: int) -> bool:
-        """Tell whether a clause has no finite verb up to a word."""
-        while self._tag(index - 1) not in (Kind.PUNCTUATION, Kind.CONJUNCTION):
-            index -= 1
-            is_finite = self._kind(index) not in (Kind.GERUND, Kind.PARTICIPLE)
-            if self.tags[index] in (Kind.AUXILIARY, Kind.MODAL):
-                return False
-            if self.tags[index] is Kind.VERB and is_finite:
-                return False
-        return True
+    def _is_finite_verb(self, index: int) -> bool:
+        """Tell whether a tagged word is a verb that can have a subject."""
+        if self.tags[index] in (Kind.AUXILIARY, Kind.MODAL):
+            return True
+        is_finite = self.kinds[index] not in (Kind.GERUND, Kind.PARTICIPLE)
+        return self.tags[index] is Kind.VERB and is_finite
 
     def _is_coordinated(self, run_start: int) -> bool:
         """Tell whether a phrase follows another and an "and": "a man *and a woman*"."""

@@ -17,6 +17,10 @@ class PromptError(GLIPError, ValueError):
     """A prompt is empty, malformed or too long."""
 
 
+class DependencyError(GLIPError, ImportError):
+    """A package that an option needs is not installed."""
+
+
 class TokenizerNotFoundError(GLIPError, RuntimeError):
     """Neither the checkpoint nor ``lang_model_name`` provides a tokenizer."""
 
