@@ -11,9 +11,10 @@ import torch
 
 from glip.apis.build import check_detector
 from glip.apis.inference import Image, is_path, load_image, make_pipeline, set_prompt
+from glip.apis.prompting import prompts_for
 from glip.models import GLIP, TextFeatureCache
 from glip.structures import DetDataSample
-from glip.text import Prompt, parse_prompt
+from glip.text import Prompt
 from glip.utils.errors import ConfigError
 from glip.utils.image_files import ImageLimits
 
@@ -81,7 +82,8 @@ class Predictor:
         """Detect the objects that a prompt names.
 
         Args:
-            text: class names, a sentence or a prompt; see :func:`glip.text.parse_prompt`.
+            text: class names, a sentence or a prompt; see :func:`glip.text.parse_prompt`
+                and :func:`glip.apis.prompting.prompts_for`.
             custom_entities: the text is a list of period-separated names.
             tokens_positive: for each phrase of a sentence its character spans.
 
@@ -95,8 +97,8 @@ class Predictor:
         """
         if self._levels is None or self._sample is None:
             raise ConfigError("there is no image to detect in: call set_image first")
-        prompt = parse_prompt(
-            text, custom_entities=custom_entities, tokens_positive=tokens_positive
+        (prompt,) = prompts_for(
+            1, text, custom_entities=custom_entities, tokens_positive=tokens_positive
         )
         sample = self._sample.clone()
         set_prompt(sample, prompt)

@@ -23,8 +23,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from glip.text.prompt import Prompt
+from glip.text.reading import warn_doubtful
+from glip.text.validation import check_text, to_lists
 from glip.text.vocabulary import load_vocabulary, parse_vocabulary_shorthand
 from glip.utils.errors import PromptError
+from glip.utils.messages import shorten
 
 #: A period after a space ends a class name; sentences are not written that way.
 _SEPARATE_POINT = re.compile(r"\s\.(\s|$)")
@@ -38,8 +41,12 @@ def parse_prompt(
     descriptions: Mapping[str, Mapping[str, str]] | None = None,
     np_extractor: str = "rules",
     allow_blank: bool = False,
+    warn: bool = True,
 ) -> Prompt:
     """Make a :class:`Prompt` of a user's or a data set's input; see the table above.
+
+    A prompt that was probably meant otherwise (``'dog, cat'`` as class names) gives a warning that
+    shows how it was read.
 
     Args:
         text: class names, a text of class names, a sentence, ``'$: coco'``, or a prompt.
@@ -49,26 +56,42 @@ def parse_prompt(
         descriptions: for some names a prefix, another name and a suffix (ODinW's caption prompts).
         np_extractor: how noun phrases are found; see :meth:`Prompt.from_caption`.
         allow_blank: keep blank names of a list; see :meth:`Prompt.from_class_names`.
+        warn: warn of a doubtful prompt; see :mod:`glip.text.reading`.
 
     Raises:
         PromptError: the prompt is empty or of an unknown kind.
     """
     if isinstance(text, Prompt):
         return text
-    if not isinstance(text, str):
-        return Prompt.from_class_names(
-            _check_names(text), descriptions=descriptions, allow_blank=allow_blank
+    if isinstance(text, str):
+        prompt = _parse_text(
+            check_text(text), custom_entities, tokens_positive, descriptions, np_extractor
         )
+    else:
+        prompt = Prompt.from_class_names(text, descriptions=descriptions, allow_blank=allow_blank)
+    if warn:
+        warn_doubtful([prompt])
+    return prompt
+
+
+def _parse_text(
+    text: str,
+    custom_entities: bool,
+    tokens_positive: Any,
+    descriptions: Mapping[str, Mapping[str, str]] | None,
+    np_extractor: str,
+) -> Prompt:
     vocabulary = parse_vocabulary_shorthand(text)
     if vocabulary is not None:
         return Prompt.from_class_names(load_vocabulary(vocabulary), descriptions=descriptions)
+    tokens_positive = to_lists(tokens_positive)
     if tokens_positive == -1:
         return Prompt.from_whole_caption(text)
     if tokens_positive is not None:
         if not isinstance(tokens_positive, Sequence) or not tokens_positive:
             raise PromptError(
                 "expected tokens_positive as [[[start, end], ...], ...] or -1 for the whole "
-                f"caption, got {tokens_positive!r}"
+                f"caption, got {shorten(tokens_positive)}"
             )
         return Prompt.from_spans(text, tokens_positive)
     if custom_entities or is_class_text(text):
@@ -109,18 +132,10 @@ def parse_prompt_fields(fields: Fields) -> Prompt | None:
         tokens_positive=fields.get("tokens_positive"),
         descriptions=fields.get("caption_prompt"),
         allow_blank=True,
+        warn=False,  # a data set has many prompts
     )
 
 
 def is_class_text(text: str) -> bool:
     """Return whether a text is a list of class names by its periods: ``'bench . car .'``."""
     return _SEPARATE_POINT.search(text) is not None
-
-
-def _check_names(names: object) -> list[str]:
-    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
-        raise PromptError(
-            "expected the prompt as a text ('bench . car .'), a list of names or a glip.text."
-            f"Prompt, got {type(names).__name__}: {names!r}"
-        )
-    return list(names)

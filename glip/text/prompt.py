@@ -135,8 +135,8 @@ class Prompt:
             before, words, after = name_in_caption(name, descriptions)
             if not words and not allow_blank:
                 raise PromptError(
-                    f"class name number {len(phrases)} is empty ({shorten(name)}): expected words, for "
-                    "example 'traffic light'"
+                    f"class name number {len(phrases)} is empty ({shorten(name)}): expected words, "
+                    "for example 'traffic light'"
                 )
             start = begin + len(before)
             end = start + len(words)

@@ -46,7 +46,7 @@ class TokenizedPrompt:
     def token_map(self) -> np.ndarray:
         """(P, T) bool, the tokens of each phrase.
 
-        It is made on first use, since for a long prompt, which is split first, it takes P x T bytes.
+        Made on first use: for a long prompt, which is split first, it would take P x T bytes.
         """
         covered = np.zeros((len(self.ranges), self.num_tokens), dtype=bool)
         for row, ranges in zip(covered, self.ranges, strict=True):

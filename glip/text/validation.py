@@ -36,15 +36,14 @@ def check_text(text: Any, what: str = "a sentence") -> str:
         PromptError: it is no string, or has lone surrogates.
     """
     if not isinstance(text, str):
-        raise PromptError(
-            f"expected {what} as a string, got {type(text).__name__}: {shorten(text)}"
-        )
+        kind = type(text).__name__
+        raise PromptError(f"expected {what} as a string, got {kind}: {shorten(text)}")
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise PromptError(
             f"the text {shorten(text)} is not valid Unicode: character {error.start} is the lone "
-            f"surrogate {ascii(text[error.start])}. It was decoded with a wrong encoding; write it "
+            f"surrogate {text[error.start]!a}. It was decoded with a wrong encoding; write it "
             "in UTF-8 (on the command line, in a terminal with a UTF-8 locale)"
         ) from None
     return text
@@ -105,7 +104,7 @@ def _check_name(name: str, number: int) -> None:
     if (found := _CONTROL.search(name)) and _CONTROL.sub("", name).strip():
         raise PromptError(
             f"class name number {number}, {shorten(name)}, has the control character "
-            f"{ascii(found[0])}: remove it"
+            f"{found[0]!a}: remove it"
         )
     if name.lstrip().startswith("$:"):
         raise PromptError(
@@ -143,7 +142,8 @@ def _check_ranges(ranges: Any, caption: str) -> tuple[Span, ...]:
         end = len(caption.split(" ", maxsplit=1)[0])
         raise PromptError(
             "expected the spans of each phrase as [[start, end], ...], got "
-            f"{shorten(ranges)}; start and end are integers. The first word of {shorten(caption)} would be [[0, {end}]]"
+            f"{shorten(ranges)}; start and end are integers. The "
+            f"first word of {shorten(caption)} would be [[0, {end}]]"
         ) from None
     if not checked:
         raise PromptError(

@@ -9,8 +9,11 @@ from functools import lru_cache
 from importlib import resources
 
 from glip.utils.errors import PromptError
+from glip.utils.messages import shorten, suggest
 
 _SHORTHAND = re.compile(r"\s*\$:(.*)", re.DOTALL)
+#: Nearly the shorthand: '$ coco', '$coco', '$; coco', '$\uff1acoco'.
+_NEARLY = re.compile(r"\s*\$[\s;=.,\uff1a]*(\w+)\s*\.?\s*")
 
 
 @lru_cache
@@ -20,7 +23,6 @@ def list_vocabularies() -> tuple[str, ...]:
     return tuple(sorted(f.name.removesuffix(".txt") for f in files if f.name.endswith(".txt")))
 
 
-@lru_cache
 def load_vocabulary(name: str) -> tuple[str, ...]:
     """Load the class names of a data set.
 
@@ -32,14 +34,21 @@ def load_vocabulary(name: str) -> tuple[str, ...]:
         The names in the order of their category ids.
 
     Raises:
-        ValueError: If there is no such vocabulary.
+        PromptError: If there is no such vocabulary.
 
     Example:
         >>> load_vocabulary("coco")[:3]
         ('person', 'bicycle', 'car')
     """
     if name not in list_vocabularies():
-        raise ValueError(f"expected a vocabulary out of {list_vocabularies()}, got {name!r}")
+        raise PromptError(
+            f"expected a vocabulary out of {list_vocabularies()}, got {shorten(name)}"
+        )
+    return _read_vocabulary(name)
+
+
+@lru_cache
+def _read_vocabulary(name: str) -> tuple[str, ...]:
     file = resources.files(__package__).joinpath("vocabularies").joinpath(f"{name}.txt")
     return tuple(file.read_text(encoding="utf-8").splitlines())
 
@@ -54,7 +63,8 @@ def parse_vocabulary_shorthand(text: str) -> str | None:
         The vocabulary's name, or None if the prompt does not begin with ``$:``.
 
     Raises:
-        PromptError: If what follows ``$:`` is not a vocabulary.
+        PromptError: If what follows ``$:`` is not a vocabulary, or the colon is missing before
+            one.
 
     Example:
         >>> parse_vocabulary_shorthand("$: coco")
@@ -64,10 +74,17 @@ def parse_vocabulary_shorthand(text: str) -> str | None:
     """
     match = _SHORTHAND.match(text)
     if match is None:
+        nearly = _NEARLY.fullmatch(text[:100])
+        if nearly is not None and nearly[1].lower() in list_vocabularies():
+            raise PromptError(
+                f"got the prompt {shorten(text)}: for all class names of the data set write "
+                f"'$: {nearly[1].lower()}'"
+            )
         return None
     name = match.group(1).strip().lower()
     if name not in list_vocabularies():
         raise PromptError(
-            f"expected '$: ' and a vocabulary out of {list_vocabularies()}, got {text!r}"
+            f"expected '$: ' and a vocabulary out of {list_vocabularies()}, got {shorten(text)}; "
+            f"{suggest(name, list_vocabularies())}"
         )
     return name

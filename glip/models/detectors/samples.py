@@ -15,7 +15,7 @@ from glip.models.language import BertModel, TextFeatures
 from glip.structures import DetDataSample
 from glip.text import Prompt, TokenizedPrompt, tokenize
 from glip.text.parse import parse_prompt_fields
-from glip.utils.errors import PromptError
+from glip.utils.errors import DataError, PromptError
 
 
 def read_prompt(sample: DetDataSample) -> Prompt:
@@ -51,7 +51,7 @@ def tokenize_annotated(sample: DetDataSample, language_model: BertModel) -> Toke
 
     Raises:
         PromptError: it has more tokens than the language encoder takes.
-        ValueError: the image has no annotations, or a label without a phrase.
+        DataError: the image has no annotations, or a label without a phrase.
     """
     image = f"image {sample.get('img_path', sample.get('img_id', 'without img_path'))!r}"
     tokens = tokenize(read_prompt(sample), language_model.tokenizer)
@@ -64,13 +64,13 @@ def tokenize_annotated(sample: DetDataSample, language_model: BertModel) -> Toke
         )
     instances = sample.get("gt_instances")
     if instances is None or "bboxes" not in instances or "labels" not in instances:
-        raise ValueError(
+        raise DataError(
             f"{image} has no annotations to train on: expected gt_instances with bboxes and "
             "labels; LoadAnnotations in the pipeline reads them"
         )
     labels = instances.labels
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < count:
-        raise ValueError(
+        raise DataError(
             f"{image} has labels from {int(labels.min())} to {int(labels.max())}, and its "
             f"prompt has {count} phrases: expected labels from 0 to {count - 1}"
         )

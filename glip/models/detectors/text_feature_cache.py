@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sized
@@ -12,10 +13,14 @@ import torch
 from glip.models.detectors.encoded_prompt import EncodedPrompt
 from glip.models.detectors.glip import GLIP
 from glip.text import Prompt, PromptChunk
+from glip.text.tokens import find_unknown_phrases
+from glip.utils.messages import shorten
 from glip.utils.precision import is_autocast_enabled
 
 #: Captions kept by default: at 256 tokens and 768 float32 channels each, 100 MB at most.
 MAX_CAPTIONS = 128
+
+_logger = logging.getLogger("glip")
 
 _Kept = TypeVar("_Kept", bound=Sized)
 
@@ -26,6 +31,8 @@ class TextFeatureCache:
     Whoever runs a model holds one: an evaluation loop for the length of its run, an inferencer for
     its lifetime. The least recently used prompts are dropped first. Threads may share a cache: a
     prompt that one of them encodes is not encoded by another.
+
+    Phrases that the tokenizer does not know at all are logged, each one once.
 
     Example:
         >>> cache = TextFeatureCache(model)  # doctest: +SKIP
@@ -42,12 +49,13 @@ class TextFeatureCache:
         self.max_captions = max_captions
         self._chunks: OrderedDict[Prompt, list[PromptChunk]] = OrderedDict()
         self._encoded: OrderedDict[Prompt, EncodedPrompt] = OrderedDict()
+        self._unknown: set[str] = set()
         self._state: tuple = ()
         self._lock = threading.RLock()  # encoding a prompt tokenizes it
 
     def chunk_prompt(self, prompt: Prompt) -> list[PromptChunk]:
         """Tokenize a prompt, see :meth:`GLIP.chunk_prompt`."""
-        return self._recall(self._chunks, prompt, self.model.chunk_prompt)
+        return self._recall(self._chunks, prompt, self._chunk)
 
     def encode_prompt(self, prompt: Prompt) -> EncodedPrompt:
         """Tokenize and encode a prompt, see :meth:`GLIP.encode_prompt`."""
@@ -75,6 +83,24 @@ class TextFeatureCache:
                 self._state = state
                 self._chunks.clear()
                 self._encoded.clear()
+
+    def _chunk(self, prompt: Prompt) -> list[PromptChunk]:
+        chunks = self.model.chunk_prompt(prompt)
+        tokenizer = self.model.language_model.tokenizer
+        names = [name for chunk in chunks for name in find_unknown_phrases(chunk.tokens, tokenizer)]
+        new = [name for name in dict.fromkeys(names) if name not in self._unknown]
+        if new:
+            self._unknown.update(new)
+            _logger.warning(
+                "%d of %d phrases have no word that the tokenizer knows, for example %s: every "
+                "token is [UNK], so the model cannot tell such phrases from each other; describe "
+                "the objects in words of the model's language%s",
+                len(new),
+                len(prompt.phrases),
+                shorten(new[0]),
+                f" ({len(self._unknown)} such phrases so far)" if names != new else "",
+            )
+        return chunks
 
     def _encode(self, prompt: Prompt) -> EncodedPrompt:
         return self.model.encode_chunks([self.chunk_prompt(prompt)])[0]
