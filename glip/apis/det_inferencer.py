@@ -69,11 +69,13 @@ class DetInferencer:
         max_pixels: largest image, height times width, checked before it is decoded; by default the
             config's, which by default is Pillow's limit of about 179 million.
         max_bytes: largest file or download; by default the config's, which by default is 512 MiB.
+        font: font file of the labels in drawn images; by default that of the config's visualizer,
+            else DejaVu Sans, and for the characters that it lacks an installed font.
 
     Raises:
         ValueError: neither model nor weights are given.
         CheckpointError: the checkpoint cannot be read safely or does not fit the config.
-        ConfigError: a limit is not an integer of 1 or more.
+        ConfigError: a limit is not an integer of 1 or more, or the font is no font file.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class DetInferencer:
         *,
         max_pixels: int | None = None,
         max_bytes: int | None = None,
+        font: str | Path | None = None,
     ):
         self._limits = ImageLimits(max_pixels, max_bytes)
         if isinstance(model, GLIP):
@@ -100,7 +103,9 @@ class DetInferencer:
             self.model = build_detector(load_config(model), weights, device)
         self.cfg: Config = self.model.cfg
         self.show_progress = show_progress
-        self.visualizer = DetLocalVisualizer()
+        if font is None:
+            font = (self.cfg.get("visualizer") or {}).get("font")
+        self.visualizer = DetLocalVisualizer(font=font)
         self._pipelines: dict[bool, Compose] = {}
         self._lock = threading.Lock()  # of the pipelines; and a window belongs to one thread
         self._text_cache = TextFeatureCache(self.model)

@@ -37,7 +37,8 @@ from glip.cli.common import (
     positive_int,
 )
 from glip.text.noun_phrases import NP_EXTRACTORS
-from glip.utils.errors import ImageReadError, PromptError, shorten
+from glip.utils.errors import ImageReadError, PromptError
+from glip.utils.messages import shorten
 
 if TYPE_CHECKING:
     from glip.text import Prompt
@@ -102,6 +103,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0.3,
         help="draw detections with at least this score; default: %(default)s",
     )
+    parser.add_argument(
+        "--font", help="font file of the labels; default: one that is installed and has them"
+    )
     parser.add_argument("--show", action="store_true", help="show each image in a window")
     parser.add_argument("--no-save-vis", action="store_true", help="do not save drawn images")
     parser.add_argument("--no-save-pred", action="store_true", help="do not save predictions")
@@ -137,7 +141,9 @@ def run(args: argparse.Namespace) -> None:
     model = init_detector(config, checkpoint, device=args.device, cfg_options=options)
     if args.compile:
         compile_model(model)
-    inferencer = DetInferencer(model, max_pixels=args.max_pixels, max_bytes=args.max_bytes)
+    inferencer = DetInferencer(
+        model, max_pixels=args.max_pixels, max_bytes=args.max_bytes, font=args.font
+    )
     results = inferencer(
         args.inputs,
         texts=prompt,
@@ -152,7 +158,7 @@ def run(args: argparse.Namespace) -> None:
     )["predictions"]
     if all("error" in result for result in results):
         raise ImageReadError(
-            f"none of the {len(results)} images of '{shorten(args.inputs)}' can be read. The first "
+            f"none of the {len(results)} images of {shorten(args.inputs)} can be read. The first "
             f"error: {results[0]['error']}"
         )
     print_counts(results, prompt, args.pred_score_thr)
@@ -167,21 +173,31 @@ def read_prompt(args: argparse.Namespace) -> Prompt:
         PromptError: the prompt is empty or malformed.
     """
     from glip.text import Prompt, parse_prompt
+    from glip.text.parse import is_class_text
+    from glip.text.vocabulary import parse_vocabulary_shorthand
 
     if args.texts:
         if args.tokens_positive is not None:
             raise PromptError("--tokens-positive goes with --caption, not with --texts")
         names = args.texts[0] if len(args.texts) == 1 else args.texts
-        return parse_prompt(names, custom_entities=True)
+        if not isinstance(names, str) and any(map(is_class_text, names)):
+            raise PromptError(
+                "expected --texts as several names, or as one text of names, got "
+                f"{len(names)} texts with ' . ' in them: {shorten(names)}; write one, "
+                f"{shorten(' . '.join(names))}"
+            )
+        return parse_prompt(names, custom_entities=True, warn=False)  # DetInferencer warns
+    if parse_vocabulary_shorthand(args.caption) is not None:
+        raise PromptError(f"{shorten(args.caption)} goes with --texts, not with --caption")
     if args.tokens_positive is not None:
         try:
             spans = json.loads(args.tokens_positive)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # no JSON, a number or nesting that is too long
             spans = None
         if spans is None:
             raise PromptError(
                 "expected --tokens-positive as '[[[start, end], ...], ...]' or -1, got "
-                f"{args.tokens_positive!r}"
+                f"{shorten(args.tokens_positive)}"
             )
         return parse_prompt(args.caption, tokens_positive=spans)
     return Prompt.from_caption(args.caption, np_extractor=args.np_extractor)

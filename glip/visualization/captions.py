@@ -13,10 +13,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from glip.text import Prompt
-from glip.visualization.draw import ELLIPSIS, load_font
+from glip.visualization.draw import ELLIPSIS
+from glip.visualization.fonts import TextFont, load_font
 from glip.visualization.palette import RGB, WHITE, label_color, text_color
 
 #: Longer captions are shortened to this many characters, about ten lines.
@@ -185,7 +186,7 @@ def shorten(prompt: Prompt, labels: Sequence[int], max_characters: int) -> list[
     return shown
 
 
-def wrap(words: Sequence[Word], width: int, font: ImageFont.FreeTypeFont) -> list[Line]:
+def wrap(words: Sequence[Word], width: int, font: TextFont) -> list[Line]:
     """Wrap words into lines.
 
     Args:
@@ -217,7 +218,7 @@ def _words(text: str) -> list[Word]:
     return [Word(found.group(), found.start()) for found in re.finditer(r"\S+", text)]
 
 
-def _break(word: Word, width: int, font: ImageFont.FreeTypeFont) -> Iterator[Word]:
+def _break(word: Word, width: int, font: TextFont) -> Iterator[Word]:
     """Split a word into parts of at most a line's width and at least one character."""
     text, start = word.text, word.start
     while font.getlength(text) > width and len(text) > 1:
@@ -265,7 +266,7 @@ def _paint(
             ]
         ):
             text = line.text[first:last]
-            pen.text((edges[first], baseline), text, font=font, fill=color, anchor="ls")
+            font.draw(pen, (edges[first], baseline), text, color)
     return np.array(canvas)
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from glip.visualization.fonts import TextFont, load_font
 from glip.visualization.palette import RGB, label_color, text_color
 
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
@@ -22,6 +22,7 @@ ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 Rect = tuple[int, int, int, int]
 
 _MAX_TAG_EMS = 18  # maximum width of a tag in font sizes, unless its box is wider
+_MAX_NAME = 1000  # characters of a name that are looked at
 _ROWS_AWAY = 3  # how many rows of tags may be stacked above or below a box
 _HALO = (0, 0, 0, 96)  # RGBA of a thin shade that keeps an outline visible on its own colour
 
@@ -35,6 +36,7 @@ def draw_detections(
     *,
     line_width: int | None = None,
     font_size: int | None = None,
+    font: str | None = None,
 ) -> np.ndarray:
     """Draw boxes with their names and scores on a copy of an image.
 
@@ -49,6 +51,8 @@ def draw_detections(
         colors: K RGB colours. By default each distinct name has its own.
         line_width: of the outlines, in pixels. By default it scales with the image.
         font_size: of the text, in pixels. By default it scales with the image.
+        font: font file of the text. By default DejaVu Sans, and for the characters that it lacks an
+            installed font.
 
     Returns:
         The new image, uint8 (H, W, 3).
@@ -63,7 +67,7 @@ def draw_detections(
         colors = [label_color(index[name]) for name in names]
     height, width = image.shape[:2]
     default_font_size, default_line_width = default_sizes(height, width)
-    font = load_font(font_size or default_font_size)
+    text_font = load_font(font_size or default_font_size, font)
 
     shown = [(k, rect) for k, box in enumerate(boxes) if (rect := _clip(box, width, height))]
     # Highest score first; without scores the smallest box first.
@@ -80,14 +84,14 @@ def draw_detections(
 
     texts = []
     for k, rect in shown:
-        limit = min(width, max(_MAX_TAG_EMS * font.size, rect[2] - rect[0]))
-        texts.append(_tag_text(names[k], None if scores is None else scores[k], font, limit))
+        limit = min(width, max(_MAX_TAG_EMS * text_font.size, rect[2] - rect[0]))
+        texts.append(_tag_text(names[k], None if scores is None else scores[k], text_font, limit))
     places = place_tags(
-        [rect for _, rect in shown], [_tag_size(text, font) for text in texts], (height, width)
+        [rect for _, rect in shown], [_tag_size(text, text_font) for text in texts], (height, width)
     )
     for (k, _), text, place in reversed(list(zip(shown, texts, places, strict=True))):
         if place is not None:
-            _draw_tag(canvas, place, text, colors[k], font)
+            _draw_tag(canvas, place, text, colors[k], text_font)
     return np.array(canvas)
 
 
@@ -236,25 +240,12 @@ def _draw_box(pen: ImageDraw.ImageDraw, rect: Rect, color: RGB, line_width: int)
     pen.rectangle((x1, y1, x2, y2), outline=(*color, 255), width=line_width)
 
 
-@lru_cache(maxsize=32)
-def load_font(size: int) -> ImageFont.FreeTypeFont:
-    """Load DejaVu Sans from matplotlib; a character that it lacks shows as an empty box."""
-    import matplotlib
-
-    path = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
-    if not path.is_file():  # some distributions move the fonts of matplotlib
-        from matplotlib.font_manager import findfont
-
-        path = Path(findfont("DejaVu Sans"))
-    return ImageFont.truetype(str(path), size)
-
-
-def _padding(font: ImageFont.FreeTypeFont) -> tuple[int, int]:
+def _padding(font: TextFont) -> tuple[int, int]:
     """Return the horizontal and the vertical padding of the text, in pixels."""
     return max(2, round(0.36 * font.size)), max(1, round(0.14 * font.size))
 
 
-def _tag_size(text: str, font: ImageFont.FreeTypeFont) -> tuple[int, int]:
+def _tag_size(text: str, font: TextFont) -> tuple[int, int]:
     """Return width and height of the tag of a text."""
     if not text:
         return 0, 0
@@ -262,14 +253,12 @@ def _tag_size(text: str, font: ImageFont.FreeTypeFont) -> tuple[int, int]:
     return math.ceil(font.getlength(text)) + 2 * side, round(font.size) + 2 * edge
 
 
-def _tag_text(
-    name: str, score: float | None, font: ImageFont.FreeTypeFont, max_width: float
-) -> str:
+def _tag_text(name: str, score: float | None, font: TextFont, max_width: float) -> str:
     """Return name and score, the name shortened until its tag is at most ``max_width`` wide.
 
     If an ellipsis with the score is too wide, return the score alone; if that is too wide, ``''``.
     """
-    name = " ".join(str(name).split())  # one line
+    name = " ".join(str(name)[:_MAX_NAME].split())  # one line
     name = "".join(character for character in name if character.isprintable())
     number = "" if score is None else f"{float(score):.2f}"
 
@@ -291,15 +280,13 @@ def _tag_text(
     return number if fits(number) else ""
 
 
-def _draw_tag(
-    canvas: Image.Image, tag: Rect, text: str, color: RGB, font: ImageFont.FreeTypeFont
-) -> None:
+def _draw_tag(canvas: Image.Image, tag: Rect, text: str, color: RGB, font: TextFont) -> None:
     width, height = tag[2] - tag[0], tag[3] - tag[1]
     side, edge = _padding(font)
     # The ascent of DejaVu Sans is 0.76 em, its descent 0.24 em.
     start = (side, edge + round(0.76 * font.size))
     tile = Image.new("RGB", (width, height), tuple(color))
-    ImageDraw.Draw(tile).text(start, text, font=font, fill=text_color(color), anchor="ls")
+    font.draw(ImageDraw.Draw(tile), start, text, text_color(color))
     canvas.paste(tile, tag[:2], _rounded_mask(width, height, max(1, round(0.25 * font.size))))
 
 

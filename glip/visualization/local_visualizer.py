@@ -15,6 +15,7 @@ from mmengine.visualization import Visualizer
 from glip.registry import VISUALIZERS
 from glip.utils.errors import ConfigError
 from glip.visualization.draw import draw_detections
+from glip.visualization.fonts import check_font
 from glip.visualization.palette import RGB, label_color
 from glip.visualization.saving import save_image
 
@@ -53,6 +54,11 @@ class DetLocalVisualizer(Visualizer):
         save_dir: folder of the backends; without it they store nothing. Defaults to None.
         line_width: of the boxes, in pixels. Defaults to None: it scales with the image.
         font_size: of the text, in pixels. Defaults to None: it scales with the image.
+        font: font file of the text. Defaults to None: DejaVu Sans, and for the characters that it
+            lacks an installed font.
+
+    Raises:
+        ConfigError: ``font`` is no font file.
     """
 
     def __init__(
@@ -64,10 +70,12 @@ class DetLocalVisualizer(Visualizer):
         *,
         line_width: int | None = None,
         font_size: int | None = None,
+        font: str | os.PathLike | None = None,
     ):
         super().__init__(name=name, image=image, vis_backends=vis_backends, save_dir=save_dir)
         self.line_width = line_width
         self.font_size = font_size
+        self.font = check_font(font)
 
     @master_only
     def set_image(self, image: np.ndarray) -> None:
@@ -208,6 +216,7 @@ class DetLocalVisualizer(Visualizer):
             colors,
             line_width=self.line_width,
             font_size=self.font_size,
+            font=self.font,
         )
 
     def _names(self, instances: InstanceData, num: int) -> list[str]:
