@@ -85,7 +85,7 @@ def _doubt_separator(names: Sequence[str]) -> str:
     if not found or 2 * len(found) < len(names):
         return ""
     name, separator = found[0]
-    parts = [part.strip(_QUOTES + _BRACKETS + " ") for part in _SEPARATOR.split(name)]
+    parts = [part.strip(_QUOTES + _BRACKETS + " -*+>") for part in _SEPARATOR.split(name)]
     meant = " . ".join(part for part in parts if part)
     # What is written in the text, in one line: a new line as '\n'.
     shown = repr(separator)

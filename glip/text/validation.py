@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence, Set
-from itertools import islice
+from collections.abc import Iterable, KeysView, Mapping, Sequence, Set
 from numbers import Integral, Number
 from operator import index
 from typing import Any
@@ -65,19 +64,21 @@ def check_names(names: Any) -> list[str]:
             "'bench . car .'"
         )
     names = to_lists(names)
-    if isinstance(names, Set):
+    if isinstance(names, Set) and not isinstance(names, KeysView):
         raise _wrong_kind(names, "a set has no order, and labels are positions; sort it")
     if isinstance(names, Mapping):
         raise _wrong_kind(names, "pass a list of its keys or of its values")
     if isinstance(names, (str, bytes, bytearray, memoryview)) or not isinstance(names, Iterable):
         raise _wrong_kind(names)
-    checked = list(islice(names, MAX_NAMES + 1))
-    if len(checked) > MAX_NAMES:
-        raise PromptError(f"expected at most {MAX_NAMES} class names, got more")
-    for number, name in enumerate(checked):
+    checked: list[str] = []
+    for number, name in enumerate(names):
         if not isinstance(name, str):
-            raise _wrong_kind(checked, f"name number {number} is {_advice(name)}")
+            given = names if isinstance(names, Sequence) else [*checked, name]
+            raise _wrong_kind(given, f"name number {number} is {_advice(name)}")
+        if number == MAX_NAMES:
+            raise PromptError(f"expected at most {MAX_NAMES} class names, got more")
         _check_name(name, number)
+        checked.append(name)
     return checked
 
 

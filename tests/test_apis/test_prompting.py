@@ -1,5 +1,6 @@
 """Which prompt goes with which picture."""
 
+import numpy as np
 import pytest
 
 from glip.apis.prompting import prompts_for
@@ -78,3 +79,86 @@ def test_list_for_one_picture(texts, options, names):
 def test_prompts_that_do_not_agree(texts, options, message):
     with pytest.raises(PromptError, match=message):
         prompts_for(2, texts, **options)
+
+
+# --- several texts, several images ----------------------------------------------------------------
+
+AS_NAMES = [["dog", "cat"], ("dog", "cat"), ["A dog runs.", "A cat sits."], np.array(["a", "b"])]
+AS_PROMPTS = [
+    (["bench . car .", "dog"], {}),
+    (["$: coco", "dog"], {}),
+    (["dog", "cat"], dict(custom_entities=True)),
+    (("a dog", "a cat"), dict(custom_entities=True)),
+]
+
+
+@pytest.mark.parametrize("texts", AS_NAMES)
+def test_ambiguous_names_warn(texts, caplog):
+    prompts = prompts_for(2, texts)
+    assert [prompt.names for prompt in prompts] == [list(texts)] * 2
+    (message,) = caplog.messages
+    assert "was read as 2 class names for each of the 2 images" in message
+    assert "write [[" in message
+    # Neither of the suggested forms warns.
+    caplog.clear()
+    assert len(prompts_for(2, [[text] for text in texts])) == 2
+    assert len(prompts_for(2, " . ".join(texts) + " .")) == 2
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize(("texts", "options"), AS_PROMPTS)
+def test_ambiguous_prompts_warn(texts, options, caplog):
+    prompts = prompts_for(2, texts, **options)
+    assert prompts[0] != prompts[1]
+    (message,) = caplog.messages
+    assert "was read as a prompt for each of the 2 images" in message
+
+
+@pytest.mark.parametrize(
+    ("count", "texts", "options"),
+    [
+        (2, ["dog . cat .", "bicycle ."], {}),
+        (2, [["dog"], ["cat"]], {}),
+        (2, [["dog", "cat"], ["bus"]], {}),
+        (2, [("dog",), ("cat",)], {}),
+        (2, ["$: coco", "$: coco"], {}),
+        (2, ["bench. car", "dog"], dict(custom_entities=True)),
+        (2, ["a dog", "a cat"], dict(tokens_positive=-1)),
+        (2, [Prompt.from_whole_caption("a dog"), "cat ."], {}),
+        (1, ["dog", "cat"], {}),
+        (3, ["dog", "cat"], {}),
+        (1, ["dog"], {}),
+        (2, "dog . cat .", {}),
+        (2, ["dog"], {}),
+    ],
+)
+def test_clear_lists_do_not_warn(count, texts, options, caplog):
+    assert len(prompts_for(count, texts, **options)) == count
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ([["dog"], 5], "name number 0|as a text"),
+        ([["dog"], None], "name number 0|as a text"),
+        ([["dog"], []], "the prompt of image number 1: the prompt is empty"),
+        ([["dog"], ["cat", 3]], "the prompt of image number 1: expected the prompt as a text"),
+        (["dog .", " . "], "the prompt of image number 1: the prompt is empty"),
+        ([["dog"]], r"each of 2 images, got 1: \[\['dog'\]\]"),
+        ({"dog", "cat"}, "a set has no order"),
+        ({"a.jpg": "dog"}, "got dict"),
+        (b"dog", "got bytes"),
+        (float("nan"), "got float"),
+    ],
+)
+def test_lists_of_something_else(texts, message):
+    with pytest.raises(PromptError, match=message):
+        prompts_for(2, texts)
+
+
+def test_doubtful_prompts_of_several_images_give_one_warning(caplog):
+    prompts_for(3, [["dog, cat"], ["bus; car"], ["bird"]])
+    (message,) = caplog.messages
+    assert "1 class name: 'dog, cat'" in message
+    assert message.endswith("(1 more prompts like this)")
