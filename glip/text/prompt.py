@@ -27,7 +27,7 @@ from glip.utils.messages import shorten
 #: Separator of class names, that of the official COCO evaluation (``bench. car``).
 SEPARATOR = ". "
 
-#: Periods in a row. What follows them is looked at afterwards: a pattern with a condition there
+#: Periods in a row. What follows them is checked afterwards: a pattern with a condition there
 #: would try each of them again.
 _POINTS = re.compile(r"\.+")
 

@@ -22,7 +22,7 @@ ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 Rect = tuple[int, int, int, int]
 
 _MAX_TAG_EMS = 18  # maximum width of a tag in font sizes, unless its box is wider
-_MAX_NAME = 1000  # characters of a name that are looked at
+_MAX_NAME = 1000  # characters of a name that are read
 _ROWS_AWAY = 3  # how many rows of tags may be stacked above or below a box
 _HALO = (0, 0, 0, 96)  # RGBA of a thin shade that keeps an outline visible on its own colour
 

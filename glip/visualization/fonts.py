@@ -180,7 +180,7 @@ def _open_face(file: str) -> Any:
     from matplotlib.ft2font import FT2Font
 
     try:
-        ImageFont.truetype(file, 12)  # not at any size: fonts of pictures (NotoColorEmoji)
+        ImageFont.truetype(file, 12)  # fails for bitmap fonts of one size (NotoColorEmoji)
         return FT2Font(file)
     except Exception:  # an installed font may be damaged in any way
         return None

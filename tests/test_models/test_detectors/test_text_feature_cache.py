@@ -90,3 +90,17 @@ def test_cleared_if_precision_changes(model, calls):
         cache.clear_if_changed()
         cache.encode_prompt(names(2))
     assert calls == [1, 1]
+
+
+def test_unknown_words_are_reported_once(tiny_model, caplog):
+    cache = TextFeatureCache(tiny_model)
+    unknown = ["\u2623\u2620", "x" * 5000]
+    cache.encode_prompt(Prompt.from_class_names(["dog", *unknown]))
+    (message,) = caplog.messages
+    assert message.startswith("2 of 3 phrases have no word that the tokenizer knows, for example")
+    assert len(message) < 400
+    cache.encode_prompt(Prompt.from_class_names(["cat", *unknown]))
+    cache.encode_prompt(Prompt.from_class_names(["dog", "a cat \u2623"]))
+    assert len(caplog.messages) == 1
+    cache.encode_prompt(Prompt.from_class_names(["\u2625", *unknown]))
+    assert "3 such phrases so far" in caplog.messages[1]
