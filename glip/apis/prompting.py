@@ -54,6 +54,11 @@ def prompts_for(
         raise PromptError("there is no prompt: give class names, for example 'bench . car .'")
     texts, tokens_positive = to_lists(texts), to_lists(tokens_positive)
     if not _is_per_image(texts, count, custom_entities, tokens_positive):
+        if tokens_positive is not None and not isinstance(texts, str):
+            raise PromptError(
+                "tokens_positive are the characters of phrases in a sentence, and the prompt is "
+                f"{shorten(texts)}: give a sentence, or no tokens_positive"
+            )
         prompt = parse_prompt(
             texts, custom_entities=custom_entities, tokens_positive=tokens_positive, warn=False
         )
@@ -61,8 +66,9 @@ def prompts_for(
         warn_doubtful([prompt])
         return [prompt] * count
     if len(texts) != count:
+        images = "one image" if count == 1 else f"each of {count} images"
         raise PromptError(
-            f"expected a prompt for each of {count} images, got {len(texts)}: "
+            f"expected a prompt for {images}, got {len(texts)}: "
             f"{shorten(list(texts))}; pass a list of names for all images without custom_entities "
             "and without ' . ' in them, or one text 'dog . cat .'"
         )

@@ -83,6 +83,11 @@ def _parse_text(
 ) -> Prompt:
     vocabulary = parse_vocabulary_shorthand(text)
     if vocabulary is not None:
+        if tokens_positive is not None:
+            raise PromptError(
+                "tokens_positive are the characters of phrases in a sentence, and the prompt is "
+                f"{shorten(text)}: give a sentence, or no tokens_positive"
+            )
         return Prompt.from_class_names(load_vocabulary(vocabulary), descriptions=descriptions)
     tokens_positive = to_lists(tokens_positive)
     if tokens_positive == -1:

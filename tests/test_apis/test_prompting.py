@@ -162,3 +162,12 @@ def test_doubtful_prompts_of_several_images_give_one_warning(caplog):
     (message,) = caplog.messages
     assert "1 class name: 'dog, cat'" in message
     assert message.endswith("(1 more prompts like this)")
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize(
+    "texts", [["a dog", "a cat", "a bus"], Prompt.from_class_names(["dog"]), "$: coco"]
+)
+def test_spans_without_a_sentence(count, texts):
+    with pytest.raises(PromptError, match=r"tokens_positive are the characters|got 3"):
+        prompts_for(count, texts, tokens_positive=[[[0, 1]]])
