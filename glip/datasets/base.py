@@ -17,6 +17,7 @@ from glip.datasets.categories import check_classes, check_metainfo
 from glip.datasets.image_sizes import check_sizes
 from glip.registry import TRANSFORMS
 from glip.structures import DetDataSample
+from glip.text.validation import check_descriptions
 from glip.utils.errors import AnnotationFileError, DataError, ImageReadError
 
 #: Side in pixels of the black image that replaces one that cannot be read.
@@ -63,6 +64,7 @@ class BaseDetDataset(BaseDataset):
 
     Raises:
         DataError: the arguments contradict each other.
+        PromptError: ``caption_prompt`` is malformed.
         glip.utils.errors.AnnotationFileError: the annotation file does not exist or is invalid, or
             no image is left.
     """
@@ -95,7 +97,9 @@ class BaseDetDataset(BaseDataset):
         check_metainfo(metainfo)
         self.backend_args = backend_args
         self.return_classes = return_classes
-        self.caption_prompt = None if caption_prompt is None else _plain_dicts(caption_prompt)
+        self.caption_prompt = (
+            None if caption_prompt is None else _plain_dicts(check_descriptions(caption_prompt))
+        )
         self.max_unreadable = max_unreadable
         self._unreadable: set[str] = set()
         self._checked_sizes = False

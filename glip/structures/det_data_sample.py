@@ -126,7 +126,7 @@ class DetDataSample(BaseDataElement):
             prompt = parse_prompt_fields(results)
         except PromptError as error:
             image = results.get("img_path", results.get("img_id", "without img_path"))
-            raise PromptError(f"image {image!r}: {error}") from error
+            raise PromptError(f"image {image!r}: {error}") from None
         if prompt is not None:
             sample.prompt = prompt
             if isinstance(kept["text"], Prompt):

@@ -6,6 +6,9 @@ import json
 import numpy as np
 import pytest
 
+from glip.datasets import CocoDataset
+from glip.models.detectors.samples import read_prompt
+from glip.structures import DetDataSample
 from glip.text import Prompt, parse_prompt
 from glip.text.parse import parse_prompt_fields
 from glip.utils.errors import PromptError
@@ -209,3 +212,27 @@ def test_nearly_a_vocabulary(text):
 def test_unknown_vocabularies(text, message):
     with pytest.raises(PromptError, match=message):
         parse_prompt(text)
+
+
+@pytest.mark.parametrize("value", ["a dog", ["dog"], {"dog": "a dog"}, {"dog": {"sufix": "s"}}, 5])
+def test_caption_prompt_of_a_data_set(value):
+    with pytest.raises(PromptError, match="caption_prompt"):
+        CocoDataset(caption_prompt=value, lazy_init=True)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        dict(text=5),
+        dict(text=[["dog"]]),
+        dict(text=CAPTION, tokens_positive=[[[2, 50]]]),
+        dict(text=["dog"], caption_prompt={"dog": 5}),
+    ],
+)
+def test_the_image_is_named(fields):
+    results = dict(fields, img_path="images/1.jpg")
+    with pytest.raises(PromptError, match=r"image 'images/1\.jpg': "):
+        DetDataSample.from_results(results)
+    sample = DetDataSample(metainfo=results)
+    with pytest.raises(PromptError, match=r"image 'images/1\.jpg': "):
+        read_prompt(sample)

@@ -29,7 +29,10 @@ def read_prompt(sample: DetDataSample) -> Prompt:
     """
     prompt = sample.get("prompt")
     if not isinstance(prompt, Prompt):
-        prompt = parse_prompt_fields(sample)
+        try:
+            prompt = parse_prompt_fields(sample)
+        except PromptError as error:
+            raise PromptError(f"{_image_of(sample)}: {error}") from None
     if prompt is None:
         raise PromptError(
             "the image has no prompt: expected a data sample with 'prompt', or with 'text' in its "
@@ -53,8 +56,11 @@ def tokenize_annotated(sample: DetDataSample, language_model: BertModel) -> Toke
         PromptError: it has more tokens than the language encoder takes.
         DataError: the image has no annotations, or a label without a phrase.
     """
-    image = f"image {sample.get('img_path', sample.get('img_id', 'without img_path'))!r}"
-    tokens = tokenize(read_prompt(sample), language_model.tokenizer)
+    image, prompt = _image_of(sample), read_prompt(sample)
+    try:
+        tokens = tokenize(prompt, language_model.tokenizer)
+    except PromptError as error:
+        raise PromptError(f"{image}: {error}") from None
     limit, count = language_model.max_tokens, len(tokens.prompt.phrases)
     if tokens.num_tokens > limit:
         raise PromptError(
@@ -75,3 +81,8 @@ def tokenize_annotated(sample: DetDataSample, language_model: BertModel) -> Toke
             f"prompt has {count} phrases: expected labels from 0 to {count - 1}"
         )
     return tokens
+
+
+def _image_of(sample: DetDataSample) -> str:
+    """Return the name of an image, for messages."""
+    return f"image {sample.get('img_path', sample.get('img_id', 'without img_path'))!r}"
