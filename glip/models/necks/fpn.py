@@ -88,8 +88,8 @@ class FPNDropBlock(FPN):
     Args:
         drop_prob: drop probability (official: 0.3).
         block_size: side of a dropped block in positions (official: 3).
-        in_channels, out_channels, num_outs, start_level, add_extra_convs,
-            relu_before_extra_convs: see :class:`FPN`.
+
+    The other arguments are those of :class:`FPN`.
     """
 
     def __init__(

@@ -1,0 +1,229 @@
+"""Make the images of the documentation, docs/assets/*, by running the commands that the pages show.
+
+The commands run in a temporary folder with links to this repository's demo, tools and configs. They
+need no download, and take about four minutes on two CPU cores.
+
+Usage:
+    python docs/make_images.py              # all images
+    python docs/make_images.py finetune     # those of some pages
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from PIL import Image
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+from glip.visualization import draw_detections
+from glip.visualization.captions import draw_text
+
+ROOT = Path(__file__).resolve().parents[1]
+ASSETS = ROOT / "docs" / "assets"
+#: Height of the panels of an image, in pixels.
+HEIGHT = 480
+COLORS = {"glip": "#3f51b5", "MMDetection 3.3": "#b0b4c4"}
+
+
+def run(command: str) -> None:
+    """Run a command of a page in the current folder."""
+    print("+", command, flush=True)
+    words = shlex.split(command.replace("\\\n", " "))
+    if words[0] == "python":
+        words[0] = sys.executable
+    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+    subprocess.run(words, check=True, env=env, stdout=subprocess.DEVNULL)
+
+
+def panels(images: list[Image.Image], titles: list[str], height: int = HEIGHT) -> Image.Image:
+    """Put images of one height side by side, each with a title below it."""
+    columns = []
+    for image, title in zip(images, titles, strict=True):
+        width = round(image.width * height / image.height)
+        pixels = np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.LANCZOS))
+        columns.append(np.concatenate([pixels, draw_text(title, width, 17)]))
+    tallest = max(column.shape[0] for column in columns)
+    width = sum(column.shape[1] for column in columns) + 12 * (len(columns) - 1)
+    canvas = np.full((tallest, width, 3), 255, np.uint8)
+    left = 0
+    for column in columns:
+        canvas[: column.shape[0], left : left + column.shape[1]] = column
+        left += column.shape[1] + 12
+    return Image.fromarray(canvas)
+
+
+def save(image: Image.Image, name: str) -> None:
+    """Save an image of a page."""
+    image.convert("RGB").save(ASSETS / name, quality=88, optimize=True)
+
+
+def save_plot(name: str) -> None:
+    """Save and close the current figure of matplotlib."""
+    plt.tight_layout()
+    plt.savefig(ASSETS / name, dpi=110)
+    plt.close()
+
+
+def detections() -> None:
+    """Images of the README, of first detections, prompts and outputs."""
+    demo = "python demo/image_demo.py demo/shapes.jpg"
+    run(
+        f"{demo} --texts 'red star . green triangle . purple square .' "
+        "--pred-score-thr 0.6 --out-dir classes"
+    )
+    run(
+        f"{demo} --caption 'A dotted red star left of a green triangle.' "
+        "--pred-score-thr 0.6 --out-dir caption"
+    )
+    run(f"{demo} --texts 'star . heart . ring .' --pred-score-thr 0.6 --out-dir shapes")
+    classes, caption, shapes = (
+        Image.open(f"{folder}/vis/shapes.jpg") for folder in ("classes", "caption", "shapes")
+    )
+    save(classes, "first_detections.jpg")
+    titles = [
+        "red star . green triangle . purple square .",
+        "A dotted red star left of a green triangle.",
+        "star . heart . ring .",
+    ]
+    save(panels([classes, caption, shapes], titles), "hero.jpg")
+    save(panels([classes, caption], titles[:2]), "prompts.jpg")
+
+    found = json.loads(Path("classes/preds/shapes.json").read_text())
+    image = np.asarray(Image.open("demo/shapes.jpg").convert("RGB"))
+    drawn = []
+    for threshold in (0.1, 0.3, 0.6):
+        kept = [k for k, score in enumerate(found["scores"]) if score >= threshold]
+        boxes = np.array([found["bboxes"][k] for k in kept]).reshape(-1, 4)
+        names = [found["label_names"][k] for k in kept]
+        scores = [found["scores"][k] for k in kept]
+        drawn.append(Image.fromarray(draw_detections(image, boxes, names, scores)))
+    save(panels(drawn, ["score >= 0.1", "score >= 0.3", "score >= 0.6"]), "thresholds.jpg")
+
+
+def shapes() -> None:
+    """Images of the generated data, of evaluation and of pre-training."""
+    make = "python tools/dataset_converters/make_shapes.py"
+    run(f"{make} data/shapes/test --seed 2024 --num-images 40")
+    run(
+        "python tools/test.py glip_nano_shapes demo/glip_nano_shapes.safetensors --out results.pkl "
+        "--show-dir drawn --cfg-options data_root=data/shapes/test/ "
+        "default_hooks.visualization.score_thr=0.6"
+    )
+    drawn = sorted(Path(".").rglob("drawn/**/*.jpg")) or sorted(Path(".").rglob("drawn/**/*.png"))
+    save(panels([Image.open(path) for path in drawn[:3]], [""] * 3, 400), "evaluate.jpg")
+
+
+def labeling() -> None:
+    """Images of self-training."""
+    run("python tools/dataset_converters/make_shapes.py data/shapes/web --seed 7 --num-images 200")
+    run(
+        "python tools/pseudo_label.py glip_nano_shapes demo/glip_nano_shapes.safetensors "
+        "data/shapes/web/annotations/pairs.jsonl data/shapes/web/labels.jsonl "
+        "--images data/shapes/web/images --score-thr 0.6"
+    )
+    save(Image.open("data/shapes/web/labels.jsonl.samples.jpg"), "self_training.jpg")
+    save(Image.open("data/shapes/web/labels.jsonl.scores.png"), "scores.png")
+
+
+def finetune() -> None:
+    """Images of fine-tuning and training."""
+    run("python tools/dataset_converters/make_examples.py data/examples")
+    config = "configs/glip/_templates/finetune_on_cpu.py"
+    run(f"python tools/train.py {config} --work-dir work_dirs/try --seed 0")
+    image = sorted(Path("data/examples/coco/val2017").glob("*.jpg"))[0]
+    sides = []
+    for folder, checkpoint in (
+        ("before", "demo/glip_nano_shapes.safetensors"),
+        ("after", "work_dirs/try/epoch_10.pth"),
+    ):
+        run(
+            f"python demo/image_demo.py {image} {config} {checkpoint} "
+            f"--texts 'person . car . dog . cat . traffic light .' --out-dir {folder}"
+        )
+        sides.append(Image.open(f"{folder}/vis/{image.name}"))
+    titles = ["pre-trained on coloured shapes", "after one minute of fine-tuning"]
+    save(panels(sides, titles), "finetune.jpg")
+
+    records = [json.loads(line) for line in _newest("work_dirs/try/**/scalars.json").open()]
+    steps = [r for r in records if "loss" in r]
+    scores = [r for r in records if "coco/bbox_mAP_50" in r]
+    _, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
+    left.plot([r["step"] for r in steps], [r["loss"] for r in steps], color=COLORS["glip"])
+    left.set(xlabel="iteration", ylabel="loss")
+    epochs = range(1, len(scores) + 1)
+    right.plot(epochs, [r["coco/bbox_mAP_50"] for r in scores], "o-", color=COLORS["glip"])
+    right.set(xlabel="epoch", ylabel="AP50 (validation)", ylim=(0, 1))
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.3)
+    save_plot("train.png")
+
+
+def _newest(pattern: str) -> Path:
+    return max(Path(".").glob(pattern), key=lambda path: path.stat().st_mtime)
+
+
+def speed() -> None:
+    """Plot the times of the table in docs/speed.md."""
+    rows = re.findall(
+        r"^\| ([ABL], [^|]+?) \| ([\d.]+) s \| ([\d.]+) s \|",
+        (ROOT / "docs" / "speed.md").read_text(encoding="utf-8"),
+        flags=re.MULTILINE,
+    )
+    rows = [row for row in rows if "startup" not in row[0] and "LVIS" not in row[0]]
+    names = [
+        "GLIP-T (A)" * (n[0] == "A") or "GLIP-T (B)" * (n[0] == "B") or "GLIP-L" for n, *_ in rows
+    ]
+    labels = [
+        f"{name}, {row[0][3:].replace('`', '').removesuffix(', 2 images of 480 x 640')}"
+        for name, row in zip(names, rows, strict=True)
+    ]
+    position = np.arange(len(rows))[::-1]
+    _, axes = plt.subplots(figsize=(9, 4))
+    for offset, column, who in ((0.2, 1, "MMDetection 3.3"), (-0.2, 2, "glip")):
+        values = [float(row[column]) for row in rows]
+        bars = axes.barh(position + offset, values, 0.38, color=COLORS[who], label=who)
+        axes.bar_label(bars, [f"{value:g} s" for value in values], padding=3, fontsize=9)
+    axes.set_yticks(position, labels)
+    axes.set_xlabel("seconds, two CPU cores, float32")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    save_plot("speed.png")
+
+
+PARTS: dict[str, Callable[[], None]] = {
+    part.__name__: part for part in (detections, shapes, labeling, finetune, speed)
+}
+
+
+def main() -> None:
+    """Make the images."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
+    wanted = parser.parse_args().parts or list(PARTS)
+    ASSETS.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("demo", "tools", "configs"):
+            Path(folder, name).symlink_to(ROOT / name)
+        os.chdir(folder)
+        for name in wanted:
+            PARTS[name]()
+        os.chdir(ROOT)
+
+
+if __name__ == "__main__":
+    main()
