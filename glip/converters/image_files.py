@@ -9,7 +9,6 @@ from typing import Any
 from glip.datasets.annotation_values import InvalidValueError, parse_size
 from glip.datasets.image_paths import other_names
 from glip.datasets.image_sizes import differs, explain_difference, file_size, image_size
-from glip.datasets.images import read_image
 from glip.utils.errors import AnnotationFileError, DataError, ImageReadError
 from glip.utils.messages import shorten
 
@@ -111,6 +110,8 @@ class ImageFolder:
             raise ImageReadError(f"the size of '{file_name}' is unknown; give --img-root.")
         path = self.root / file_name
         if decode:
+            from glip.datasets.images import read_image  # imports torch
+
             height, width = read_image(path).shape[:2]
             return height, width
         if not os.path.isfile(path):

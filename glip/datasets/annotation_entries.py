@@ -100,8 +100,7 @@ def read_annotations(
                 continue
         else:
             without_id.append(entry)
-            if "id" in entry:
-                notes.repair("annotations", index, entry, "an id that is not a number or a text")
+            notes.repair("annotations", index, entry, "an id that is not a number or a text")
         try:
             changed = normalize_annotation(entry)
         except InvalidValueError as error:
@@ -256,7 +255,7 @@ def _note_duplicate(kind: str, index: int, first: Entry, entry: Entry, notes: No
 
 def _number(without_id: list[Entry], known: dict[Any, Entry]) -> None:
     """Give ids to the annotations that have none, in place."""
-    start = max((key for key in known if isinstance(key, int)), default=0) + 1
+    start = max((key for key in known if isinstance(key, int) and key > 0), default=0) + 1
     for key, entry in enumerate(without_id, start):
         entry["id"] = key
 
