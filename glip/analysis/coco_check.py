@@ -116,7 +116,7 @@ class CocoChecker(Notes):
                 f"'{self.path}' cannot be repaired: {self.fatal} of its problems need a decision "
                 "(those without a repair); correct them first."
             )
-        atomic_write(path, json.dumps(self.content, ensure_ascii=False).encode())
+        atomic_write(path, json.dumps(self.content).encode())
 
     def _add(
         self, kind: str, index: int, entry: Any, reason: str, detail: str, repair: str

@@ -19,6 +19,7 @@ from glip.registry import TRANSFORMS
 from glip.structures import DetDataSample
 from glip.text.validation import check_descriptions
 from glip.utils.errors import AnnotationFileError, DataError, ImageReadError
+from glip.utils.messages import shorten
 
 #: Side in pixels of the black image that replaces one that cannot be read.
 PLACEHOLDER_SIDE = 32
@@ -245,7 +246,7 @@ class BaseDetDataset(BaseDataset):
         if len(missing) > self._allowed(len(paths)):
             raise ImageReadError(
                 f"{len(missing)} of {len(paths)} images of '{self.ann_file}' that were checked "
-                f"do not exist, for example '{missing[0]}'; check data_root and data_prefix "
+                f"do not exist, for example {shorten(missing[0], 200)}; check data_root and data_prefix "
                 f"(img={self.data_prefix.get('img')!r}), or raise max_unreadable "
                 f"({self.max_unreadable})."
             )
