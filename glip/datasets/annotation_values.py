@@ -242,7 +242,7 @@ def parse_category_name(value: Any) -> str:
 def parse_area(entry: Mapping[str, Any]) -> float:
     """Parse the area of an annotation in square pixels; an invalid one becomes that of its box."""
     area = entry.get("area")
-    if type(area) in _PLAIN and 0 <= area < math.inf:  # type: ignore[operator]
+    if type(area) in _PLAIN and 0 <= area <= MAX_COORDINATE**2:  # type: ignore[operator]
         return area  # type: ignore[return-value]
     try:
         number = parse_number(area)

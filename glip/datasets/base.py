@@ -246,8 +246,8 @@ class BaseDetDataset(BaseDataset):
         if len(missing) > self._allowed(len(paths)):
             raise ImageReadError(
                 f"{len(missing)} of {len(paths)} images of '{self.ann_file}' that were checked "
-                f"do not exist, for example {shorten(missing[0], 200)}; check data_root and data_prefix "
-                f"(img={self.data_prefix.get('img')!r}), or raise max_unreadable "
+                f"do not exist, for example {shorten(missing[0], 200)}; check data_root and "
+                f"data_prefix (img={self.data_prefix.get('img')!r}), or raise max_unreadable "
                 f"({self.max_unreadable})."
             )
 

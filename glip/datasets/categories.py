@@ -148,12 +148,15 @@ def _report_missing(
     pairs = [
         (name, other) for name in missing if (other := _most_similar(name, others)) is not None
     ]
-    listed = ", ".join(repr(name) for name in others) or "no other name"
+    listed = _list_names(others, 30) or "no other name"
     if pairs:
-        lines = [f"  {name!r} is not in the file, but {other!r} is" for name, other in pairs]
+        lines = [
+            f"  {shorten(name)} is not in the file, but {shorten(other)} is"
+            for name, other in pairs
+        ]
         rest = [name for name in missing if name not in dict(pairs)]
         if rest:
-            lines.append("  also not in the file: " + ", ".join(repr(name) for name in rest))
+            lines.append("  also not in the file: " + _list_names(rest, 30))
         raise AnnotationFileError(
             f"the class names and the categories of '{path}' do not match:\n"
             + "\n".join(lines)
@@ -197,5 +200,5 @@ def _are_same_when_cleaned(classes: Sequence[str], categories: Sequence[dict[str
 
 
 def _list_names(names: Sequence[str], limit: int = 8) -> str:
-    shown = ", ".join(repr(name) for name in names[:limit])
+    shown = ", ".join(shorten(name) for name in names[:limit])
     return shown + (f", ... ({len(names)} in total)" if len(names) > limit else "")

@@ -130,3 +130,26 @@ def test_command_line(tmp_path):
     assert "Traceback" not in printed
     printed = command(f"tools/{TOOL}", tmp_path / "none", fails=True)
     assert printed.startswith("error: there is no annotation file")
+
+
+@pytest.mark.parametrize(
+    ("label", "reason"),
+    [
+        (10**30, "a label is larger than 2^31 - 1"),
+        (2**31, "a label is larger than 2^31 - 1"),
+        (-1, "a label is not a non-negative integer"),
+        (1.5, "a label is not a non-negative integer"),
+    ],
+)
+def test_labels(tmp_path, capsys, label, reason):
+    lines = make_lines(2)
+    lines[0]["detection"]["instances"][0]["label"] = label
+    check(write_lines(tmp_path, lines))
+    assert f"1 x {reason}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", ["", "\n", " \n\n"])
+def test_a_file_without_records(tmp_path, capsys, content):
+    (tmp_path / "empty.jsonl").write_text(content)
+    check(tmp_path / "empty.jsonl")
+    assert "1 x a file without records" in capsys.readouterr().out
