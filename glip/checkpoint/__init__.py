@@ -5,6 +5,7 @@ from glip.checkpoint.loading import load_checkpoint, load_into, open_checkpoint
 from glip.checkpoint.no_init import NoInit
 from glip.checkpoint.reading import read_checkpoint
 from glip.checkpoint.report import KeyReport, compare, fitting_configs
+from glip.checkpoint.weights import check_finite, check_weights
 from glip.checkpoint.writing import write_checkpoint
 from glip.utils.errors import CheckpointError
 
@@ -13,6 +14,8 @@ __all__ = [
     "Conversion",
     "KeyReport",
     "NoInit",
+    "check_finite",
+    "check_weights",
     "compare",
     "convert",
     "detect_naming",

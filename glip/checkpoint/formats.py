@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from glip.checkpoint.key_mapping import VOCABULARY_KEY, KeyMapping, Naming
-from glip.utils.errors import CheckpointError
+from glip.checkpoint.key_mapping import MAX_KEY_LENGTH, VOCABULARY_KEY, KeyMapping, Naming
+from glip.utils.errors import CheckpointError, shorten
 
 #: Keys that the model does not need, with the reason.
 _IGNORED = (
@@ -33,7 +33,9 @@ _PREFIXES: tuple[tuple[str, Naming], ...] = (
     ("bbox_head.head.", "mmdet"),
     ("bbox_head.tower.", "glip"),
 )
-_TOWER_INDEX = r"(?:dyhead_tower|tower\.blocks)\.(\d+)\."
+#: Most numbers that a conversion reorders; GLIP-L has 6.2 million.
+_MAX_COPIED = 1 << 26
+_TOWER_INDEX = r"(?:dyhead_tower|tower\.blocks)\.([0-9]{1,9})\."
 
 
 @dataclass
@@ -57,16 +59,21 @@ def find_state_dict(checkpoint: Mapping) -> dict[str, Tensor]:
     """Return the tensors of a checkpoint, without its containers and the ``module.`` prefix.
 
     Raises:
-        CheckpointError: the checkpoint has no tensors.
+        CheckpointError: the checkpoint has no tensors, or a key with and without ``module.``.
     """
     for container in CONTAINERS:
         if isinstance(checkpoint.get(container), Mapping):
             checkpoint = checkpoint[container]
-    tensors = {
-        key.removeprefix("module."): value
-        for key, value in checkpoint.items()
-        if isinstance(key, str) and isinstance(value, Tensor)
-    }
+    tensors: dict[str, Tensor] = {}
+    for key, value in checkpoint.items():
+        if isinstance(key, str) and isinstance(value, Tensor):
+            name = key.removeprefix("module.")
+            if name in tensors:
+                raise CheckpointError(
+                    f"the file holds both {shorten(name)} and module.{shorten(name)}: expected one "
+                    "of them. Save the state dict of one model"
+                )
+            tensors[name] = value
     if not tensors:
         raise CheckpointError(
             "the file holds no parameters: expected a state dict, alone or under 'state_dict' or "
@@ -91,7 +98,8 @@ def convert(state_dict: Mapping[str, Tensor], target: Naming = "glip") -> Conver
         target: the naming to convert to.
 
     Raises:
-        CheckpointError: the keys have none of the three namings.
+        CheckpointError: the keys have none of the three namings, or two of them are the same
+            parameter.
     """
     source = detect_naming(state_dict)
     if source is None:
@@ -101,7 +109,13 @@ def convert(state_dict: Mapping[str, Tensor], target: Naming = "glip") -> Conver
             f"got {_preview(state_dict)}"
         )
     fusion = ".fusion." if source == "glip" else ".b_attn."
-    indices = [int(index) for key in state_dict for index in re.findall(_TOWER_INDEX, key)]
+    # A block has several keys, so an index above their number is no block of a model.
+    indices = [
+        int(index)
+        for key in state_dict
+        for index in re.findall(_TOWER_INDEX, key[:MAX_KEY_LENGTH])
+        if int(index) < len(state_dict)
+    ]
     rename = KeyMapping(
         source,
         target,
@@ -109,6 +123,7 @@ def convert(state_dict: Mapping[str, Tensor], target: Naming = "glip") -> Conver
         fused=any(fusion in key for key in state_dict),
     )
     result = Conversion(source)
+    copied = 0
     for key, value in state_dict.items():
         reason = _reason_to_ignore(key, value)
         name = rename(key)
@@ -118,8 +133,18 @@ def convert(state_dict: Mapping[str, Tensor], target: Naming = "glip") -> Conver
             result.ignored[key] = reason
         elif name is None:
             result.unexpected.append(key)
+        elif name in result.state_dict:
+            raise CheckpointError(
+                f"two keys are the parameter {shorten(name)}, one of them {shorten(key)}"
+            )
         else:
             result.state_dict[name] = _convert_value(key, value, source, target)
+            if result.state_dict[name] is not value:
+                copied += value.numel()
+            if copied > _MAX_COPIED:  # overlapping tensors can be larger than their file
+                raise CheckpointError(
+                    f"the weights of patch merging ({shorten(key)}) are too large"
+                )
     return result
 
 
@@ -150,7 +175,7 @@ def convert_in_place(state_dict: dict, prefix: str, *_: object) -> None:
 
 
 def _reason_to_ignore(key: str, value: Tensor) -> str | None:
-    if key.endswith("tunable_linear.weight") and not value.any():
+    if key.endswith("tunable_linear.weight") and value.is_floating_point() and not value.any():
         return "an untrained learned prompt: all zeros"
     for pattern, reason in _IGNORED:
         if re.search(pattern, key):
@@ -159,9 +184,10 @@ def _reason_to_ignore(key: str, value: Tensor) -> str | None:
 
 
 def _convert_value(key: str, value: Tensor, source: Naming, target: Naming) -> Tensor:
-    if ".scales." in key:
+    if ".scales." in key and value.numel() == 1:
         return value.reshape(() if target == "mmdet" else (1,))
-    if ".downsample." in key and (source == "mmdet") != (target == "mmdet"):
+    fits = value.dim() and value.shape[-1] % 4 == 0  # if not, the comparison reports it
+    if ".downsample." in key and fits and (source == "mmdet") != (target == "mmdet"):
         return _reorder_neighbours(value, to_mmdet=target == "mmdet")
     return value
 
@@ -186,5 +212,5 @@ def _reorder_neighbours(value: Tensor, *, to_mmdet: bool) -> Tensor:
 
 
 def _preview(keys: Mapping) -> str:
-    names = [str(key) for key in keys]
+    names = [shorten(str(key)) for key in keys]
     return ", ".join(names[:5]) + (f", ... ({len(names)} in all)" if len(names) > 5 else "")

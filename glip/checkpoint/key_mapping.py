@@ -13,6 +13,8 @@ Naming = Literal["glip", "official", "mmdet"]
 #: Keys in our naming: the tokenizer's vocabulary and the learned prompt of prompt tuning.
 VOCABULARY_KEY = "language_model._extra_state"
 LEARNED_PROMPT_KEY = "language_model.prompt.weight"
+#: Longer keys are no parameter's.
+MAX_KEY_LENGTH = 300
 
 
 class Row(NamedTuple):
@@ -170,6 +172,8 @@ class KeyMapping:
 
     def __call__(self, key: str) -> str | None:
         """Return ``key`` in the target naming, ``None`` if it is not a key of the model."""
+        if len(key) > MAX_KEY_LENGTH:
+            return None
         parts = key.split(".")
         for length in range(len(parts), 0, -1):
             after = self._exact.get(".".join(parts[:length]))

@@ -13,6 +13,7 @@ from glip.checkpoint.key_mapping import LEARNED_PROMPT_KEY, VOCABULARY_KEY
 from glip.checkpoint.no_init import assign_parameters
 from glip.checkpoint.reading import read_checkpoint
 from glip.checkpoint.report import OPTIONAL_KEYS, KeyReport, compare
+from glip.checkpoint.weights import check_finite, check_weights
 from glip.utils.errors import CheckpointError
 
 #: A file larger than the model's parameters by this factor also holds other tensors, for example
@@ -20,30 +21,35 @@ from glip.utils.errors import CheckpointError
 _MMAP_SIZE_RATIO = 1.5
 
 
-def open_checkpoint(source: str | Path, *, mmap: bool = True) -> dict[str, Any]:
+def open_checkpoint(
+    source: str | Path, *, mmap: bool = True, verify: bool | None = None
+) -> dict[str, Any]:
     """Read a checkpoint and convert its state dict to our naming.
 
     Args:
         source: path of a ``.pth`` or ``.safetensors`` file, or an http(s) URL.
         mmap: see :func:`~glip.checkpoint.reading.read_checkpoint`.
+        verify: see there.
 
     Returns:
         The checkpoint with ``state_dict`` in our naming, ``conversion`` (what happened to each key)
         and ``meta``. The state dict includes the vocabulary, if the file has one.
 
     Raises:
-        CheckpointError: the file is not a checkpoint of GLIP, or cannot be read safely.
+        CheckpointError: the file is not a checkpoint of GLIP, cannot be read safely, or has
+            weights or a vocabulary that no model can use.
     """
-    checkpoint = read_checkpoint(source, mmap=mmap)
+    checkpoint = read_checkpoint(source, mmap=mmap, verify=verify)
     try:
         conversion = convert(find_state_dict(checkpoint))
     except CheckpointError as error:
-        raise CheckpointError(f"{source}: {error}") from error
+        raise CheckpointError(f"{source}: {error}") from None
     meta = checkpoint.get("meta")
     meta = dict(meta) if isinstance(meta, dict) else {}
     if isinstance(meta.get("tokenizer"), str):
         vocabulary = torch.tensor(list(meta["tokenizer"].encode()), dtype=torch.uint8)
         conversion.state_dict.setdefault(VOCABULARY_KEY, vocabulary)
+    check_weights(conversion.state_dict, source)
     rest = {key: value for key, value in checkpoint.items() if key not in CONTAINERS}
     if len(rest) == len(checkpoint):
         rest = {}  # the file is a bare state dict
@@ -62,14 +68,15 @@ def load_into(
         assign: use the checkpoint's tensors as the parameters, without a copy, where possible.
 
     Raises:
-        CheckpointError: it does not fit the model; the message lists the keys and the shipped
-            configs that it fits.
+        CheckpointError: it has non-finite weights, or does not fit the model; the message lists
+            the keys and the shipped configs that it fits.
     """
     own = model.state_dict()
     report = compare(checkpoint["conversion"], own)
     state_dict = checkpoint["state_dict"]
     if not report.ok:
         raise CheckpointError(_mismatch_message(report, state_dict, source))
+    check_finite(state_dict, source)
     kept = {key: own[key] for key in OPTIONAL_KEYS if key in own and key not in state_dict}
     if assign:
         assign_parameters(model, state_dict)

@@ -8,8 +8,10 @@ from collections.abc import Collection
 from torch import Tensor, nn
 from transformers import BertModel
 
+from glip.checkpoint.formats import find_state_dict
 from glip.checkpoint.reading import read_checkpoint
-from glip.utils.errors import CheckpointError, summarize
+from glip.checkpoint.weights import check_finite, check_weights
+from glip.utils.errors import CheckpointError, shorten, summarize
 
 #: Suffixes of the buffers that Swin computes from its configuration.
 _COMPUTED = ("relative_position_index", "attn_mask")
@@ -21,10 +23,13 @@ def load_backbone(backbone: nn.Module, path: str) -> None:
     """Copy the weights of a Swin classifier into a backbone, except the norms of its outputs.
 
     Raises:
-        CheckpointError: the file cannot be read safely, or does not fit the backbone.
+        CheckpointError: the file cannot be read safely, has unusable weights, or does not fit the
+            backbone.
     """
-    content = read_checkpoint(path)
-    weights = content.get("model", content.get("state_dict", content))
+    try:
+        weights = find_state_dict(read_checkpoint(path, verify=True))
+    except CheckpointError as error:
+        raise CheckpointError(f"the backbone {path}: {error}") from None
     kept = {
         re.sub(r"^layers\.", "stages.", key): value
         for key, value in weights.items()
@@ -76,7 +81,10 @@ def _copy(
         first = differing[0]
         raise CheckpointError(
             f"{source} does not fit the config's {type(module).__name__}: {len(differing)} "
-            f"parameters differ, the first is {first!r}, {given.get(first, 'absent')} in the file "
+            f"parameters differ, the first is {shorten(first)!r}, "
+            f"{given.get(first, 'absent')} in the file "
             f"and {expected.get(first, 'absent')} in the model"
         )
+    check_weights(weights, source)
+    check_finite(weights, source)
     module.load_state_dict(own | weights)

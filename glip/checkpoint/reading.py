@@ -6,22 +6,25 @@ accept tensors, numpy arrays, plain containers and the logged scalars of mmengin
 
 from __future__ import annotations
 
+import http.client
 import os
-import pickle
-import tarfile
-import zipfile
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
-from urllib.parse import urlparse
+from urllib.parse import unquote, urlparse
+from zipfile import BadZipFile
 
 import torch
-from mmengine.utils import digit_version
 
-from glip.checkpoint.restricted_pickle import RestrictedPickle, allowed_objects, refused_object
-from glip.utils.errors import CheckpointError, summarize
+from glip.checkpoint.restricted_pickle import RefusedObjectError, UnsupportedContentError
+from glip.checkpoint.torch_file import load_torch_file
+from glip.utils.errors import CheckpointError, shorten, summarize
+from glip.utils.regular_files import file_problem
 
 
-def read_checkpoint(source: str | Path, *, mmap: bool = True) -> dict[str, Any]:
+def read_checkpoint(
+    source: str | Path, *, mmap: bool = True, verify: bool | None = None
+) -> dict[str, Any]:
     """Read a ``.pth`` or ``.safetensors`` file.
 
     Args:
@@ -29,6 +32,8 @@ def read_checkpoint(source: str | Path, *, mmap: bool = True) -> dict[str, Any]:
         mmap: whether to memory-map the tensors, so that a tensor is read on its first use. They
             change with the file: use it to read a part of a file, or for a short time. Otherwise
             the file is read into memory.
+        verify: whether to compare the tensors of a ``.pth`` file with the checksums that torch
+            stores, which reads them; by default if they are read anyway, without ``mmap``.
 
     Returns:
         The content of the file; a ``.safetensors`` file gives ``state_dict`` and ``meta``.
@@ -37,23 +42,36 @@ def read_checkpoint(source: str | Path, *, mmap: bool = True) -> dict[str, Any]:
         CheckpointError: the file does not exist, is damaged, or contains code.
     """
     path = _local_file(str(source))
+    advice = (
+        f"The download may be incomplete: delete {path}, so that it is downloaded again"
+        if _is_url(str(source))
+        else "It may be truncated or damaged: copy it again from where it comes from, or use "
+        "another checkpoint"
+    )
     if path.suffix == ".safetensors":
-        return _read_safetensors(path, mmap)
+        return _read_safetensors(path, mmap, advice)
     try:
-        checkpoint = _load_pickle(path, mmap)
-    except Exception as error:  # a damaged pickle can raise any exception
-        refused = refused_object(error)
-        if refused:
-            raise CheckpointError(
-                f"{path} holds more than parameters and was not loaded, because loading it could "
-                f"run code: {refused}. Expected a checkpoint of tensors; ask its author for one "
-                "saved as a state dict or as .safetensors"
-            ) from error
+        checkpoint = load_torch_file(
+            path, mapped=mmap, verify=not mmap if verify is None else verify
+        )
+    except RefusedObjectError as error:
         raise CheckpointError(
-            f"{path} cannot be read as a checkpoint ({summarize(error)}): expected a file that "
-            "torch.save wrote, or .safetensors. The download may be incomplete; compare the file's "
-            "size with the source's"
-        ) from error
+            f"{path} holds more than parameters and was not loaded, because loading it could "
+            f"run code: {error}. Expected a checkpoint of tensors; ask its author for one "
+            "saved as a state dict or as .safetensors"
+        ) from None
+    except UnsupportedContentError as error:
+        raise CheckpointError(
+            f"{path} cannot be read as a checkpoint: {error}. Expected dense tensors of a number "
+            "type, in a file as torch.save writes it: save the model in this form"
+        ) from None
+    except Exception as error:  # a damaged file can raise any exception
+        known = isinstance(error, (UnpicklingError, BadZipFile, ValueError, EOFError, OSError))
+        reason = summarize(error).partition(": ")[2] if known else ""
+        raise CheckpointError(
+            f"{path} cannot be read as a checkpoint ({reason or 'its content is damaged'}): "
+            f"expected a file that torch.save wrote, or .safetensors. {advice}"
+        ) from None
     if not isinstance(checkpoint, dict):
         raise CheckpointError(
             f"{path} holds a {type(checkpoint).__name__}: expected a dict of parameters"
@@ -61,29 +79,39 @@ def read_checkpoint(source: str | Path, *, mmap: bool = True) -> dict[str, Any]:
     return checkpoint
 
 
+def _is_url(source: str) -> bool:
+    return source.startswith(("http://", "https://"))
+
+
 def _local_file(source: str) -> Path:
-    if urlparse(source).scheme in ("http", "https"):
+    if _is_url(source):
         return _download(source)
     path = Path(source).expanduser()
-    if not os.path.isfile(
-        path
-    ):  # unlike Path.is_file, it returns False for a name that is too long
-        problem = "is a folder" if os.path.isdir(path) else "does not exist"
+    problem = file_problem(path)
+    if problem:
         raise CheckpointError(
-            f"the checkpoint {path} {problem}: expected the path of a .pth or .safetensors file. "
-            "The README's model table links the published ones"
+            f"the checkpoint {shorten(str(path), 1000)} {problem}: expected the path of a .pth or "
+            ".safetensors file. The README's model table links the published ones"
         )
     return path
 
 
 def _download(url: str) -> Path:
     folder = Path(torch.hub.get_dir()) / "checkpoints"
-    path = folder / os.path.basename(urlparse(url).path)
-    if not path.is_file():
+    try:
+        name = os.path.basename(urlparse(url).path)
+    except ValueError:
+        name = ""
+    if unquote(name) in ("", ".", ".."):
+        raise CheckpointError(
+            f"{shorten(url)} names no file: expected the URL of a .pth or .safetensors file"
+        )
+    path = folder / name
+    if file_problem(path):
         folder.mkdir(parents=True, exist_ok=True)
         try:
             torch.hub.download_url_to_file(url, str(path))
-        except OSError as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             raise CheckpointError(
                 f"{url} cannot be downloaded ({summarize(error)}): download it elsewhere and "
                 f"pass its path, or put it at {path}"
@@ -91,8 +119,8 @@ def _download(url: str) -> Path:
     return path
 
 
-def _read_safetensors(path: Path, mmap: bool) -> dict[str, Any]:
-    from safetensors import SafetensorError, safe_open
+def _read_safetensors(path: Path, mmap: bool, advice: str) -> dict[str, Any]:
+    from safetensors import safe_open
 
     try:
         with safe_open(str(path), framework="pt") as file:
@@ -100,33 +128,9 @@ def _read_safetensors(path: Path, mmap: bool) -> dict[str, Any]:
             if not mmap:
                 tensors = {key: tensor.clone() for key, tensor in tensors.items()}
             meta = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
+    except Exception as error:  # a dtype that torch lacks, for example, is an AttributeError
         raise CheckpointError(
             f"{path} cannot be read as .safetensors ({summarize(error)}): expected a file that "
-            "convert_glip.py wrote; the download may be incomplete"
-        ) from error
+            f"convert_glip.py wrote. {advice}"
+        ) from None
     return {"state_dict": tensors, "meta": meta}
-
-
-def _load_pickle(path: Path, mmap: bool) -> Any:
-    # Files of torch's legacy format are not zip archives and cannot be memory-mapped.
-    archive = zipfile.is_zipfile(path)
-    mmap = archive and mmap
-    if digit_version(torch.__version__) >= digit_version("2.6"):
-        with torch.serialization.safe_globals(
-            [(value, name) for name, value in allowed_objects().items()]
-        ):
-            return torch.load(str(path), map_location="cpu", weights_only=True, mmap=mmap)
-    # Before torch 2.6, safe_globals takes no names for the objects, and torch.load unpacks archives
-    # of torch 0.1 and runs TorchScript whatever its arguments are.
-    if tarfile.is_tarfile(path):
-        raise ValueError("a tar archive of torch 0.1")
-    if archive and "constants.pkl" in torch._C.PyTorchFileReader(str(path)).get_all_records():
-        raise pickle.UnpicklingError("TorchScript")
-    return torch.load(
-        str(path),
-        map_location="cpu",
-        weights_only=False,
-        mmap=mmap,
-        pickle_module=RestrictedPickle(),
-    )

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from glip.checkpoint.formats import Conversion
 from glip.checkpoint.key_mapping import LEARNED_PROMPT_KEY, VOCABULARY_KEY
+from glip.utils.errors import shorten
 
 
 class HasShape(Protocol):
@@ -70,13 +71,13 @@ class KeyReport:
         lines += [f"  {count} x {reason}" for reason, count in sorted(reasons.items())]
         for title, keys in (("missing", self.missing), ("unexpected", self.unexpected)):
             lines.append(f"{title}: {len(keys)}")
-            lines += [f"  {key}" for key in keys[:_MAX_KEYS]]
+            lines += [f"  {shorten(key)}" for key in keys[:_MAX_KEYS]]
             if len(keys) > _MAX_KEYS:
                 lines.append(f"  ... and {len(keys) - _MAX_KEYS} more")
         if self.mismatched:
             lines.append(f"shape mismatch: {len(self.mismatched)}")
             for key, (expected, given) in list(self.mismatched.items())[:_MAX_KEYS]:
-                lines.append(f"  {key}: expected {expected}, got {given}")
+                lines.append(f"  {shorten(key)}: expected {expected}, got {given}")
         return "\n".join(lines)
 
 

@@ -275,7 +275,7 @@ class GLIPRunner(Runner):
             CheckpointError: the file cannot be read safely or does not fit the model.
         """
         model = self.model.module if is_model_wrapper(self.model) else self.model
-        checkpoint = open_checkpoint(filename)
+        checkpoint = open_checkpoint(filename, verify=True)
         # mmengine's resume would run it as a config.
         checkpoint["meta"].pop("config", None)
         # Before the model is loaded: EMAHook swaps the averaged weights with the current ones.

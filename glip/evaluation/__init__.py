@@ -2,11 +2,12 @@
 
 from glip.evaluation.base_metric import BaseDetMetric, Predictions
 from glip.evaluation.coco_metric import CocoMetric
-from glip.evaluation.dump import DumpDetResults, load_predictions, write_odinw_submission
+from glip.evaluation.dump import DumpDetResults, write_odinw_submission
 from glip.evaluation.flickr30k_metric import Flickr30kMetric
 from glip.evaluation.lvis_metric import LVISFixedAPMetric, LVISMetric
 from glip.evaluation.multi_datasets_evaluator import MultiDatasetsEvaluator
 from glip.evaluation.refexp_metric import RefExpMetric
+from glip.evaluation.stored import check_predictions, load_predictions
 
 __all__ = [
     "BaseDetMetric",
@@ -18,6 +19,7 @@ __all__ = [
     "MultiDatasetsEvaluator",
     "Predictions",
     "RefExpMetric",
+    "check_predictions",
     "load_predictions",
     "write_odinw_submission",
 ]

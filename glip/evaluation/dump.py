@@ -1,25 +1,21 @@
-"""Store predictions, and read them to compute other metrics later."""
+"""Store predictions; :mod:`glip.evaluation.stored` reads them."""
 
 from __future__ import annotations
 
-import json
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from mmengine import fileio
 from mmengine.logging import print_log
 
-from glip.checkpoint.restricted_pickle import restricted_loads
 from glip.evaluation.base_metric import BaseDetMetric, ImageResult
 from glip.evaluation.predictions import Predictions
 from glip.registry import METRICS
 from glip.utils.atomic_write import atomic_open, describe_write_errors
-from glip.utils.errors import AnnotationFileNotFoundError, DataError
+from glip.utils.errors import DataError
 
 #: Meta information that is not stored, because it is the data set's, and long.
 _EXCLUDED_KEYS = ("caption_prompt", "batch_input_shape")
@@ -37,8 +33,8 @@ class DumpDetResults(BaseDetMetric):
     ``img_path``, ``ori_shape``, a caption's phrases and their ground-truth boxes, ...; not the list
     of class names) and ``pred_instances`` with ``bboxes`` (K, 4), xyxy in pixels of the original
     image, ``scores`` (K,), ``labels`` (K,) and ``label_names``. A pickle holds numpy arrays, a JSON
-    file lists. :func:`load_predictions` reads both; an evaluator's ``offline_evaluate`` computes
-    metrics from them.
+    file lists. :func:`~glip.evaluation.load_predictions` reads both; an evaluator's
+    ``offline_evaluate`` computes metrics from them.
 
     Args:
         out_file_path: the file, with the extension ``.pkl``, ``.pickle`` or ``.json``.
@@ -119,52 +115,6 @@ def _canonical(value: Any, strings: dict[str, str]) -> Any:
     return np.array(value, order="C") if isinstance(value, np.ndarray) else value
 
 
-def load_predictions(path: str | Path) -> list[dict[str, Any]]:
-    """Read what :class:`DumpDetResults` stored.
-
-    A pickle is read with the restricted unpickler, so it cannot run code.
-
-    Args:
-        path: the ``.pkl``, ``.pickle`` or ``.json`` file.
-
-    Returns:
-        A dictionary for each image; its ``pred_instances`` hold tensors ``bboxes`` (K, 4),
-        ``scores`` (K,) and ``labels`` (K,), and a list ``label_names`` of K names.
-
-    Raises:
-        AnnotationFileNotFoundError: the file does not exist.
-        DataError: it does not hold predictions.
-    """
-    if not fileio.exists(str(path)):
-        raise AnnotationFileNotFoundError(f"the file of predictions '{path}' does not exist.")
-    stored = _read(str(path))
-    if not isinstance(stored, list) or any("pred_instances" not in each for each in stored):
-        raise DataError(
-            f"'{path}' does not hold predictions as DumpDetResults stores them: expected a list "
-            "with 'pred_instances' for each image."
-        )
-    for each in stored:
-        instances = each["pred_instances"]
-        for key, dtype in (("bboxes", torch.float32), ("scores", torch.float32)):
-            instances[key] = torch.as_tensor(instances[key], dtype=dtype)
-        instances["bboxes"] = instances["bboxes"].reshape(-1, 4)
-        instances["labels"] = torch.as_tensor(instances["labels"], dtype=torch.int64)
-    return stored
-
-
-def _read(path: str) -> Any:
-    content = fileio.get(path)
-    try:
-        if path.endswith(".json"):
-            return json.loads(content)
-        return restricted_loads(content)
-    except (pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-        raise DataError(
-            f"'{path}' cannot be read as stored predictions ({error}): expected a .pkl or .json "
-            "file that tools/test.py --out wrote."
-        ) from error
-
-
 def write_odinw_submission(parts: Mapping[str, str | Path], path: str | Path) -> None:
     """Join the detections on several data sets in one file for the ODinW challenge.
 
@@ -177,7 +127,7 @@ def write_odinw_submission(parts: Mapping[str, str | Path], path: str | Path) ->
             :class:`~glip.evaluation.CocoMetric` writes it.
         path: the JSON file to write.
     """
-    joined = {name: fileio.load(str(part)) for name, part in parts.items()}
+    joined = {name: fileio.load(str(part), file_format="json") for name, part in parts.items()}
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     fileio.dump(joined, str(path), file_format="json")
     print_log(f"wrote the detections on {len(joined)} data sets to {path}", logger="current")

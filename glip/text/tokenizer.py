@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from glip.utils.errors import TokenizerNotFoundError
+from glip.utils.errors import CheckpointError, TokenizerNotFoundError, shorten, summarize
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+#: Words that every caption needs, or that transformers would add behind the last word.
+_SPECIAL_WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
@@ -66,31 +71,79 @@ def tokenizer_to_bytes(tokenizer: PreTrainedTokenizerBase) -> bytes:
     return json.dumps({"do_lower_case": lower, "vocab": words}, ensure_ascii=False).encode()
 
 
+def read_vocabulary(data: bytes) -> tuple[list[str], bool]:
+    """Read the record of :func:`tokenizer_to_bytes`.
+
+    Returns:
+        The words in order, and whether they are lowercase.
+
+    Raises:
+        CheckpointError: it is not such a record, or a word would get another id than its place.
+    """
+    try:
+        record = json.loads(data.decode())
+        words, lower = record["vocab"], record["do_lower_case"]
+        problem = _vocabulary_problem(words)
+        if not isinstance(lower, bool):
+            problem = "'do_lower_case' is not true or false"
+    except (ValueError, LookupError, TypeError, RecursionError):
+        problem = f"got {data[:40]!r}..."
+    if problem:
+        raise CheckpointError(
+            "expected the checkpoint's vocabulary as JSON with 'vocab' and 'do_lower_case', but "
+            f"{problem}. Convert the checkpoint again with convert_glip.py."
+        )
+    return words, lower
+
+
+def _vocabulary_problem(words: Any) -> str:
+    """Return what is wrong with the words of a vocabulary, "" if nothing is."""
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        return "'vocab' is not a list of texts"
+    missing = [word for word in _SPECIAL_WORDS if word not in words]
+    if missing:
+        return f"the vocabulary lacks {', '.join(missing)}"
+    if len(set(words)) < len(words):
+        word, number = Counter(words).most_common(1)[0]
+        return f"the vocabulary has the word {shorten(repr(word))} {number} times"
+    # A vocabulary file has a word in each line, without the spaces at its end.
+    for word in words:
+        if word != word.rstrip() or "\n" in word or "\r" in word:
+            return f"the vocabulary has the word {shorten(repr(word))} with a line break or a space"
+    return ""
+
+
 def tokenizer_from_bytes(data: bytes) -> PreTrainedTokenizerBase:
     """Restore a tokenizer from :func:`tokenizer_to_bytes`.
 
     Raises:
-        ValueError: the bytes are not such a record.
+        CheckpointError: the bytes are not such a record.
     """
     from transformers import AutoTokenizer
 
+    words, lower = read_vocabulary(data)
+    settings = {
+        "tokenizer_class": "BertTokenizer",
+        "do_lower_case": lower,
+        "model_max_length": 512,
+    }
     try:
-        record = json.loads(data.decode())
-        if "[UNK]" not in record["vocab"]:
-            raise ValueError("a vocabulary without [UNK]")
-        text = "\n".join(record["vocab"]) + "\n"
-        settings = {
-            "tokenizer_class": "BertTokenizer",
-            "do_lower_case": record["do_lower_case"],
-            "model_max_length": 512,
-        }
         # Loading by class name from a folder works on transformers 4.36 and on 5.
         with tempfile.TemporaryDirectory() as folder:
-            Path(folder, "vocab.txt").write_text(text, encoding="utf-8")
+            text = "\n".join(words) + "\n"
+            Path(folder, "vocab.txt").write_bytes(text.encode())
             Path(folder, "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
-            return AutoTokenizer.from_pretrained(folder, use_fast=True)
+            tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
     except Exception as error:  # transformers raises bare Exception for a vocabulary it cannot use
-        raise ValueError(
-            "expected the checkpoint's vocabulary as JSON with 'vocab' and 'do_lower_case', got "
-            f"{data[:40]!r}... Convert the checkpoint again with convert_glip.py."
+        raise CheckpointError(
+            f"transformers cannot use the checkpoint's vocabulary ({summarize(error)}). Convert "
+            "the checkpoint again with convert_glip.py."
         ) from error
+    ids = tokenizer.get_vocab()
+    moved = next((word for at, word in enumerate(words) if ids.get(word) != at), None)
+    if moved is not None:
+        raise CheckpointError(
+            f"the checkpoint's vocabulary has the word {shorten(repr(moved))}, which transformers "
+            "reads as another word. Convert the checkpoint again with convert_glip.py."
+        )
+    return tokenizer

@@ -157,7 +157,7 @@ def test_truncated_files(kind, end, files, tmp_path):
     path.write_bytes(files[kind][:end])
     message = refusal(path)
     assert "cannot be read as" in message
-    assert "download may be incomplete" in message
+    assert "It may be truncated or damaged: copy it again" in message
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".pt", "", ".safetensors"])

@@ -8,14 +8,17 @@ from glip.utils.errors import CheckpointError
 from glip.version import __version__
 from tests.test_checkpoint.conftest import same_tensors
 
+#: The least vocabulary that a checkpoint can hold.
+VOCABULARY = b'{"do_lower_case": true, "vocab": ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]}'
+
 
 @pytest.mark.parametrize("name", ["x.pth", "x.safetensors", "new/folder/x.pth"])
 def test_round_trip(name, ours, tmp_path):
     path = tmp_path / name
-    write_checkpoint(path, ours, config="some_config", tokenizer=b'{"vocab": []}')
+    write_checkpoint(path, ours, config="some_config", tokenizer=VOCABULARY)
     checkpoint = open_checkpoint(path)
     carried = checkpoint["state_dict"].pop("language_model._extra_state")
-    assert bytes(carried.tolist()) == b'{"vocab": []}'
+    assert bytes(carried.tolist()) == VOCABULARY
     same_tensors(checkpoint["state_dict"], ours)
     assert checkpoint["conversion"].source == "glip"
     assert checkpoint["meta"] == {
@@ -34,12 +37,12 @@ def test_without_a_vocabulary(ours, tmp_path):
 
 @pytest.mark.parametrize("name", ["x.pth", "x.safetensors"])
 def test_mmdet_names(name, ours, mmdet, tmp_path):
-    write_checkpoint(tmp_path / name, ours, naming="mmdet", tokenizer=b"words")
+    write_checkpoint(tmp_path / name, ours, naming="mmdet", tokenizer=VOCABULARY)
     written = read_checkpoint(tmp_path / name)
     same_tensors(written["state_dict"], mmdet)  # no key that MMDetection does not know
-    assert written["meta"]["tokenizer"] == "words"
+    assert written["meta"]["tokenizer"] == VOCABULARY.decode()
     opened = open_checkpoint(tmp_path / name)
-    assert bytes(opened["state_dict"].pop("language_model._extra_state").tolist()) == b"words"
+    assert bytes(opened["state_dict"].pop("language_model._extra_state").tolist()) == VOCABULARY
     same_tensors(opened["state_dict"], ours)
 
 
@@ -49,7 +52,7 @@ def test_mmdet_names(name, ours, mmdet, tmp_path):
 )
 def test_dtypes(name, dtype, ours, tmp_path):
     counted = ours | {"count": torch.tensor(3)}
-    write_checkpoint(tmp_path / "x.safetensors", counted, dtype=name, tokenizer=b"words")
+    write_checkpoint(tmp_path / "x.safetensors", counted, dtype=name, tokenizer=VOCABULARY)
     written = read_checkpoint(tmp_path / "x.safetensors")["state_dict"]
     assert written.pop("language_model._extra_state").dtype == torch.uint8
     assert written.pop("count").dtype == torch.int64

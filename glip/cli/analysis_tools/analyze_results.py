@@ -66,12 +66,13 @@ def run(args: argparse.Namespace) -> list[ScoredImage]:
 
     from glip.analysis.image_scores import build, draw_sheet, rank, score_images, write_table
     from glip.apis.build import load_config
-    from glip.evaluation import load_predictions
+    from glip.evaluation import check_predictions, load_predictions
     from glip.utils.atomic_write import atomic_open
 
     cfg = load_config(args.config, args.cfg_options)
     predictions = load_predictions(args.predictions)
     dataset, metric = build(cfg)
+    check_predictions(predictions, dataset, args.predictions)
     images = score_images(dataset, metric, predictions)
     args.out_dir.mkdir(parents=True, exist_ok=True)
     write_table(images, args.score_thr, args.out_dir / "images.csv")

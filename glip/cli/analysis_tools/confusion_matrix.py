@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> np.ndarray:
     from glip.apis.build import load_config
     from glip.apis.evaluation import check_test_data
     from glip.datasets import CocoDataset
-    from glip.evaluation import load_predictions
+    from glip.evaluation import check_predictions, load_predictions
     from glip.registry import DATASETS
 
     cfg = load_config(args.config, args.cfg_options)
@@ -75,6 +75,7 @@ def run(args: argparse.Namespace) -> np.ndarray:
             f"expected test data of one data set in COCO format in '{args.config}', got "
             f"{type(dataset).__name__}"
         )
+    check_predictions(predictions, dataset, args.predictions)
     matrix = confusion_matrix(dataset, predictions, args.score_thr, args.iou_thr)
     names = [*dataset.metainfo["classes"], "background"]
     args.out.parent.mkdir(parents=True, exist_ok=True)

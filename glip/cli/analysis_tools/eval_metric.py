@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> dict[str, float]:
         dataset_names,
         format_metrics,
     )
-    from glip.evaluation import load_predictions
+    from glip.evaluation import check_predictions, load_predictions
     from glip.registry import DATASETS
 
     cfg = load_config(args.config, args.cfg_options)
@@ -66,6 +66,7 @@ def run(args: argparse.Namespace) -> dict[str, float]:
         dataset = DATASETS.build(cfg.test_dataloader.dataset)
         evaluator = build_evaluator(cfg)
     evaluator.dataset_meta = dataset.metainfo
+    check_predictions(predictions, dataset, args.predictions)
     if len(predictions) != len(dataset):
         print(
             f"note: {args.predictions} has predictions for {len(predictions)} images, and the data "

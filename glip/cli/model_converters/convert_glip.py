@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
     """Convert.
 
     Raises:
-        CheckpointError: SRC cannot be read, or does not fit the config.
+        CheckpointError: SRC cannot be read, has non-finite weights, or does not fit the config.
         ConfigError: the config cannot be read.
         TokenizerNotFoundError: there is no tokenizer to store.
     """
@@ -60,12 +60,12 @@ def run(args: argparse.Namespace) -> None:
     from mmengine.registry import DefaultScope
 
     from glip.apis.build import load_config
-    from glip.checkpoint import compare, open_checkpoint, write_checkpoint
+    from glip.checkpoint import check_finite, compare, open_checkpoint, write_checkpoint
     from glip.config import shipped_name
     from glip.registry import MODELS
     from glip.text.tokenizer import load_tokenizer, tokenizer_to_bytes
 
-    checkpoint = open_checkpoint(args.src)
+    checkpoint = open_checkpoint(args.src, verify=True)
     state_dict = checkpoint["state_dict"]
     named = shipped_name(checkpoint["meta"].get("config"))
     name = args.config or named or find_config_name(state_dict, args.src)
@@ -79,11 +79,12 @@ def run(args: argparse.Namespace) -> None:
             f"{args.src} does not match {name}; nothing was written. By its shape it fits: "
             + (", ".join(report.fits) or "none of the shipped configs")
         )
+    check_finite(state_dict, args.src)
     tokenizer = b""
     if not args.no_vocabulary:
         stored = state_dict.get("language_model._extra_state")
         if stored is not None and stored.numel():
-            tokenizer = bytes(stored.tolist())
+            tokenizer = stored.numpy().tobytes()
         else:
             source = args.lang_model_name or cfg.model.language_model.name
             tokenizer = tokenizer_to_bytes(load_tokenizer(source))

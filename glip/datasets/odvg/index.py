@@ -17,6 +17,7 @@ import hashlib
 import io
 import json
 import os
+import zlib
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ from glip.datasets.odvg.sources import Record, iter_records
 from glip.datasets.odvg.validation import InvalidRecords
 from glip.utils.atomic_write import atomic_open
 from glip.utils.errors import OdvgRecordError
+from glip.utils.regular_files import file_problem
 
 #: The row of a valid record. ``offset`` and ``size``: bytes of its JSON in the file;
 #: ``image_offset`` and ``image_size``: bytes of its image in a shard; ``line_number``: from 1;
@@ -53,7 +55,7 @@ ROW = np.dtype(
 _MAX_INT32 = 2**31 - 1
 
 #: Part of the fingerprint; to be increased when the content of an index changes.
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ def _build(path: str, data: dict[str, Any], file: BinaryIO) -> dict[str, Any]:
     """Write the rows of a data file in numpy's format, in constant memory; return the summary."""
     invalid = InvalidRecords()
     categories: dict[int, str] = {}
-    num_rows = num_records = 0
+    num_rows = num_records = checksum = 0
     _write_header(file, num_rows)
     description = f"index of {data['name']}"
     with tqdm(total=data["size"], desc=description, unit="B", unit_scale=True, delay=2) as progress:
@@ -149,20 +151,30 @@ def _build(path: str, data: dict[str, Any], file: BinaryIO) -> dict[str, Any]:
             except OdvgRecordError as error:
                 invalid.add(error.reason, record.line_number)
                 continue
-            file.write(np.array(_row(record, content), ROW).tobytes())
+            row = np.array(_row(record, content), ROW).tobytes()
+            checksum = zlib.crc32(row, checksum)
+            file.write(row)
             num_rows += 1
             for instance in (content.get("detection") or {}).get("instances", ()):
                 if instance.get("category") is not None:
                     categories.setdefault(instance["label"], instance["category"])
     file.seek(0)
     _write_header(file, num_rows)
-    return dict(
+    summary = dict(
         data=data,
         num_rows=num_rows,
         num_records=num_records,
         invalid=asdict(invalid),
         categories=list(categories.items()),
+        rows_checksum=checksum,
     )
+    return summary | dict(checksum=_checksum(summary))
+
+
+def _checksum(summary: dict[str, Any]) -> int:
+    """Return the checksum of a summary, apart from its own."""
+    content = {key: value for key, value in summary.items() if key != "checksum"}
+    return zlib.crc32(json.dumps(content).encode())
 
 
 def _write_header(file: BinaryIO, num_rows: int) -> None:
@@ -210,13 +222,19 @@ def _row(record: Record, content: dict[str, Any]) -> tuple:
 def _load(stem: Path, path: str, data: dict[str, Any]) -> FileIndex | None:
     """Open a stored index; None if there is none for the content, or if it is damaged."""
     rows_file, summary_file = _files(stem, data)
+    if file_problem(rows_file) or file_problem(summary_file):
+        return None
     try:
         summary = json.loads(summary_file.read_bytes())
         rows = np.load(rows_file, mmap_mode="r")  # refuses pickles
         if summary["data"] != data or rows.dtype != ROW or rows.shape != (summary["num_rows"],):
             return None
+        if summary["checksum"] != _checksum(summary):
+            return None
+        if summary["rows_checksum"] != zlib.crc32(rows.view(np.uint8)):
+            return None
         return _index(path, rows, summary)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError):
+    except Exception:  # a damaged file can raise any exception; the index is built again
         return None
 
 

@@ -20,6 +20,7 @@ from transformers import BertModel as HFBertModel
 
 from glip.registry import MODELS
 from glip.text.tokenizer import load_tokenizer, tokenizer_from_bytes, tokenizer_to_bytes
+from glip.utils.errors import CheckpointError
 
 
 @dataclass(frozen=True)
@@ -151,9 +152,19 @@ class BertModel(BaseModule):
         return torch.tensor(list(data), dtype=torch.uint8)
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Restore the tokenizer from a checkpoint, if that carries one."""
+        """Restore the tokenizer from a checkpoint, if that carries one.
+
+        Raises:
+            CheckpointError: the vocabulary is not bytes of shape (n,), or invalid.
+        """
+        content = state.to(torch.uint8)
+        if state.is_floating_point() or state.dim() != 1 or not torch.equal(content, state):
+            raise CheckpointError(
+                f"expected the vocabulary as bytes, uint8 of shape (n,), got {state.dtype} of "
+                f"shape {tuple(state.shape)}"
+            )
         if state.numel():
-            self._tokenizer = tokenizer_from_bytes(bytes(state.tolist()))
+            self._tokenizer = tokenizer_from_bytes(content.cpu().numpy().tobytes())
 
 
 def _make_config(name: str, settings: dict | None) -> BertConfig:
