@@ -21,10 +21,18 @@ from glip.registry import MODELS, check_component
 from glip.utils.errors import ConfigError, GLIPError, summarize
 from glip.utils.messages import shorten, suggest
 from glip.utils.precision import autocast
+from glip.utils.regular_files import file_problem
+
+#: mmengine also reads these as configs, with a YAML loader that calls any function.
+_DATA_EXTENSIONS = (".yml", ".yaml", ".json")
 
 
 def load_config(config: str | Path | Config, cfg_options: Mapping | None = None) -> Config:
     """Load a config.
+
+    A config is a Python program, which runs when it is loaded: load only configs that you trust.
+    YAML and JSON files are refused, because a config in them could run code too, by naming any
+    function as a ``type``, or in ``custom_imports`` or ``_base_``.
 
     The scope ``mmdet`` becomes ``glip``, where MMDetection's GLIP modules have the same names.
 
@@ -34,7 +42,8 @@ def load_config(config: str | Path | Config, cfg_options: Mapping | None = None)
 
     Raises:
         FileNotFoundError: there is no such file and no shipped config of this name.
-        ConfigError: the file cannot be read as a config, or an option does not fit it.
+        ConfigError: it is no Python file, or cannot be read as a config, or an option does not
+            fit it.
     """
     if isinstance(config, Config):
         cfg = copy.deepcopy(config)
@@ -58,11 +67,17 @@ def _read_config(path: Path) -> Config:
             "config, then the checkpoint; DetInferencer(weights=...) finds the config of a "
             "checkpoint that names it"
         )
-    try:
-        exists = path.is_file()
-    except (OSError, ValueError):  # too long for a file name, or a null character
-        exists = False
-    path = path if exists else find_config(str(path))
+    problem = file_problem(path)
+    if problem == "does not exist":
+        path = find_config(str(path))
+    elif problem:
+        raise ConfigError(f"the config {path} {problem}: expected a Python file")
+    elif path.suffix.lower() in _DATA_EXTENSIONS:
+        raise ConfigError(
+            f"{path} cannot be read as a config ({path.suffix[1:].upper()} files could run code "
+            "too, unseen): expected a Python file as in configs/glip. A config is a program: load "
+            "only those that you trust"
+        )
     try:
         return Config.fromfile(path)
     except SyntaxError as error:  # of the file itself or of one of its bases

@@ -19,6 +19,7 @@ from glip.converters.report import Report
 from glip.datasets.annotation_file import check_exists
 from glip.datasets.odvg.writing import RecordWriter
 from glip.utils.errors import AnnotationFileError, ImageReadError, TarFileError
+from glip.utils.file_names import is_safe_name
 from glip.utils.image_files import preferred_extension
 from glip.utils.tar_files import TarMember, iter_members
 
@@ -76,7 +77,7 @@ def convert_captions(
         check_exists(str(source))
         if source.suffix not in (".tsv", ".jsonl", ".tar"):
             raise AnnotationFileError(f"expected a .tsv, .jsonl or .tar file, got '{source}'.")
-        if source.suffix == ".tar" and not source.stem.strip(". "):  # "..." + "tar" is above
+        if source.suffix == ".tar" and not is_safe_name(source.stem):
             raise AnnotationFileError(
                 f"'{source}' names no folder to unpack its images to: rename the file."
             )
@@ -179,8 +180,14 @@ def _tar_pairs(path: Path, img_root: Path, caption_key: str, report: Report) -> 
                 caption = _parse_object(text).get(caption_key)
             name = f"{path.stem}/{image.path}"
             target = img_root / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(image.read())
+            content = image.read()
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content)
+            except (NotADirectoryError, FileExistsError, IsADirectoryError):
+                # One member is the folder of another.
+                report.exclude("pair", "with a file where its folder would be", image.name)
+                continue
             yield Pair(name, caption)
     except TarFileError:
         report.exclude("shard", "truncated or not a tar file", path)

@@ -36,7 +36,7 @@ def read_range(path: str, offset: int, size: int) -> bytes:
     with _lock:
         file = _open(path)
         # Checked first, because read() takes memory for the whole range.
-        is_inside = offset + size <= os.fstat(file.fileno()).st_size
+        is_inside = min(offset, size) >= 0 and offset + size <= os.fstat(file.fileno()).st_size
         if is_inside:
             file.seek(offset)
             content = file.read(size)

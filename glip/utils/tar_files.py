@@ -16,13 +16,20 @@ Example:
 
 from __future__ import annotations
 
+import io
+import os
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from glip.utils.errors import TarFileError
+from glip.utils.file_names import is_safe_path
 from glip.utils.file_ranges import read_range
+from glip.utils.regular_files import file_problem
+
+#: Larger than any file.
+_MAX_OFFSET = 1 << 60
 
 
 @dataclass(frozen=True)
@@ -50,8 +57,8 @@ class TarMember:
 
     @property
     def is_safe(self) -> bool:
-        """Whether the path stays inside the folder to which it is unpacked."""
-        return not self.path.is_absolute() and ".." not in self.path.parts
+        """Whether the path stays inside the folder to which it is unpacked, on every system."""
+        return is_safe_path(self.name)
 
     @property
     def key(self) -> str:
@@ -84,10 +91,18 @@ def iter_members(path: str | Path) -> Iterator[TarMember]:
         TarFileError: The file is not a tar archive, is compressed, damaged or truncated. The
             members before the damage have been returned by then.
     """
+    problem = file_problem(path)
+    if problem not in (None, "does not exist"):
+        raise TarFileError(f"the tar archive '{path}' {problem}")
     try:
-        with tarfile.open(path, "r:") as tar:
+        with _TarBytes(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
+            next_header = 0
             while (member := tar.next()) is not None:
                 tar.members = []  # type: ignore[attr-defined]  # tarfile would keep every member
+                # A negative size would lead back to a former header, again and again.
+                if tar.offset <= next_header or member.size < 0:  # type: ignore[attr-defined]
+                    raise tarfile.ReadError(f"damaged at byte {member.offset}")
+                next_header = tar.offset  # type: ignore[attr-defined]
                 if member.isreg() and not member.issparse():
                     yield TarMember(
                         str(path), member.name, member.offset_data, member.size, member.mtime
@@ -98,8 +113,40 @@ def iter_members(path: str | Path) -> Iterator[TarMember]:
             end = tar.fileobj.read(tarfile.BLOCKSIZE)  # type: ignore[union-attr]
             if end != bytes(tarfile.BLOCKSIZE):
                 raise tarfile.ReadError(f"damaged or truncated at byte {tar.offset}")
-    except (tarfile.TarError, EOFError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # tarfile's headers of sparse files raise all sorts
+        if isinstance(error, TarFileError):
+            raise
         raise _unreadable(path, error) from error
+
+
+class _TarBytes(io.FileIO):
+    """A file that gives no more bytes than it has, whatever a header of the archive announces."""
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(path, "rb")
+        self.size = os.fstat(self.fileno()).st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return bytes.
+
+        Raises:
+            ReadError: the number of bytes is negative.
+        """
+        if size is None or size < 0:
+            raise tarfile.ReadError("a header with a negative size")
+        return super().read(min(size, max(self.size - self.tell(), 0))) or b""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Move to a byte.
+
+        Raises:
+            ReadError: no file has that byte.
+        """
+        if not 0 <= offset < _MAX_OFFSET:
+            raise tarfile.ReadError("a header with an impossible size")
+        return super().seek(offset, whence)
 
 
 def _unreadable(path: str | Path, error: Exception) -> TarFileError:

@@ -115,3 +115,26 @@ def test_devices():
         with pytest.raises(ConfigError, match=f"device '{device}' cannot be used here") as caught:
             check_device(device)
         assert "--device cpu" in str(caught.value)
+
+
+@pytest.mark.parametrize("extension", ["yaml", "yml", "json", "YAML"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a: !!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path [ran]]",
+        '{"custom_imports": {"imports": ["ran"], "allow_failed_imports": false}}',
+        '{"_base_": "ran.py"}',
+        '{"model": {"type": "pathlib.Path.touch", "self": "ran"}}',
+        "&a [*a]",
+        "{" * 10000,
+        "",
+    ],
+)
+def test_data_files_are_no_configs(extension, content, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ran.py").write_text("open('ran', 'w')")
+    path = tmp_path / f"a.{extension}"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match="A config is a program: load only those that you trust"):
+        load_config(path)
+    assert not (tmp_path / "ran").exists()

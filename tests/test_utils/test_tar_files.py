@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 import tracemalloc
+from contextlib import suppress
 
 import pytest
 
@@ -144,3 +146,48 @@ def test_memory_does_not_grow(tmp_path):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 200_000
+
+
+def header(name, size, kind=b"0"):
+    """A header block of a tar archive that announces any size, also a negative one."""
+    block = tarfile.TarInfo(name)
+    block.type = kind
+    data = bytearray(block.tobuf(tarfile.GNU_FORMAT))
+    data[124:136] = (
+        size.to_bytes(12, "big", signed=True) if size < 0 else b"\x80" + size.to_bytes(11, "big")
+    )
+    data[148:156] = b" " * 8
+    data[148:156] = b"%06o\0 " % sum(data[:512])
+    return bytes(data)
+
+
+@pytest.mark.parametrize("kind", [b"0", b"x", b"g", b"L", b"K", b"S", b"5", b"7"])
+@pytest.mark.parametrize("size", [-1, -512, -(2**62), 2**33, 2**40, 2**62, 2**80])
+def test_announced_sizes(kind, size, tmp_path):
+    path = tmp_path / "a.tar"
+    path.write_bytes(header("a.jpg", size, kind) + bytes(512) + header("b.jpg", 3) + bytes(1536))
+    with suppress(TarFileError):  # folders and sparse files are skipped
+        assert {member.read() for member in iter_members(path)} <= {bytes(3)}
+
+
+@pytest.mark.parametrize("content", ["1\n", "x\n", "999999999\n1\n", "2\n0\n1\n5\n"])
+def test_damaged_sparse_files(content, tmp_path):
+    path = tmp_path / "a.tar"
+    info = tarfile.TarInfo("a.jpg")
+    info.pax_headers = {
+        "GNU.sparse.major": "1",
+        "GNU.sparse.minor": "0",
+        "GNU.sparse.realsize": "9" * 15,
+    }
+    info.size = 512
+    path.write_bytes(
+        info.tobuf(tarfile.PAX_FORMAT) + content.encode().ljust(512, b"\0") + bytes(1024)
+    )
+    with suppress(TarFileError):
+        assert list(iter_members(path)) == []
+
+
+def test_archives_are_regular_files(tmp_path):
+    os.mkfifo(tmp_path / "a.tar")
+    with pytest.raises(TarFileError, match="not a regular file"):
+        list(iter_members(tmp_path / "a.tar"))
