@@ -11,7 +11,6 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from errno import EACCES, EPERM
 from itertools import islice, repeat
-from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +41,6 @@ from glip.text import Prompt
 from glip.utils.atomic_write import is_storage_problem
 from glip.utils.errors import CheckpointError, ImageReadError, PromptError, StorageError
 from glip.utils.image_files import ImageLimits
-from glip.utils.messages import shorten
 from glip.utils.options import check_int, check_number
 from glip.visualization import DetLocalVisualizer
 from glip.visualization.local_visualizer import check_display
@@ -175,8 +173,6 @@ class DetInferencer:
         check_int("batch_size", batch_size, low=1)
         check_number("pred_score_thr", pred_score_thr)
         check_number("wait_time", wait_time, low=0)
-        if not isinstance(out_dir, (str, PathLike)):
-            raise TypeError(f"expected out_dir as a folder, got {shorten(out_dir)}")
         images = ImageInputs(inputs, recursive)
         if images.count is None:
             prompts = [_one_prompt(texts, custom_entities, tokens_positive)]
