@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
+from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import torch
 import torch.distributed
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.dist import is_distributed, master_only
+from mmengine.dist import is_distributed, is_main_process, master_only
 from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -19,26 +21,31 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from glip.checkpoint import load_into, open_checkpoint, read_checkpoint
+from glip.checkpoint import load_into, open_checkpoint
 from glip.config import config_files
 from glip.engine.cached_text_config import CachedTextConfig
 from glip.engine.data_loader_options import complete_data_loader
+from glip.engine.digests import annotation_digests
 from glip.engine.gradient_accumulation import restore_gradients
 from glip.engine.hooks.checkpoint import last_checkpoint
 from glip.engine.hooks.invalid_loss import InvalidLossHook
 from glip.engine.hooks.monitor import check_monitored
 from glip.engine.loops import EpochBasedTrainLoop, IterBasedTrainLoop
 from glip.engine.options import check_options
-from glip.registry import RUNNERS
-from glip.utils.atomic_write import fsync_rename
-from glip.utils.errors import (
-    CheckpointError,
-    ConfigError,
-    GLIPError,
-    TrainingError,
-    summarize,
+from glip.engine.resuming import (
+    describe_differences,
+    describe_other_data,
+    does_not_fit,
+    flatten_settings,
+    read_training_checkpoint,
 )
+from glip.registry import RUNNERS
+from glip.utils.atomic_write import describe_full_disk, describe_write_errors, fsync_rename
+from glip.utils.errors import ConfigError, GLIPError, TrainingError, summarize
 from glip.version import __version__
+
+#: Seconds that a process waits for the others; the first evaluates, which can take minutes.
+_TIMEOUT = 1800
 
 
 @RUNNERS.register_module()
@@ -84,7 +91,10 @@ class GLIPRunner(Runner):
             env_cfg: mmengine's settings of the environment.
         """
         if self.launcher == "pytorch" and get_device() == "cpu" and not is_distributed():
-            torch.distributed.init_process_group(backend="gloo")  # mmengine requires a GPU
+            seconds = (env_cfg.get("dist_cfg") or {}).get("timeout", _TIMEOUT)
+            torch.distributed.init_process_group(  # mmengine requires a GPU
+                backend="gloo", timeout=timedelta(seconds=seconds)
+            )
         super().setup_env(env_cfg)
 
     def build_model(self, model: nn.Module | dict) -> nn.Module:
@@ -200,11 +210,36 @@ class GLIPRunner(Runner):
             self._resume = self._load_from is not None
             if not self._resume:
                 self.logger.info(f"No checkpoint in {self.work_dir}: starting from the beginning")
+        loader = self.cfg.get("train_dataloader") or {}
+        self._annotations = annotation_digests(loader.get("dataset")) if is_main_process() else {}
         if self._resume:
             # The samplers, which are built next, shuffle by the seed.
             checkpoint = read_training_checkpoint(str(self._load_from))
             self._set_resumed_seed(checkpoint["meta"].get("seed"))
-        return super().train()
+            self._warn_of_differences(checkpoint["meta"])
+        with describe_full_disk(self.work_dir, "Then continue with --resume"):
+            return super().train()
+
+    def test(self) -> dict:
+        """Evaluate, and return the metrics."""
+        with describe_full_disk(self.work_dir):
+            return super().test()
+
+    def _warn_of_differences(self, meta: dict[str, Any]) -> None:
+        """Warn of settings that are ignored, or that change the result of a resumed training."""
+        then = flatten_settings(meta.get("cfg") or "")
+        lines = describe_differences(then, flatten_settings(self.cfg.pretty_text)) if then else []
+        lines += describe_other_data(meta, self._data_meta())
+        if lines:
+            count = f"{len(lines)} setting{'s differ' if len(lines) > 1 else ' differs'}"
+            self.logger.warning(
+                f"Resuming {self._load_from}: {count} from those that it was saved with:\n  "
+                + "\n  ".join(lines)
+            )
+
+    def _data_meta(self) -> dict[str, Any]:
+        """Return what a resumed training is compared with besides the config."""
+        return {"num_processes": self.world_size, "annotations": self._annotations}
 
     def _set_resumed_seed(self, seed: int | None) -> None:
         configured = self._randomness_cfg.get("seed")
@@ -237,7 +272,12 @@ class GLIPRunner(Runner):
         """
         checkpoint = read_training_checkpoint(filename)
         meta = checkpoint["meta"]
-        super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
+        try:
+            super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
+        except GLIPError:
+            raise
+        except Exception as error:  # what hooks, optimizers and schedulers raise is their own
+            raise does_not_fit(filename, summarize(error)) from error
         model = self.model.module if is_model_wrapper(self.model) else self.model
         restore_gradients(model, checkpoint.get("gradients", {}))
         loop = self.train_loop
@@ -313,22 +353,26 @@ class GLIPRunner(Runner):
         backend = get_file_backend(out_dir, backend_args=backend_args)
         local = isinstance(backend, LocalBackend) and file_client_args is None
         name = f".{filename}.partial" if local else filename
+        final, partial = Path(out_dir, filename), Path(out_dir, name)
+        advice = "The earlier checkpoints are complete: continue with --resume"
         try:
-            super().save_checkpoint(
-                out_dir,
-                name,
-                file_client_args=file_client_args,
-                save_optimizer=save_optimizer,
-                save_param_scheduler=save_param_scheduler,
-                meta=meta,
-                by_epoch=by_epoch,
-                backend_args=backend_args,
-            )
-            if local:
-                fsync_rename(Path(out_dir, name), Path(out_dir, filename))
+            with describe_write_errors(final, advice):
+                super().save_checkpoint(
+                    out_dir,
+                    name,
+                    file_client_args=file_client_args,
+                    save_optimizer=save_optimizer,
+                    save_param_scheduler=save_param_scheduler,
+                    meta=meta,
+                    by_epoch=by_epoch,
+                    backend_args=backend_args,
+                )
+                if local:
+                    fsync_rename(partial, final)
         finally:
             if local:
-                Path(out_dir, name).unlink(missing_ok=True)
+                with suppress(OSError):
+                    partial.unlink(missing_ok=True)
 
     def _checkpoint_meta(self) -> dict[str, Any]:
         """Return the entries of ``meta`` that mmengine does not write."""
@@ -336,6 +380,7 @@ class GLIPRunner(Runner):
             "format": "glip",
             "glip_version": __version__,
             "config": _shipped_config_name(self.cfg),
+            **self._data_meta(),
         }
         if isinstance(self.train_loop, EpochBasedTrainLoop):
             meta["batches_done"] = self.train_loop.batches_done
@@ -352,26 +397,3 @@ def _shipped_config_name(cfg: Config) -> str:
     for model in models:
         model.language_model.pop("name", None)  # the checkpoint contains the tokenizer
     return file.stem if models[0] == models[1] else ""
-
-
-def read_training_checkpoint(source: str) -> dict[str, Any]:
-    """Read a checkpoint that a training can be resumed from.
-
-    Args:
-        source: a ``.pth`` file, or an http(s) URL.
-
-    Raises:
-        CheckpointError: it cannot be read safely, or has no training state.
-    """
-    checkpoint = read_checkpoint(source)
-    meta = checkpoint.get("meta")
-    if not isinstance(meta, dict) or not {"epoch", "iter"} <= meta.keys():
-        missing = "epoch and iteration"
-    elif "message_hub" not in checkpoint or "optimizer" not in checkpoint:
-        missing = "optimizer state"
-    else:
-        return checkpoint
-    raise CheckpointError(
-        f"{source} contains weights but no training state ({missing} missing): start from its "
-        "weights with --load-from, or resume from a checkpoint of a training like epoch_1.pth"
-    )

@@ -108,6 +108,23 @@ def describe_write_errors(path: str | Path, advice: str = "") -> Iterator[None]:
         raise storage_error(path, error, advice) from None
 
 
+@contextmanager
+def describe_full_disk(folder: str | Path, advice: str = "") -> Iterator[None]:
+    """Name the folder, or the file if it is known, where a full or read-only disk ends the block.
+
+    For blocks that also do other things than writing: other errors pass.
+
+    Raises:
+        StorageError: instead of an ``OSError`` that says that the disk is full or read-only.
+    """
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, GLIPError) or not is_storage_problem(error):
+            raise
+        raise storage_error(error.filename or folder, error, advice) from None
+
+
 def storage_error(path: str | Path, error: OSError, advice: str = "") -> StorageError:
     """Return the error that names a file which cannot be written, the reason and a remedy.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from mmengine.dist import is_main_process
@@ -20,6 +21,10 @@ from glip.utils.serialization import to_builtin
 
 #: File in the work directory that names the checkpoint to resume from, as mmengine calls it.
 _LAST_CHECKPOINT = "last_checkpoint"
+#: Longest path that ``last_checkpoint`` may contain, in bytes.
+_MAX_PATH = 4096
+#: Key of the message hub for the steps whose checkpoints the save of this one makes obsolete.
+_OUTDATED = "outdated_ckpt_ids"
 #: Key of ``meta`` that passes gradients to ``before_save_checkpoint``, which runs on one rank only.
 _GRADIENTS = "gradients"
 
@@ -28,21 +33,55 @@ def last_checkpoint(work_dir: str | Path) -> str | None:
     """Return the path of the checkpoint that was saved last, ``None`` if none was saved.
 
     Args:
-        work_dir: of the training; it may have been moved since.
+        work_dir: of the training; it may have been moved or copied since.
 
     Raises:
-        CheckpointError: the checkpoint does not exist any more.
+        CheckpointError: the checkpoint does not exist any more, or the file that names it is
+            damaged.
     """
     pointer = Path(work_dir) / _LAST_CHECKPOINT
     if not pointer.is_file():
         return None
-    path = Path(pointer.read_text().strip())
-    for candidate in (path, Path(work_dir) / path.name):
-        if candidate.is_file():
-            return str(candidate)
+    with pointer.open("rb") as file:
+        name = file.read(_MAX_PATH + 1)
+    text = name.decode(errors="replace").strip()
+    if len(name) <= _MAX_PATH and text.isprintable() and text and "\ufffd" not in text:
+        # The one beside it first: a copy of the folder must not resume from the original.
+        for candidate in (Path(work_dir) / Path(text).name, Path(text)):
+            if os.path.isfile(candidate):  # unlike Path.is_file, False for a name that is too long
+                return str(candidate)
+        problem = f"{pointer} names {text[:200]} as the last checkpoint, which does not exist"
+    else:
+        problem = f"{pointer} does not contain the path of a checkpoint"
     raise CheckpointError(
-        f"{pointer} names {path} as the last checkpoint, which does not exist: pass another one to "
-        f"--resume, or delete {pointer} to start from the beginning"
+        f"{problem}: {_suggest(work_dir)}, or delete {pointer} to start from the beginning"
+    )
+
+
+def newest_readable(folder: str | Path, *, other_than: str | Path = "") -> str | None:
+    """Return the newest checkpoint in a folder that a training can be resumed from.
+
+    Args:
+        folder: the folder.
+        other_than: a checkpoint to leave out.
+    """
+    paths = [path for path in Path(folder).glob("*.pth") if path.name != Path(other_than).name]
+    for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns, reverse=True)[:10]:
+        try:
+            if {"optimizer", "message_hub", "meta"} <= read_checkpoint(path).keys():
+                return str(path)
+        except CheckpointError:
+            continue
+    return None
+
+
+def _suggest(work_dir: str | Path) -> str:
+    """Say which checkpoint to resume from."""
+    readable = newest_readable(work_dir)
+    return (
+        f"resume from {readable} with --resume {readable}"
+        if readable
+        else ("pass another one to --resume")
     )
 
 
@@ -55,12 +94,18 @@ class CheckpointHook(MMEngineCheckpointHook):
     """
 
     def before_train(self, runner: Runner) -> None:
-        """Set up the output folder, and delete partial files that a kill has left there."""
+        """Set up the output folder, and delete the files that a kill has left there."""
         super().before_train(runner)
         self._is_readable: bool | None = None
         if is_main_process():
-            for partial in Path(self.out_dir).glob(".*.pth.partial"):
-                partial.unlink(missing_ok=True)
+            for folder in {Path(self.out_dir), Path(runner.work_dir)}:
+                for name in (".*.pth.partial", f".{_LAST_CHECKPOINT}.partial"):
+                    for partial in folder.glob(name):
+                        partial.unlink(missing_ok=True)
+            # A kill after a save has left what the save made obsolete.
+            for step in runner.message_hub.runtime_info.get(_OUTDATED) or ():
+                if isinstance(step, int) and step not in getattr(self, "keep_ckpt_ids", ()):
+                    self._delete(self.filename_tmpl.format(step))
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
         """Save the best checkpoint.
@@ -121,8 +166,8 @@ class CheckpointHook(MMEngineCheckpointHook):
         if is_main_process():
             atomic_write(Path(runner.work_dir) / _LAST_CHECKPOINT, self.last_ckpt.encode())
             self._check_readable(runner)
-            for path in outdated:
-                self._delete(path)
+            for each in outdated:
+                self._delete(each)
 
     def _check_readable(self, runner: Runner) -> None:
         """Check once that a saved checkpoint can be resumed: other hooks may add any object."""
@@ -135,16 +180,15 @@ class CheckpointHook(MMEngineCheckpointHook):
                 runner.logger.error(f"--resume will fail for this training: {error}")
 
     def _update_kept(self, runner: Runner, step: int) -> list[str]:
-        """Add a step to the checkpoints to keep; return the paths that are outdated by it."""
-        if self.max_keep_ckpts <= 0 or step in self.keep_ckpt_ids:
-            return []
-        outdated = []
-        if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
-            oldest = self.filename_tmpl.format(self.keep_ckpt_ids.popleft())
-            outdated.append(self.file_backend.join_path(self.out_dir, oldest))
-        self.keep_ckpt_ids.append(step)
-        runner.message_hub.update_info("keep_ckpt_ids", list(self.keep_ckpt_ids))
-        return outdated
+        """Add a step to the checkpoints to keep; return the names that are outdated by it."""
+        outdated: list[int] = []
+        if self.max_keep_ckpts > 0 and step not in self.keep_ckpt_ids:
+            if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
+                outdated.append(self.keep_ckpt_ids.popleft())
+            self.keep_ckpt_ids.append(step)
+            runner.message_hub.update_info("keep_ckpt_ids", list(self.keep_ckpt_ids))
+        runner.message_hub.update_info(_OUTDATED, outdated)
+        return [self.filename_tmpl.format(each) for each in outdated]
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, float]) -> None:
         """Save the best checkpoint, then delete the previous best."""
@@ -170,6 +214,8 @@ class CheckpointHook(MMEngineCheckpointHook):
         else:
             self.best_ckpt_path_dict.update(paths)
 
-    def _delete(self, path: str) -> None:
+    def _delete(self, name: str) -> None:
+        """Delete a checkpoint of this training; in a copy of its folder, not the original."""
+        path = self.file_backend.join_path(self.out_dir, Path(name).name)
         if self.file_backend.isfile(path):
             self.file_backend.remove(path)
