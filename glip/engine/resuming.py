@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from glip.checkpoint import read_checkpoint
 from glip.engine.hooks.checkpoint import newest_readable
 from glip.utils.errors import CheckpointError
@@ -72,6 +74,44 @@ def does_not_fit(source: str, reason: str) -> CheckpointError:
         f"the training state of {source} does not fit this training ({reason}): resume with the "
         "config that it was trained with, or start from its weights with --load-from"
     )
+
+
+def check_averages(ema_model: nn.Module, stored: Mapping[str, Any], source: str) -> None:
+    """Check that averaged weights fit; mmengine's ``EMAHook`` skips those that do not.
+
+    Raises:
+        CheckpointError: a parameter is missing, unknown or of another shape.
+    """
+    expected = {name: _shape(value) for name, value in ema_model.state_dict().items()}
+    found = {name: _shape(value) for name, value in stored.items()}
+    for name in dict.fromkeys([*expected, *found]):
+        if str(name).endswith("_extra_state"):  # the tokenizer, which is not averaged
+            continue
+        if expected.get(name) != found.get(name):
+            raise does_not_fit(source, f"the averaged weights (EMA) differ in {str(name)[:100]}")
+
+
+def check_schedulers(schedulers: Any, stored: Any, source: str) -> None:
+    """Check that the states that were loaded into the parameter schedulers were theirs.
+
+    Raises:
+        CheckpointError: they are states of other schedulers.
+    """
+    if not isinstance(schedulers, list):
+        return
+    if not isinstance(stored, list) or len(stored) != len(schedulers):
+        count = len(stored) if isinstance(stored, (list, dict)) else "no"
+        reason = f"{count} parameter schedulers then, {len(schedulers)} now"
+        raise does_not_fit(source, reason)
+    for index, (scheduler, state) in enumerate(zip(schedulers, stored, strict=True)):
+        names = {key for key, value in scheduler.state_dict().items() if not callable(value)}
+        if names != set(state):
+            kind = type(scheduler).__name__
+            raise does_not_fit(source, f"param_scheduler[{index}], a {kind}, was another one")
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    return tuple(getattr(value, "shape", ()))
 
 
 def _check_state(checkpoint: Mapping[str, Any], source: str) -> None:

@@ -15,7 +15,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import is_distributed, is_main_process, master_only
 from mmengine.fileio import LocalBackend, get_file_backend
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
@@ -33,6 +33,8 @@ from glip.engine.hooks.monitor import check_monitored
 from glip.engine.loops import EpochBasedTrainLoop, IterBasedTrainLoop
 from glip.engine.options import check_options
 from glip.engine.resuming import (
+    check_averages,
+    check_schedulers,
     describe_differences,
     describe_other_data,
     does_not_fit,
@@ -90,10 +92,11 @@ class GLIPRunner(Runner):
         Args:
             env_cfg: mmengine's settings of the environment.
         """
+        dist_cfg = {"timeout": _TIMEOUT, **(env_cfg.get("dist_cfg") or {})}
+        env_cfg = {**env_cfg, "dist_cfg": dist_cfg}
         if self.launcher == "pytorch" and get_device() == "cpu" and not is_distributed():
-            seconds = (env_cfg.get("dist_cfg") or {}).get("timeout", _TIMEOUT)
             torch.distributed.init_process_group(  # mmengine requires a GPU
-                backend="gloo", timeout=timedelta(seconds=seconds)
+                backend="gloo", timeout=timedelta(seconds=env_cfg["dist_cfg"]["timeout"])
             )
         super().setup_env(env_cfg)
 
@@ -272,12 +275,17 @@ class GLIPRunner(Runner):
         """
         checkpoint = read_training_checkpoint(filename)
         meta = checkpoint["meta"]
+        for hook in self.hooks:
+            if isinstance(hook, EMAHook) and "ema_state_dict" in checkpoint:
+                check_averages(hook.ema_model, checkpoint["ema_state_dict"], filename)
         try:
             super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
         except GLIPError:
             raise
         except Exception as error:  # what hooks, optimizers and schedulers raise is their own
             raise does_not_fit(filename, summarize(error)) from error
+        if resume_param_scheduler and "param_schedulers" in checkpoint:
+            check_schedulers(self.param_schedulers, checkpoint["param_schedulers"], filename)
         model = self.model.module if is_model_wrapper(self.model) else self.model
         restore_gradients(model, checkpoint.get("gradients", {}))
         loop = self.train_loop

@@ -14,7 +14,7 @@ import logging
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,13 +22,32 @@ from mmengine.logging import print_log
 
 from glip.datasets.odvg.writing import to_json_line
 from glip.labeling.statistics import Statistics
-from glip.utils.atomic_write import atomic_write, fsync_rename
+from glip.utils.atomic_write import atomic_write, describe_write_errors, fsync_rename
 from glip.utils.errors import LabelingMismatchError
 
 try:
     import fcntl
 except ImportError:  # Windows: a second process on the same output is not detected
     fcntl = None  # type: ignore[assignment]
+
+_ADVICE = "The finished batches are kept: the same command continues with the next one"
+#: Descriptors of the locks that this process holds.
+_LOCKS: set[int] = set()
+
+
+def _release(lock: int) -> None:
+    _LOCKS.discard(lock)
+    os.close(lock)
+
+
+def _close_locks() -> None:
+    for lock in _LOCKS:
+        os.close(lock)
+    _LOCKS.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_locks)
 
 
 class ResumableOutput:
@@ -62,7 +81,8 @@ class ResumableOutput:
         self._stack = ExitStack()
 
     def __enter__(self) -> ResumableOutput:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with describe_write_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
         state = read_state(self.path)
         if state is None:
             self._check_no_other_files()
@@ -78,30 +98,38 @@ class ResumableOutput:
             return self
         try:
             self._open_files()
-        except LabelingMismatchError:
+        except BaseException:
             self._stack.close()
             raise
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self._stack.close()
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        # A full disk fails again when the file is closed: the first error is raised.
+        with suppress(OSError) if kind else nullcontext():
+            self._stack.close()
 
     def add_batch(
         self, records: Sequence[Mapping], excluded: Sequence[Mapping], statistics: Statistics
     ) -> None:
-        """Write the results of the next batch; on return they are on disk."""
-        for file, content in zip(self._files, (records, excluded), strict=True):
-            file.write(b"".join(map(to_json_line, content)))
-        self._commit(1, statistics)
+        """Write the results of the next batch; on return they are on disk.
+
+        Raises:
+            StorageError: they cannot be written; the finished batches are kept.
+        """
+        with describe_write_errors(self.part, _ADVICE):
+            for file, content in zip(self._files, (records, excluded), strict=True):
+                file.write(b"".join(map(to_json_line, content)))
+            self._commit(1, statistics)
 
     def append(self, other: Path, num_batches: int, statistics: Statistics) -> None:
         """Append the finished output of the next batches, for example of a shard."""
         for file, source in zip(
             self._files, (other, _beside(other, ".left_out.jsonl")), strict=True
         ):
-            with open(source, "rb") as content:
+            with open(source, "rb") as content, describe_write_errors(self.part, _ADVICE):
                 shutil.copyfileobj(content, file, 1 << 20)
-        self._commit(num_batches, statistics)
+        with describe_write_errors(self.part, _ADVICE):
+            self._commit(num_batches, statistics)
 
     def finish(self) -> None:
         """Give the file of records its final name."""
@@ -132,11 +160,11 @@ class ResumableOutput:
 
     def _open_files(self) -> None:
         """Open both files and truncate what follows the last finished batch."""
+        self._lock()
         for path, size in zip((self.part, self.excluded), self._sizes, strict=True):
             file = path.open("ab")
             self._stack.push(file)
             self._files.append(file)
-            self._lock(file)
             present = file.seek(0, os.SEEK_END)
             if present < size:
                 raise LabelingMismatchError(
@@ -149,16 +177,24 @@ class ResumableOutput:
             file.truncate(size)
             file.seek(size)
 
-    def _lock(self, file: BinaryIO) -> None:
+    def _lock(self) -> None:
+        """Lock the output until it is closed, or until this process ends, however that happens.
+
+        The lock is on a file descriptor of its own, which forked processes (the data-loading
+        workers) close at once: they outlive a killed process by seconds.
+        """
         if fcntl is None:
             return
+        lock = os.open(self.part, os.O_RDWR | os.O_CREAT, 0o666)
+        _LOCKS.add(lock)
+        self._stack.callback(_release, lock)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
             raise LabelingMismatchError(
                 f"another process is writing '{self.path}': wait for it, or give each process its "
                 "own --shard or, if a launcher started them, --launcher"
-            ) from error
+            ) from None
 
     def _rename_part(self) -> None:
         """Rename the finished file, unless a previous run has done so."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
 
 import pytest
 
 from glip.labeling import ResumableOutput, Statistics
 from glip.labeling import output as module
-from glip.utils.errors import LabelingMismatchError
+from glip.utils.errors import LabelingMismatchError, StorageError
 
 SETTINGS = dict(score_thr=0.5, checkpoint="abc")
 #: Of each batch the records, and what was excluded.
@@ -144,3 +146,45 @@ def test_two_processes_at_once(tmp_path):
     ):
         work(path)
     work(path)
+
+
+@pytest.mark.skipif(module.fcntl is None, reason="this system has no such locks")
+def test_a_forked_worker_does_not_keep_the_lock(tmp_path):
+    """Data-loading workers outlive a killed process by seconds; a restart does not wait."""
+    path = tmp_path / "out.jsonl"
+    with ResumableOutput(path, settings=SETTINGS, num_batches=4) as out:
+        child = os.fork()
+        if not child:
+            time.sleep(60)
+            os._exit(0)
+        out._stack.close()  # what the end of the process does
+        try:
+            with ResumableOutput(path, settings=SETTINGS, num_batches=4):
+                assert os.waitpid(child, os.WNOHANG) == (0, 0)  # it still runs
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+
+def test_a_full_disk(tmp_path, whole):
+    """The message names the file; what was finished is kept, and the run resumes."""
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "cut" / "out.jsonl"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    first = Statistics()
+    first.counts["lines"] += 2
+
+    def fill() -> None:
+        with ResumableOutput(path, settings=SETTINGS, num_batches=4) as out:
+            out.add_batch(*BATCHES[0], first)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4000, hard))
+            out.add_batch([{"text": "x" * 100} for _ in range(200)], [], Statistics())
+
+    try:
+        message = r"out\.jsonl\.part' cannot be written .*the same command continues"
+        with pytest.raises(StorageError, match=message):
+            fill()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    work(path)
+    assert files(path.parent) == whole
