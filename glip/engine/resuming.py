@@ -155,6 +155,26 @@ def _damaged(source: str, name: str, expected: str, value: Any) -> CheckpointErr
     )
 
 
+def warn_of_differences(meta: Mapping[str, Any], config: str, data: Mapping[str, Any]) -> str:
+    """Return a warning of what is ignored in a resumed training, or changes its result.
+
+    Args:
+        meta: of the checkpoint.
+        config: the text of the dumped config of the training that resumes.
+        data: see :func:`describe_other_data`.
+
+    Returns:
+        One line for each setting; empty if there is none.
+    """
+    then = flatten_settings(meta.get("cfg") or "")
+    lines = describe_differences(then, flatten_settings(config)) if then else []
+    lines += describe_other_data(meta, data)
+    if not lines:
+        return ""
+    count = f"{len(lines)} setting{'s differ' if len(lines) > 1 else ' differs'}"
+    return "\n  ".join([f"{count} from those that it was saved with:", *lines])
+
+
 def describe_differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """Describe the settings that differ from those of a checkpoint and matter, one line each.
 

@@ -35,11 +35,9 @@ from glip.engine.options import check_options
 from glip.engine.resuming import (
     check_averages,
     check_schedulers,
-    describe_differences,
-    describe_other_data,
     does_not_fit,
-    flatten_settings,
     read_training_checkpoint,
+    warn_of_differences,
 )
 from glip.registry import RUNNERS
 from glip.utils.atomic_write import describe_full_disk, describe_write_errors, fsync_rename
@@ -219,7 +217,10 @@ class GLIPRunner(Runner):
             # The samplers, which are built next, shuffle by the seed.
             checkpoint = read_training_checkpoint(str(self._load_from))
             self._set_resumed_seed(checkpoint["meta"].get("seed"))
-            self._warn_of_differences(checkpoint["meta"])
+            now = self.cfg.pretty_text
+            warning = warn_of_differences(checkpoint["meta"], now, self._data_meta())
+            if warning:
+                self.logger.warning(f"Resuming {self._load_from}: {warning}")
         with describe_full_disk(self.work_dir, "Then continue with --resume"):
             return super().train()
 
@@ -227,18 +228,6 @@ class GLIPRunner(Runner):
         """Evaluate, and return the metrics."""
         with describe_full_disk(self.work_dir):
             return super().test()
-
-    def _warn_of_differences(self, meta: dict[str, Any]) -> None:
-        """Warn of settings that are ignored, or that change the result of a resumed training."""
-        then = flatten_settings(meta.get("cfg") or "")
-        lines = describe_differences(then, flatten_settings(self.cfg.pretty_text)) if then else []
-        lines += describe_other_data(meta, self._data_meta())
-        if lines:
-            count = f"{len(lines)} setting{'s differ' if len(lines) > 1 else ' differs'}"
-            self.logger.warning(
-                f"Resuming {self._load_from}: {count} from those that it was saved with:\n  "
-                + "\n  ".join(lines)
-            )
 
     def _data_meta(self) -> dict[str, Any]:
         """Return what a resumed training is compared with besides the config."""
