@@ -19,3 +19,6 @@ log_processor = dict(type="LogProcessor", window_size=50, by_epoch=True)
 log_level = "INFO"
 load_from = None
 resume = False
+
+# Detections of this score or more are shown by default; test_cfg's score_thr is lower, for metrics.
+default_score_thr = 0.3

@@ -194,3 +194,4 @@ default_hooks = dict(
     logger=dict(type="LoggerHook", interval=50),
 )
 log_processor = dict(by_epoch=False)
+default_score_thr = 0.6

@@ -127,6 +127,7 @@ class DetInferencer:
         tokens_positive: Sequence | int | None = None,
         *,
         recursive: bool = False,
+        score_thr: float | None = None,
     ) -> dict:
         """Detect.
 
@@ -145,7 +146,8 @@ class DetInferencer:
             wait_time: seconds to show it; 0 until a key is pressed.
             no_save_vis: save no drawn images.
             draw_pred: draw the detections.
-            pred_score_thr: draw detections from this score on; predictions hold all.
+            pred_score_thr: draw detections from this score on; predictions hold all, or those
+                of ``score_thr``.
             return_datasamples: return data samples rather than JSON-ready dicts.
             print_result: print the predictions.
             no_save_pred: save no predictions.
@@ -156,6 +158,8 @@ class DetInferencer:
             custom_entities: texts are period-separated class names.
             tokens_positive: for each phrase of a sentence its character spans.
             recursive: also search the subfolders of a folder.
+            score_thr: return, save and draw only detections of this score or more; ``None`` for
+                all.
 
         Returns:
             ``predictions``: for each image a dict with ``labels``, ``label_names``, ``scores``
@@ -172,6 +176,7 @@ class DetInferencer:
         """
         check_int("batch_size", batch_size, low=1)
         check_number("pred_score_thr", pred_score_thr)
+        check_number("score_thr", score_thr, none=True)
         check_number("wait_time", wait_time, low=0)
         images = ImageInputs(inputs, recursive)
         if images.count is None:
@@ -200,25 +205,27 @@ class DetInferencer:
                 predictions.append({"error": str(sample)})
                 drawn.append(None)
                 continue
+            if score_thr is not None:
+                sample = sample.filter(score_thr)
             result = to_dict(sample)
             predictions.append(sample if return_datasamples else result)
-            picture = None
+            drawn_image = None
             if pixels is not None:
-                picture = self.visualizer.draw_datasample(
+                drawn_image = self.visualizer.draw_datasample(
                     pixels,
                     sample,
                     draw_gt=False,
                     draw_pred=draw_pred,
                     pred_score_thr=pred_score_thr,
                 )
-            if show and picture is not None:
+            if show and drawn_image is not None:
                 with self._lock:
-                    self.visualizer.show(picture, win_name=name, wait_time=wait_time)
+                    self.visualizer.show(drawn_image, win_name=name, wait_time=wait_time)
             if return_vis:
-                drawn.append(picture)
+                drawn.append(drawn_image)
             if folder is not None:
                 try:
-                    folder.save(name, result, picture)
+                    folder.save(name, result, drawn_image)
                 except StorageError as error:
                     failures.not_saved(error)
         if not predictions:

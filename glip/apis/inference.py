@@ -35,6 +35,7 @@ from glip.structures import DetDataSample
 from glip.text import Prompt
 from glip.utils.errors import ConfigError, ImageReadError, summarize
 from glip.utils.image_files import ImageLimits
+from glip.utils.options import check_number
 
 
 class BinaryFile(Protocol):
@@ -107,6 +108,7 @@ def inference_detector(
     custom_entities: bool = False,
     tokens_positive: Sequence | int | None = None,
     *,
+    score_thr: float | None = None,
     max_pixels: int | None = None,
     max_bytes: int | None = None,
 ) -> DetDataSample | list[DetDataSample]:
@@ -122,6 +124,7 @@ def inference_detector(
             see :func:`glip.text.parse_prompt` and :func:`glip.apis.prompting.prompts_for`.
         custom_entities: the text is a list of period-separated names.
         tokens_positive: for each phrase of a sentence its character spans.
+        score_thr: return the detections of this score or more; ``None`` for all.
         max_pixels: largest image, height times width, checked before it is decoded; by default the
             config's, which by default is Pillow's limit of about 179 million.
         max_bytes: largest file or download; by default the config's, which by default is 512 MiB.
@@ -132,6 +135,7 @@ def inference_detector(
 
     Raises:
         TypeError: ``model`` is no detector.
+        ConfigError: ``score_thr`` is not a finite number.
         PromptError: there is no prompt, or it cannot be parsed or tokenized.
         ImageReadError: an image cannot be read.
         TypeError: ``imgs`` is or holds something else.
@@ -139,6 +143,7 @@ def inference_detector(
     check_detector(model)
     if test_pipeline is not None and not callable(test_pipeline):
         raise TypeError(f"expected test_pipeline as a Compose of transforms, got {test_pipeline!r}")
+    check_number("score_thr", score_thr, none=True)
     inputs = ImageInputs(imgs)
     images: list[Image] = [each.source for each in inputs]
     limits = ImageLimits(max_pixels, max_bytes)
@@ -159,6 +164,8 @@ def inference_detector(
                 model.cfg, from_array=from_array, limits=limits
             )
         samples += detect_batch([prepare(image, prompt, pipelines[from_array])], text_cache)
+    if score_thr is not None:
+        samples = [sample.filter(score_thr) for sample in samples]
     return samples[0] if inputs.is_single else samples
 
 

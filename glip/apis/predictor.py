@@ -17,6 +17,7 @@ from glip.structures import DetDataSample
 from glip.text import Prompt
 from glip.utils.errors import ConfigError
 from glip.utils.image_files import ImageLimits
+from glip.utils.options import check_number
 
 
 class Predictor:
@@ -78,6 +79,7 @@ class Predictor:
         *,
         custom_entities: bool = False,
         tokens_positive: Sequence | int | None = None,
+        score_thr: float | None = None,
     ) -> DetDataSample:
         """Detect the objects that a prompt names.
 
@@ -86,17 +88,19 @@ class Predictor:
                 and :func:`glip.apis.prompting.prompts_for`.
             custom_entities: the text is a list of period-separated names.
             tokens_positive: for each phrase of a sentence its character spans.
+            score_thr: return the detections of this score or more; ``None`` for all.
 
         Returns:
             A data sample. ``pred_instances`` has ``bboxes`` (K, 4), xyxy pixels of the image,
             ``scores``, 0-based ``labels`` and ``label_names``, best score first.
 
         Raises:
-            ConfigError: no image was set.
+            ConfigError: no image was set, or ``score_thr`` is not a finite number.
             PromptError: the prompt cannot be parsed or tokenized.
         """
         if self._levels is None or self._sample is None:
             raise ConfigError("there is no image to detect in: call set_image first")
+        check_number("score_thr", score_thr, none=True)
         (prompt,) = prompts_for(
             1, text, custom_entities=custom_entities, tokens_positive=tokens_positive
         )
@@ -106,4 +110,4 @@ class Predictor:
             encoded = self._text_cache.encode_prompt(prompt)
             ((found,),) = self.model.predict_prompts(self._levels, [sample], [[encoded]])
         sample.pred_instances = found
-        return sample
+        return sample if score_thr is None else sample.filter(score_thr)

@@ -8,13 +8,26 @@ from os import PathLike
 from pathlib import Path
 
 import numpy as np
+from mmengine.config import Config
 
 from glip.structures import DetDataSample
 from glip.utils.atomic_write import atomic_open, describe_write_errors, storage_error
+from glip.utils.options import check_number
 from glip.visualization.saving import save_image
 
 #: Longest side of an image that a JPEG file can hold, in pixels.
 _MAX_JPEG = 65500
+
+
+def default_score_thr(cfg: Config) -> float:
+    """Return the score from which on a model's detections are shown by default.
+
+    It is the config's ``default_score_thr``, 0.3 if it has none.
+
+    Raises:
+        ConfigError: it is not a finite number.
+    """
+    return check_number("default_score_thr", cfg.get("default_score_thr", 0.3))
 
 
 def to_dict(sample: DetDataSample) -> dict[str, list]:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mmengine.structures import BaseDataElement, InstanceData
 
+from glip.structures import export
 from glip.text.parse import PROMPT_FIELDS, parse_prompt_fields
 from glip.text.prompt import Prompt
 from glip.utils.errors import PromptError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas
+    import PIL.Image
+    import supervision
 
 #: Meta information that every sample keeps if the data set gives it: what the model, the metrics
 #: and the visualizer read.
@@ -104,6 +113,90 @@ class DetDataSample(BaseDataElement):
         content = super().to_dict()
         content.pop("prompt", None)
         return content
+
+    # Detections in other forms
+
+    def filter(self, score_thr: float) -> DetDataSample:
+        """Return a sample with the detections of a score of ``score_thr`` or more.
+
+        This sample stays as it is.
+
+        Raises:
+            ConfigError: ``score_thr`` is not a finite number.
+            DataError: the sample has no detections.
+        """
+        kept = self.new()
+        kept.pred_instances = export.filter_instances(export.found_in(self), score_thr)
+        return kept
+
+    def to_json(self, **options: Any) -> str:
+        """Return the image, its size, the prompt and the detections as JSON.
+
+        Scores are rounded to 4 decimals, boxes (xyxy) to hundredths of a pixel.
+
+        Args:
+            options: of :func:`json.dumps`, for example ``indent=2``.
+
+        Raises:
+            DataError: the sample has no detections.
+        """
+        return json.dumps(export.to_record(self), **{"ensure_ascii": False, **options})
+
+    def to_coco(
+        self, image_id: int | None = None, category_ids: Sequence[int] | None = None
+    ) -> dict[str, list[dict]]:
+        """Return the detections as a COCO data set of one image.
+
+        Its ``annotations`` also are results for ``pycocotools.coco.COCO.loadRes``.
+
+        Args:
+            image_id: id of the image; by default ``img_id`` of this sample.
+            category_ids: for each name of the prompt its category id; by default 1, 2, ...
+
+        Returns:
+            ``images``, ``categories`` (the names of the prompt) and ``annotations``, with ``score``
+            and ``bbox`` as x, y, width and height in pixels.
+
+        Raises:
+            DataError: the sample has no detections, or there are too few ids.
+        """
+        return export.to_coco(self, image_id, category_ids)
+
+    def to_supervision(self) -> supervision.Detections:
+        """Return the detections as ``supervision.Detections``; ``data`` has ``class_name``.
+
+        Raises:
+            DataError: the sample has no detections.
+            DependencyError: supervision is not installed.
+        """
+        return export.to_supervision(self)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return a table of the detections: label, label_name, score, x1, y1, x2, y2 (pixels).
+
+        Raises:
+            DataError: the sample has no detections.
+            DependencyError: pandas is not installed.
+        """
+        return export.to_pandas(self)
+
+    def plot(
+        self, image: np.ndarray | None = None, font: str | Path | None = None
+    ) -> PIL.Image.Image:
+        """Draw all detections on the image: ``sample.filter(0.5).plot().save('found.jpg')``.
+
+        Args:
+            image: RGB (H, W, 3), values 0 to 255; by default the image is read from its file.
+            font: font file of the labels.
+
+        Returns:
+            A Pillow image, which notebooks show.
+
+        Raises:
+            DataError: the sample has no detections; the image was no file, or has another size.
+            ImageReadError: the image cannot be read.
+        """
+        return export.plot(self, image, font)
 
     @classmethod
     def from_results(

@@ -15,11 +15,13 @@ from unittest import mock
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from PIL import Image
 
-from glip.apis import DetInferencer, inference_detector
+from glip.apis import DetInferencer, inference_detector, load_config
 from glip.apis.det_inferencer import list_images
+from glip.apis.results import default_score_thr
 from glip.checkpoint import open_checkpoint, write_checkpoint
 from glip.datasets.images import read_image
 from glip.structures import DetDataSample
@@ -365,6 +367,42 @@ def test_threshold_keeps_predictions(inferencer, photo):
         inferencer(photo, texts=NAMES, pred_score_thr=thr)["predictions"] for thr in (0.0, 0.9)
     )
     assert low == high
+
+
+def test_score_threshold(inferencer, photo, tmp_path):
+    """It holds for what is returned, saved and drawn, in both functions."""
+    (whole,) = inferencer(photo, texts=NAMES)["predictions"]
+    options = dict(score_thr=0.5, pred_score_thr=0, out_dir=tmp_path, no_save_pred=False)
+    result = inferencer(photo, texts=NAMES, return_vis=True, **options)
+    (kept,) = result["predictions"]
+    count = sum(score >= 0.5 for score in whole["scores"])
+    assert 0 < count < len(whole["scores"])
+    assert kept == {key: values[:count] for key, values in whole.items()}
+    saved = json.loads((tmp_path / "preds" / "demo.json").read_text())
+    assert saved["labels"] == kept["labels"]
+    drawn = inferencer(photo, texts=NAMES, return_vis=True, pred_score_thr=0.5)["visualization"]
+    np.testing.assert_array_equal(result["visualization"][0], drawn[0])
+    (sample,) = inferencer([photo], texts=NAMES, score_thr=0.5, return_datasamples=True)[
+        "predictions"
+    ]
+    (same,) = inference_detector(inferencer.model, [photo], text_prompt=NAMES, score_thr=0.5)
+    assert sample.pred_instances.scores.tolist() == same.pred_instances.scores.tolist()
+    assert same.pred_instances.scores.tolist() == kept["scores"]
+    (nothing,) = inferencer(photo, texts=NAMES, score_thr=1.1)["predictions"]
+    assert nothing == dict(labels=[], label_names=[], scores=[], bboxes=[])
+    for wrong in ("0.5", float("nan")):
+        with pytest.raises(ConfigError, match="score_thr"):
+            inferencer(photo, texts=NAMES, score_thr=wrong)
+        with pytest.raises(ConfigError, match="score_thr"):
+            inference_detector(inferencer.model, photo, text_prompt=NAMES, score_thr=wrong)
+
+
+def test_default_threshold():
+    assert default_score_thr(load_config("glip_nano_shapes")) == 0.6
+    assert default_score_thr(load_config("glip_atss_swin-t_a_fpn_dyhead_pretrain_obj365")) == 0.3
+    assert default_score_thr(Config()) == 0.3
+    with pytest.raises(ConfigError, match="default_score_thr"):
+        default_score_thr(Config(dict(default_score_thr="high")))
 
 
 # Sources, threads, disks

@@ -82,3 +82,14 @@ def test_errors(tiny_model, photo, tmp_path):
         predictor.set_image(tmp_path / "nothing.jpg")
     with pytest.raises(ConfigError, match="call set_image first"):  # not the picture before
         predictor.predict(["bench"])
+
+
+def test_score_threshold(tiny_model, photo):
+    predictor = Predictor(tiny_model)
+    predictor.set_image(photo)
+    found = predictor.predict(["bench"]).pred_instances
+    kept = predictor.predict(["bench"], score_thr=0.5).pred_instances
+    assert torch.equal(kept.scores, found.scores[found.scores >= 0.5])
+    assert 0 < len(kept) < len(found)
+    with pytest.raises(ConfigError, match="score_thr"):
+        predictor.predict(["bench"], score_thr="0.5")
