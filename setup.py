@@ -1,4 +1,4 @@
-"""Packaging: requirements from requirements/*.txt, configs shipped inside the package."""
+"""Packaging: requirements from requirements/*.txt; configs and demo files go into the package."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
+#: The small model, images, and the vocabulary of bert-base-uncased.
+DEMO_FILES = ("*.jpg", "glip_nano_shapes.safetensors", "backgrounds/*.jpg", "bert-base-uncased/*")
 
 
 def requirements(name: str) -> list[str]:
@@ -18,8 +20,8 @@ def requirements(name: str) -> list[str]:
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
-class BuildWithConfigs(build_py):
-    """Copy the configs into the package, where ``glip.get_config`` and ``mim`` find them.
+class BuildWithFiles(build_py):
+    """Copy configs and demo files into the package, where ``glip.config`` and ``mim`` find them.
 
     An editable install reads them from the clone instead.
     """
@@ -30,7 +32,13 @@ class BuildWithConfigs(build_py):
         if self.editable_mode:
             return
         target = Path(self.build_lib, "glip", ".mim")
-        shutil.copytree(ROOT / "configs", target / "configs", dirs_exist_ok=True)
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / "configs", target / "configs", ignore=ignore, dirs_exist_ok=True)
+        for name in DEMO_FILES:
+            for source in sorted((ROOT / "demo").glob(name)):
+                copy = target / source.relative_to(ROOT)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(source, copy)
         shutil.copy(ROOT / "model-index.yml", target)
 
 
@@ -54,7 +62,8 @@ setup(
         "tests": requirements("tests"),
         "dev": [*requirements("tests"), *requirements("dev")],
     },
-    cmdclass={"build_py": BuildWithConfigs},
+    entry_points={"console_scripts": ["glip = glip.__main__:main"]},
+    cmdclass={"build_py": BuildWithFiles},
     classifiers=[
         "Development Status :: 4 - Beta",
         "License :: OSI Approved :: Apache Software License",

@@ -1,4 +1,4 @@
-"""Find the configs that ship with the library."""
+"""Find the files that ship with the library: configs, and the files of ``demo/``."""
 
 from __future__ import annotations
 
@@ -20,8 +20,22 @@ def config_root() -> Path:
     An installed package has them in ``glip/.mim/configs``, where OpenMMLab's ``mim`` finds them
     too; in a clone they are beside the package.
     """
-    installed = _PACKAGE / ".mim" / "configs"
-    return installed if installed.is_dir() else _PACKAGE.parent / "configs"
+    return _shipped_folder("configs")
+
+
+def demo_file(name: str) -> Path:
+    """Return a shipped file of ``demo/``, which an installed package has in ``glip/.mim/demo``.
+
+    Args:
+        name: for example ``'shapes.jpg'``, ``'glip_nano_shapes.safetensors'`` or
+            ``'bert-base-uncased'``, the folder of the vocabulary.
+    """
+    return _shipped_folder("demo") / name
+
+
+def _shipped_folder(name: str) -> Path:
+    installed = _PACKAGE / ".mim" / name
+    return installed if installed.is_dir() else _PACKAGE.parent / name
 
 
 def config_files() -> list[Path]:
@@ -85,11 +99,11 @@ def get_config(name: str) -> Config:
 
 def list_models() -> dict[str, dict[str, Any]]:
     """Return the entry in ``metafile.yml`` of each published model, by the name of its config."""
-    from mmengine.fileio import load
+    import yaml
 
     models: dict[str, dict[str, Any]] = {}
     for file in sorted(config_root().rglob("metafile.yml")):
-        for entry in load(file, file_format="yaml")["Models"]:
+        for entry in yaml.safe_load(file.read_text(encoding="utf-8"))["Models"]:
             models[entry["Name"]] = entry
     return models
 

@@ -15,17 +15,15 @@ from typing import Any
 from mmengine import registry as parents
 from mmengine.registry import Registry as MMEngineRegistry
 
-from glip.utils.errors import ConfigError, UnknownTypeError
+from glip.utils.errors import ConfigError, MissingPackageError, UnknownTypeError
 from glip.utils.messages import shorten, suggest
 
 # The transforms derive from mmcv's. mmcv is not a dependency of the package, because pip would
 # install mmcv-lite over a full mmcv.
 if find_spec("mmcv") is None:
-    raise ImportError(
-        "glip needs mmcv, which is not installed. Install the light build with "
-        "`pip install mmcv-lite` (enough for everything here), or the full one with "
-        "`pip install mmcv` if another OpenMMLab project needs its compiled ops; "
-        "never both at once."
+    raise MissingPackageError(
+        "glip needs mmcv, which is not installed: run `pip install mmcv-lite`, or install the full "
+        "mmcv instead (never both) if another OpenMMLab project needs its compiled ops"
     )
 
 #: The keys of a config that are no arguments of its class.

@@ -13,6 +13,7 @@ from glip.engine import last_checkpoint
 from glip.engine.optimizers.amp_optim_wrapper import check_dtype
 from glip.engine.options import check_options
 from glip.utils.errors import CheckpointError, ConfigError
+from glip.weights import download_url, is_weights_name
 
 #: Entries that a config needs for training, and for validation during training.
 _TRAINING = ("train_dataloader", "train_cfg", "optim_wrapper")
@@ -79,10 +80,10 @@ def set_start(cfg: Config, load_from: str | None, resume: str | None) -> None:
     if resume:
         cfg.load_from, cfg.resume = resume, True
     path = cfg.get("load_from")
-    if path and "://" not in path and not os.path.isfile(path):
+    if path and download_url(path) is None and not (os.path.isfile(path) or is_weights_name(path)):
         raise CheckpointError(
-            f"there is no checkpoint {path} to start from: expected a .pth or .safetensors file. "
-            "The README's model table links the published ones"
+            f"there is no checkpoint {path} to start from: expected a .pth or .safetensors file, a "
+            "URL, or a name of `glip download`"
         )
 
 

@@ -6,20 +6,15 @@ accept tensors, numpy arrays, plain containers and the logged scalars of mmengin
 
 from __future__ import annotations
 
-import http.client
-import os
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
-from urllib.parse import unquote, urlparse
 from zipfile import BadZipFile
-
-import torch
 
 from glip.checkpoint.restricted_pickle import RefusedObjectError, UnsupportedContentError
 from glip.checkpoint.torch_file import load_torch_file
-from glip.utils.errors import CheckpointError, shorten, summarize
-from glip.utils.regular_files import file_problem
+from glip.utils.errors import CheckpointError, summarize
+from glip.weights import download_url, find_weights_file
 
 
 def read_checkpoint(
@@ -28,7 +23,8 @@ def read_checkpoint(
     """Read a ``.pth`` or ``.safetensors`` file.
 
     Args:
-        source: a path, or an http(s) URL, which is downloaded once to torch's hub folder.
+        source: a path, or a URL or a name of published weights, which are downloaded once; see
+            :func:`glip.weights.find_weights_file`.
         mmap: whether to memory-map the tensors, so that a tensor is read on its first use. They
             change with the file: use it to read a part of a file, or for a short time. Otherwise
             the file is read into memory.
@@ -40,11 +36,12 @@ def read_checkpoint(
 
     Raises:
         CheckpointError: the file does not exist, is damaged, or contains code.
+        DownloadError: it cannot be downloaded.
     """
-    path = _local_file(str(source))
+    path = find_weights_file(source)
     advice = (
         f"The download may be incomplete: delete {path}, so that it is downloaded again"
-        if _is_url(str(source))
+        if download_url(str(source)) and str(path) != str(source)
         else "It may be truncated or damaged: copy it again from where it comes from, or use "
         "another checkpoint"
     )
@@ -77,46 +74,6 @@ def read_checkpoint(
             f"{path} holds a {type(checkpoint).__name__}: expected a dict of parameters"
         )
     return checkpoint
-
-
-def _is_url(source: str) -> bool:
-    return source.startswith(("http://", "https://"))
-
-
-def _local_file(source: str) -> Path:
-    if _is_url(source):
-        return _download(source)
-    path = Path(source).expanduser()
-    problem = file_problem(path)
-    if problem:
-        raise CheckpointError(
-            f"the checkpoint {shorten(str(path), 1000)} {problem}: expected the path of a .pth or "
-            ".safetensors file. The README's model table links the published ones"
-        )
-    return path
-
-
-def _download(url: str) -> Path:
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
-    try:
-        name = os.path.basename(urlparse(url).path)
-    except ValueError:
-        name = ""
-    if unquote(name) in ("", ".", ".."):
-        raise CheckpointError(
-            f"{shorten(url)} names no file: expected the URL of a .pth or .safetensors file"
-        )
-    path = folder / name
-    if file_problem(path):
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            torch.hub.download_url_to_file(url, str(path))
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            raise CheckpointError(
-                f"{url} cannot be downloaded ({summarize(error)}): download it elsewhere and "
-                f"pass its path, or put it at {path}"
-            ) from error
-    return path
 
 
 def _read_safetensors(path: Path, mmap: bool, advice: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from glip.config import demo_file
 from glip.utils.errors import CheckpointError, TokenizerNotFoundError, shorten, summarize
 
 if TYPE_CHECKING:
@@ -19,10 +20,14 @@ if TYPE_CHECKING:
 
 #: Words that every caption needs, or that transformers would add behind the last word.
 _SPECIAL_WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+#: Hub names of the tokenizer that ships with the library.
+_SHIPPED = ("bert-base-uncased", "google-bert/bert-base-uncased")
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     """Load a tokenizer from a local folder or the Hugging Face hub.
+
+    That of ``bert-base-uncased`` ships with the library, so it needs neither network nor cache.
 
     Args:
         name: a folder with ``vocab.txt`` (or what ``AutoTokenizer`` reads), or a hub name.
@@ -33,6 +38,8 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     """
     from transformers import AutoTokenizer
 
+    if name in _SHIPPED and not Path(name).is_dir():
+        name = str(demo_file("bert-base-uncased"))
     try:
         # A vocab.txt alone does not tell the kind of tokenizer.
         bare = Path(name, "vocab.txt").is_file() and not any(Path(name).glob("*.json"))

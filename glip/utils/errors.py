@@ -43,6 +43,14 @@ class CheckpointError(GLIPError, ValueError):
     """A file is not a checkpoint, cannot be read safely, or does not fit the model."""
 
 
+class DownloadError(CheckpointError, OSError):
+    """A file cannot be downloaded, or is not the expected one."""
+
+
+class MissingPackageError(GLIPError, ImportError):
+    """A package that this library needs is not installed."""
+
+
 class DataError(GLIPError, ValueError):
     """Data do not match the config, or cannot be used."""
 
