@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import traceback
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -14,14 +15,17 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from glip.apis.cfg_options import replace_data_root, replace_tokenizer, set_caption_prompts
-from glip.checkpoint import NoInit, load_checkpoint
-from glip.config import find_config
+from glip.checkpoint import NoInit, identify, load_checkpoint
+from glip.config import find_config, find_weights, list_configs
 from glip.models import GLIP
 from glip.registry import MODELS, check_component
 from glip.utils.errors import ConfigError, GLIPError, summarize
 from glip.utils.messages import shorten, suggest
 from glip.utils.precision import autocast
 from glip.utils.regular_files import file_problem
+from glip.weights import is_weights_name
+
+_logger = logging.getLogger("glip")
 
 #: mmengine also reads these as configs, with a YAML loader that calls any function.
 _DATA_EXTENSIONS = (".yml", ".yaml", ".json")
@@ -103,6 +107,58 @@ def _line_of(error: BaseException, path: Path) -> str:
     return f" in line {lines[-1]}" if lines else ""
 
 
+def config_of_weights(weights: str | Path, cfg_options: Mapping | None = None) -> Config:
+    """Return the config of a checkpoint, which follows from the checkpoint.
+
+    Args:
+        weights: a checkpoint in any of the three formats: a file, a URL, or a name of published
+            weights.
+        cfg_options: values to override, by dotted name; see :func:`apply_cfg_options`.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be read, or is of no shipped model.
+        ConfigError: an option does not fit the config.
+    """
+    match = identify(weights)
+    return load_config(match.config, match.options | dict(cfg_options or {}))
+
+
+def make_detector(
+    model: str | Path | Config | GLIP | None,
+    weights: str | Path | None,
+    device: str | torch.device | None = None,
+    cfg_options: Mapping | None = None,
+) -> GLIP:
+    """Build a detector from a config, from weights, or from both.
+
+    Args:
+        model: a config file, the name of a shipped config, a config, a detector, which is returned
+            as it is, or ``None`` for the config that the weights belong to.
+        weights: a checkpoint in any of the three formats: a file, a URL, or a name of published
+            weights. ``None`` with the name of a shipped model: its published weights.
+        device: where to run; by default the first CUDA device if there is one.
+        cfg_options: config values to override, by dotted name.
+
+    Raises:
+        ValueError: neither model nor weights are given.
+        CheckpointError: the checkpoint cannot be read safely, or does not fit the config.
+        ConfigError: the config has no GLIP, or the device is not available.
+    """
+    if isinstance(model, GLIP):
+        return model
+    device = check_device(default_device() if device is None else device)
+    if weights is None and isinstance(model, str):
+        weights = model if is_weights_name(model) else find_weights(model)
+        model = None if is_weights_name(model) and model not in list_configs() else model
+    if model is None and weights is None:
+        raise ValueError("expected a model (config) or weights (checkpoint), got neither")
+    if weights is None:
+        _logger.warning("no weights were given: the detector has random weights")
+    if model is None:
+        return build_detector(config_of_weights(str(weights), cfg_options), weights, device)
+    return build_detector(load_config(model, cfg_options), weights, device)
+
+
 def apply_cfg_options(cfg: Config, options: Mapping) -> None:
     """Override values of a config, in place.
 
@@ -182,7 +238,7 @@ def build_detector(
 
     Args:
         cfg: the config.
-        checkpoint: a file or URL in any of the three formats; ``None`` for random weights.
+        checkpoint: a file, URL or name in any of the three formats; ``None`` for random weights.
         device: the detector's device.
 
     Returns:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from errno import EACCES, EPERM
 from itertools import islice, repeat
 from pathlib import Path
@@ -19,7 +19,7 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from tqdm import tqdm
 
-from glip.apis.build import build_detector, default_device, load_config
+from glip.apis.build import make_detector
 from glip.apis.image_inputs import ImageInput, ImageInputs, list_images
 from glip.apis.inference import (
     Image,
@@ -32,14 +32,12 @@ from glip.apis.inference import (
 )
 from glip.apis.prompting import Texts, prompts_for
 from glip.apis.results import ResultFolder, to_dict
-from glip.checkpoint import read_checkpoint
-from glip.config import find_weights, shipped_name
 from glip.datasets.images import open_image
 from glip.models import GLIP, TextFeatureCache
 from glip.structures import DetDataSample
 from glip.text import Prompt
 from glip.utils.atomic_write import is_storage_problem
-from glip.utils.errors import CheckpointError, ImageReadError, PromptError, StorageError
+from glip.utils.errors import ImageReadError, PromptError, StorageError
 from glip.utils.image_files import ImageLimits
 from glip.utils.options import check_int, check_number
 from glip.visualization import DetLocalVisualizer
@@ -59,9 +57,10 @@ class DetInferencer:
 
     Args:
         model: a config file, the name of a shipped config, a config, or a detector. ``None`` for
-            the config that the checkpoint names, if ``convert_glip.py`` wrote it.
+            the config that the weights belong to.
         weights: a checkpoint in the format of microsoft/GLIP, of MMDetection or of this library; a
-            file or a URL. ``None`` with the name of a shipped config: the published one.
+            file, a URL, or a name of published weights such as ``'glip_tiny_a'``. ``None`` with the
+            name of a shipped config: its published ones.
         device: where to run; by default the first CUDA device if there is one.
         show_progress: show a progress bar for several images.
         max_pixels: largest image, height times width, checked before it is decoded; by default the
@@ -69,6 +68,7 @@ class DetInferencer:
         max_bytes: largest file or download; by default the config's, which by default is 512 MiB.
         font: font file of the labels in drawn images; by default that of the config's visualizer,
             else DejaVu Sans, and for the characters that it lacks an installed font.
+        cfg_options: config values to override, by dotted name.
 
     Raises:
         ValueError: neither model nor weights are given.
@@ -86,19 +86,10 @@ class DetInferencer:
         max_pixels: int | None = None,
         max_bytes: int | None = None,
         font: str | Path | None = None,
+        cfg_options: Mapping | None = None,
     ):
         self._limits = ImageLimits(max_pixels, max_bytes)
-        if isinstance(model, GLIP):
-            self.model = model
-        else:
-            if model is None:
-                model = _config_of(weights)
-            elif weights is None and isinstance(model, str):
-                weights = find_weights(model)
-            if weights is None:
-                _logger.warning("no weights were given: the detector has random weights")
-            device = default_device() if device is None else device
-            self.model = build_detector(load_config(model), weights, device)
+        self.model = make_detector(model, weights, device, cfg_options)
         self.cfg: Config = self.model.cfg
         self.show_progress = show_progress
         if font is None:
@@ -355,16 +346,3 @@ def _one_prompt(
             f"got {len(texts)} prompts for a generator, whose number of images is unknown: pass "
             "one prompt for all images, or list(images)"
         ) from None
-
-
-def _config_of(weights: str | Path | None) -> str:
-    if weights is None:
-        raise ValueError("expected a model (config) or weights (checkpoint), got neither")
-    meta = read_checkpoint(weights).get("meta")
-    config = shipped_name(meta.get("config") if isinstance(meta, dict) else None)
-    if config is None:
-        raise CheckpointError(
-            f"the checkpoint {weights} names no shipped config: pass its config as `model`, or "
-            "convert the checkpoint with tools/model_converters/convert_glip.py"
-        )
-    return config

@@ -24,6 +24,7 @@ from glip.apis.build import (
     config_name,
     default_device,
     load_config,
+    make_detector,
 )
 from glip.apis.image_inputs import ImageInputs
 from glip.apis.prompting import Texts, prompts_for
@@ -68,34 +69,45 @@ _SCOPE_LOCK = threading.RLock()
 
 
 def init_detector(
-    config: str | Path | Config,
+    config: str | Path | Config | None = None,
     checkpoint: str | Path | None = None,
     palette: str = "none",
     device: str | torch.device | None = None,
     cfg_options: Mapping | None = None,
+    *,
+    weights: str | Path | None = None,
 ) -> GLIP:
-    """Build a detector from a config and a checkpoint.
+    """Build a detector from a config and a checkpoint, or from a checkpoint alone.
 
     Args:
-        config: a config file, the name of a shipped config, or a config.
-        checkpoint: in the format of microsoft/GLIP, of MMDetection or of this library; a file or
-            a URL. ``None`` gives random weights.
+        config: a config file, the name of a shipped config, or a config. ``None`` for the config
+            that the checkpoint belongs to.
+        checkpoint: in the format of microsoft/GLIP, of MMDetection or of this library; a file, a
+            URL, or a name of published weights such as ``'glip_tiny_a'``. ``None`` gives random
+            weights.
         palette: accepted for compatibility with MMDetection; must be ``'none'``, since colours
             follow the phrases.
         device: where to run; by default the first CUDA device if there is one.
         cfg_options: config values to override, by dotted name.
+        weights: another name of ``checkpoint``, as in :class:`~glip.apis.DetInferencer`.
 
     Returns:
         The detector, in evaluation mode.
 
     Raises:
         FileNotFoundError: there is no such config.
-        CheckpointError: the checkpoint cannot be read safely or does not fit the config.
+        CheckpointError: the checkpoint cannot be read safely, does not fit the config, or without a
+            config is of no shipped model.
         ConfigError: the config has no GLIP, or the device is not available.
-        ValueError: another palette.
+        ValueError: another palette; neither config nor checkpoint, or two checkpoints.
     """
     if palette != "none":
         raise ValueError(f"expected palette 'none' (colours follow the phrases), got {palette!r}")
+    if checkpoint is not None and weights is not None:
+        raise ValueError("expected checkpoint or weights, which are the same, got both")
+    checkpoint = weights if checkpoint is None else checkpoint
+    if config is None:
+        return make_detector(None, checkpoint, device, cfg_options)
     cfg = load_config(config, cfg_options)
     return build_detector(cfg, checkpoint, default_device() if device is None else device)
 

@@ -5,11 +5,13 @@ Shapes: H x W pixels, K detections.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
+from mmengine.config import Config
 
-from glip.apis.build import check_detector
+from glip.apis.build import make_detector
 from glip.apis.inference import Image, is_path, load_image, make_pipeline, set_prompt
 from glip.apis.prompting import prompts_for
 from glip.models import GLIP, TextFeatureCache
@@ -31,24 +33,39 @@ class Predictor:
     each thread a predictor of its own; they may share the model.
 
     Example:
-        >>> predictor = Predictor(init_detector(config, checkpoint))  # doctest: +SKIP
+        >>> predictor = Predictor(weights="glip_tiny_a")  # doctest: +SKIP
         >>> predictor.set_image("demo/demo.jpg")  # doctest: +SKIP
         >>> predictor.predict("bench . car .").pred_instances.bboxes  # doctest: +SKIP
 
     Args:
-        model: a detector of :func:`glip.apis.init_detector`.
+        model: a detector of :func:`glip.apis.init_detector`, or a config as in
+            :class:`~glip.apis.DetInferencer`. ``None`` for the config that the weights belong to.
+        weights: a checkpoint: a file, a URL, or a name of published weights.
+        device: where to run; by default the first CUDA device if there is one.
+        cfg_options: config values to override, by dotted name.
         max_pixels: largest image, height times width, checked before it is decoded; by default the
             config's, which by default is Pillow's limit of about 179 million.
         max_bytes: largest file or download; by default the config's, which by default is 512 MiB.
 
     Raises:
-        TypeError: ``model`` is no detector.
+        TypeError: ``model`` is something else.
+        ValueError: neither model nor weights are given.
+        CheckpointError: the checkpoint cannot be read safely or does not fit the config.
     """
 
-    def __init__(self, model: GLIP, *, max_pixels: int | None = None, max_bytes: int | None = None):
-        self.model = check_detector(model)
+    def __init__(
+        self,
+        model: str | Path | Config | GLIP | None = None,
+        weights: str | Path | None = None,
+        device: str | torch.device | None = None,
+        cfg_options: Mapping | None = None,
+        *,
+        max_pixels: int | None = None,
+        max_bytes: int | None = None,
+    ):
+        self.model = make_detector(model, weights, device, cfg_options)
         self._limits = ImageLimits(max_pixels, max_bytes)
-        self._text_cache = TextFeatureCache(model)
+        self._text_cache = TextFeatureCache(self.model)
         self._levels: list[torch.Tensor] | None = None
         self._sample: DetDataSample | None = None
 

@@ -1,6 +1,7 @@
 """Read, convert, load and write checkpoints."""
 
 from glip.checkpoint.formats import Conversion, convert, detect_naming, find_state_dict
+from glip.checkpoint.identify import ModelMatch, identify
 from glip.checkpoint.loading import load_checkpoint, load_into, open_checkpoint
 from glip.checkpoint.no_init import NoInit
 from glip.checkpoint.reading import read_checkpoint
@@ -13,6 +14,7 @@ __all__ = [
     "CheckpointError",
     "Conversion",
     "KeyReport",
+    "ModelMatch",
     "NoInit",
     "check_finite",
     "check_weights",
@@ -21,6 +23,7 @@ __all__ = [
     "detect_naming",
     "find_state_dict",
     "fitting_configs",
+    "identify",
     "load_checkpoint",
     "load_into",
     "open_checkpoint",

@@ -28,6 +28,7 @@ _CONFIGS = {
         "glip_atss_swin-t_c_fpn_dyhead_pretrain_obj365-goldg",
         "glip_atss_swin-t_fpn_dyhead_pretrain_obj365-goldg-cc3m-sub",
     ),
+    (32, False, 1): ("glip_nano_shapes",),
     (192, True, 8): ("glip_atss_swin-l_fpn_dyhead_pretrain_mixeddata",),
 }
 #: Keys that a checkpoint may lack: the vocabulary can come from ``lang_model_name``, and a learned

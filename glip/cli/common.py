@@ -17,8 +17,6 @@ from glip.utils.messages import shorten
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-#: The clone of the repository, with ``demo/``; an installed wheel has no such folder.
-REPOSITORY = Path(__file__).parents[2]
 #: The keys of ``glip.utils.precision.AMP_DTYPES``, which imports torch.
 AMP_CHOICES = ("bf16", "fp16")
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
@@ -105,6 +103,41 @@ def add_config_argument(parser: argparse.ArgumentParser, help_text: str = "confi
     parser.add_argument("config", help=f"{help_text}: a file or the name of a shipped config")
 
 
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--weights`` and ``--config``."""
+    parser.add_argument(
+        "--weights",
+        metavar="W",
+        help="checkpoint of this library, microsoft/GLIP or MMDetection: a file, a URL, or a name "
+        "that `glip download` lists, such as glip_tiny_a (downloaded once)",
+    )
+    parser.add_argument(
+        "--config",
+        metavar="C",
+        dest="config_option",
+        help="config: a file or the name of a shipped config; default: that of the weights",
+    )
+
+
+def merge_model_options(args: argparse.Namespace, checkpoint: str = "checkpoint") -> None:
+    """Merge the positional arguments CONFIG and CHECKPOINT with ``--config`` and ``--weights``.
+
+    Args:
+        args: changed in place: ``config`` and ``weights`` are the values to use, or ``None``.
+        checkpoint: name of the positional argument of the weights.
+
+    Raises:
+        UsageError: a value was given twice.
+    """
+    given = getattr(args, checkpoint, None)
+    if args.config is not None and args.config_option is not None:
+        raise UsageError("expected one config, got CONFIG and --config")
+    if given is not None and args.weights is not None:
+        raise UsageError("expected one checkpoint, got CHECKPOINT and --weights")
+    args.config = args.config if args.config is not None else args.config_option
+    args.weights = args.weights if args.weights is not None else given
+
+
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--cfg-options``."""
     parser.add_argument(
@@ -144,6 +177,32 @@ def add_device_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def use_device(device: str | None) -> None:
+    """Let mmengine's runner use a device; call it before torch and mmengine are imported.
+
+    The runner takes the first GPU that the process sees, so the others are hidden.
+
+    Args:
+        device: ``'cpu'``, ``'cuda'`` or ``'cuda:<index>'``; ``None`` changes nothing.
+
+    Raises:
+        UsageError: it is another one.
+    """
+    if device is None:
+        return
+    match = re.fullmatch(r"cpu|cuda(?::(\d+))?", device)
+    if not match:
+        raise UsageError(f"expected --device cpu, cuda or cuda:<index>, got {device!r}")
+    if device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    elif match[1]:
+        visible = [each for each in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if each]
+        index = int(match[1])
+        if visible and index >= len(visible):
+            raise UsageError(f"expected --device below cuda:{len(visible)}, got {device}")
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible[index] if visible else match[1]
+
+
 def add_speed_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for faster inference."""
     parser.add_argument("--amp", choices=AMP_CHOICES, help="use mixed precision")
@@ -155,7 +214,10 @@ def add_speed_options(parser: argparse.ArgumentParser) -> None:
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that training and testing share."""
     parser.add_argument(
-        "--work-dir", help="folder for logs and results; default: work_dirs/<name of the config>"
+        "--work-dir",
+        "--out-dir",
+        dest="work_dir",
+        help="folder for logs, results and the config; default: work_dirs/<name of the config>",
     )
     add_image_limits(parser)
     add_cfg_options(parser)
@@ -177,7 +239,9 @@ def apply_run_options(cfg: Config, args: argparse.Namespace) -> None:
     set_image_limits(cfg, ImageLimits(args.max_pixels, args.max_bytes))
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     cfg.launcher = args.launcher
-    cfg.work_dir = args.work_dir or cfg.get("work_dir") or f"work_dirs/{Path(args.config).stem}"
+    cfg.work_dir = (
+        args.work_dir or cfg.get("work_dir") or f"work_dirs/{Path(cfg.filename or 'glip').stem}"
+    )
 
 
 # Types of arguments

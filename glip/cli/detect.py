@@ -1,21 +1,24 @@
 r"""Detect the objects that a prompt names; save the drawn images and the predictions.
 
-Without CONFIG and CHECKPOINT the small model demo/glip_nano_shapes.safetensors is used, which
-detects coloured shapes as in demo/shapes.jpg.
+Without --weights the small model glip_nano_shapes is used, which ships with the library and detects
+coloured shapes as in demo/shapes.jpg.
 
 Examples:
     the small model:
-        python demo/image_demo.py demo/shapes.jpg --texts 'red star . blue circle .'
-        python demo/image_demo.py demo/shapes.jpg --caption 'A small green heart and a ring.'
-    class names:
-        python demo/image_demo.py demo/demo.jpg CONFIG CHECKPOINT --texts 'bench . car .'
-    all class names of a data set:
-        python demo/image_demo.py demo/demo.jpg CONFIG CHECKPOINT --texts '$: coco'
+        glip detect demo/shapes.jpg --texts 'red star . blue circle .'
+        glip detect demo/shapes.jpg --caption 'A small green heart and a ring.'
+    published weights, downloaded once; a checkpoint in any of the three formats:
+        glip detect photo.jpg --weights glip_tiny_a --texts 'bench . car .'
+        glip detect photo.jpg --weights glip_large_model.pth --texts 'bench . car .'
+    several images and folders, all class names of a data set:
+        glip detect photo.jpg folder/ --weights glip_tiny_a --texts '$: coco'
     a caption; its noun phrases are found automatically:
-        python demo/image_demo.py demo/demo.jpg CONFIG CHECKPOINT --caption 'A temple by a pond.'
+        glip detect photo.jpg --weights glip_tiny_a --caption 'A temple by a pond.'
     a caption with the character spans of its phrases:
-        python demo/image_demo.py demo/demo.jpg CONFIG CHECKPOINT --caption 'A temple by a pond.' \
+        glip detect photo.jpg --weights glip_tiny_a --caption 'A temple by a pond.' \
             --tokens-positive '[[[2, 8]], [[14, 18]]]'
+    config and checkpoint as in MMDetection:
+        glip detect photo.jpg CONFIG CHECKPOINT --texts 'bench . car .'
 """
 
 from __future__ import annotations
@@ -23,44 +26,41 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glip.cli.common import (
-    REPOSITORY,
     UsageError,
     add_cfg_options,
     add_device_option,
     add_image_limits,
+    add_model_options,
     add_speed_options,
+    merge_model_options,
     new_parser,
     parse_and_run,
     positive_int,
 )
+from glip.config import find_weights, list_configs
 from glip.text.noun_phrases import NP_EXTRACTORS
 from glip.utils.errors import ImageReadError, PromptError
 from glip.utils.messages import shorten
+from glip.weights import SMALL_MODEL
 
 if TYPE_CHECKING:
     from glip.text import Prompt
-
-#: Config and checkpoint of the default model.
-SMALL_MODEL = ("glip_nano_shapes", REPOSITORY / "demo" / "glip_nano_shapes.safetensors")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument(
         "inputs",
-        help="image file, URL, folder of images, or quoted pattern such as 'photos/*.jpg'",
+        nargs="+",
+        metavar="IMAGE",
+        help="image files, URLs, folders of images, or quoted patterns such as 'photos/*.jpg'; "
+        "CONFIG and CHECKPOINT may follow",
     )
-    parser.add_argument(
-        "config",
-        nargs="?",
-        help="config: a file or the name of a shipped config; default: the small model",
-    )
-    parser.add_argument(
-        "checkpoint", nargs="?", help="checkpoint of this library, microsoft/GLIP or mmdet"
-    )
+    add_model_options(parser)
     prompt = parser.add_mutually_exclusive_group(required=True)
     prompt.add_argument(
         "--texts",
@@ -98,7 +98,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_speed_options(parser)
     parser.add_argument(
+        "--score-thr",
         "--pred-score-thr",
+        dest="pred_score_thr",
         type=float,
         default=0.3,
         help="draw detections with at least this score; default: %(default)s",
@@ -123,11 +125,16 @@ def run(args: argparse.Namespace) -> None:
         CheckpointError: the checkpoint does not fit the config.
         ImageReadError: no image can be read.
     """
-    if args.config is not None and args.checkpoint is None:
-        raise UsageError(f"expected a checkpoint after the config {args.config}")
-    config, checkpoint = (args.config, args.checkpoint) if args.config else SMALL_MODEL
+    split_positional_model(args)
+    if args.config is None and args.weights is None:
+        args.weights = SMALL_MODEL
+    elif args.weights is None and find_weights(args.config) is None:
+        raise UsageError(f"expected a checkpoint for the config {args.config}: --weights W")
     prompt = read_prompt(args)
-    from glip.apis import DetInferencer, init_detector
+
+    from glip.apis import DetInferencer
+    from glip.apis.build import make_detector
+    from glip.apis.det_inferencer import list_images
     from glip.models.compile import compile_model
     from glip.visualization.local_visualizer import check_display
 
@@ -138,14 +145,17 @@ def run(args: argparse.Namespace) -> None:
         options["model.test_cfg.amp"] = args.amp
     if args.show:  # before the model is built, which takes seconds
         check_display()
-    model = init_detector(config, checkpoint, device=args.device, cfg_options=options)
+    inputs = args.inputs[0]
+    if len(args.inputs) > 1:
+        inputs = [image for each in args.inputs for image in list_images(each)]
+    model = make_detector(args.config, args.weights, args.device, options)
     if args.compile:
         compile_model(model)
     inferencer = DetInferencer(
         model, max_pixels=args.max_pixels, max_bytes=args.max_bytes, font=args.font
     )
     results = inferencer(
-        args.inputs,
+        inputs,
         texts=prompt,
         batch_size=args.batch_size,
         out_dir=args.out_dir,
@@ -157,13 +167,49 @@ def run(args: argparse.Namespace) -> None:
         recursive=args.recursive,
     )["predictions"]
     if all("error" in result for result in results):
+        given = shorten(" ".join(args.inputs))
         raise ImageReadError(
-            f"none of the {len(results)} images of {shorten(args.inputs)} can be read. The first "
+            f"none of the {len(results)} images of {given} can be read. The first "
             f"error: {results[0]['error']}"
         )
     print_counts(results, prompt, args.pred_score_thr)
     if not (args.no_save_vis and args.no_save_pred):
         print(f"saved to {args.out_dir}")
+
+
+def split_positional_model(args: argparse.Namespace) -> None:
+    """Split CONFIG and CHECKPOINT off the images: ``IMAGE ... CONFIG CHECKPOINT``.
+
+    They are recognized by the config, or by a checkpoint at the end.
+
+    Args:
+        args: changed in place: ``inputs``, ``config`` and ``weights``.
+
+    Raises:
+        UsageError: there is a config without a checkpoint, or a checkpoint without a config.
+    """
+    configs = set(list_configs())
+    args.config = args.checkpoint = None
+    images = args.inputs
+    places = [
+        at
+        for at, name in enumerate(images)
+        if at and (name.endswith(".py") or (name in configs and not Path(name).exists()))
+    ]
+    if not places and len(images) > 1 and images[-1].endswith((".pth", ".safetensors")):
+        if len(images) == 2:
+            raise UsageError(f"expected images, got {images[-1]}: pass a checkpoint as --weights W")
+        places = [len(images) - 2]
+    if places:
+        args.inputs, args.config, rest = (
+            images[: places[0]],
+            images[places[0]],
+            images[places[0] + 1 :],
+        )
+        if len(rest) != 1:
+            raise UsageError(f"expected one checkpoint after the config {args.config}")
+        args.checkpoint = rest[0]
+    merge_model_options(args)
 
 
 def read_prompt(args: argparse.Namespace) -> Prompt:

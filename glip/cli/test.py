@@ -1,14 +1,17 @@
-r"""Evaluate a detector on the test data of a config.
+r"""Evaluate a detector on your own data, or on the test data of a config.
 
-The metrics are printed and stored in the working folder. An interrupted evaluation resumes when it
-is started again with the same --resume-dir.
+The metrics are printed and stored in the working folder, with the config that was used. An
+interrupted evaluation resumes when it is started again with the same --resume-dir.
 
 Examples:
-    python tools/test.py configs/glip/glip_atss_swin-t_b_fpn_dyhead_pretrain_obj365.py glip_b.pth
-    python tools/test.py CONFIG CHECKPOINT --out results.pkl --show-dir drawn
-    python tools/test.py CONFIG CHECKPOINT --resume-dir work_dirs/unfinished
-    python tools/test.py CONFIG CHECKPOINT --cfg-options data_root=/data/coco/
-    torchrun --nproc_per_node 2 tools/test.py CONFIG CHECKPOINT --launcher pytorch
+    your own data in COCO's format; the class names are the file's:
+        glip test --ann val.json --images val/ --weights glip_tiny_a --out-dir results
+    the test data of a config:
+        glip test glip_atss_swin-t_b_fpn_dyhead_pretrain_obj365 glip_b.pth \\
+            --cfg-options data_root=/data/coco/
+        glip test CONFIG CHECKPOINT --out results.pkl --show-dir drawn
+        glip test CONFIG CHECKPOINT --resume-dir work_dirs/unfinished
+        torchrun --nproc_per_node 2 -m glip test CONFIG CHECKPOINT --launcher pytorch
 """
 
 from __future__ import annotations
@@ -19,12 +22,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glip.cli.common import (
-    add_config_argument,
+    UsageError,
+    add_device_option,
+    add_model_options,
     add_run_options,
     add_speed_options,
     apply_run_options,
+    merge_model_options,
     new_parser,
     parse_and_run,
+    use_device,
 )
 from glip.utils.errors import ConfigError
 
@@ -34,8 +41,12 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    add_config_argument(parser)
-    parser.add_argument("checkpoint", help="checkpoint of this library, microsoft/GLIP or mmdet")
+    parser.add_argument("config", nargs="?", help="config: a file or the name of a shipped config")
+    parser.add_argument("checkpoint", nargs="?", help="checkpoint, as for --weights")
+    add_model_options(parser)
+    parser.add_argument("--ann", help="annotation file of your own data, in COCO's format")
+    parser.add_argument("--images", help="with --ann: folder of its images")
+    add_device_option(parser)
     parser.add_argument("--out", help="store the predictions in this file: .pkl or .json")
     parser.add_argument("--show", action="store_true", help="show the drawn images in a window")
     parser.add_argument("--show-dir", help="save the drawn images in this folder")
@@ -88,26 +99,42 @@ def prepare_config(args: argparse.Namespace) -> Config:
     """Load the config and apply the command line to it.
 
     Raises:
+        UsageError: there is no checkpoint or no data.
         ConfigError: the file extension of ``--out`` is unknown, or the config has no test data.
         AnnotationFileError: the test data are missing.
     """
     if args.out and Path(args.out).suffix not in (".pkl", ".json"):
         raise ConfigError(f"expected --out to end in .pkl or .json, got {args.out!r}")
+    merge_model_options(args)
+    if args.weights is None:
+        raise UsageError("expected a checkpoint: --weights W, or CHECKPOINT after CONFIG")
+    if bool(args.ann) != bool(args.images):
+        raise UsageError("expected --ann FILE and --images DIR together")
+    if not args.ann and args.config is None:
+        raise UsageError("expected data to evaluate on: --ann FILE --images DIR, or a CONFIG")
+    use_device(args.device)
     if args.show:
         from glip.visualization.local_visualizer import check_display
 
         check_display()
-    from glip.apis.build import load_config
+    from glip.apis.build import check_device, load_config
+    from glip.apis.custom_data import evaluation_config
     from glip.apis.evaluation import check_test_data
     from glip.engine.options import check_options
 
-    cfg = load_config(args.config, args.cfg_options)
+    if args.ann:
+        cfg = evaluation_config(
+            args.weights, args.ann, args.images, config=args.config, cfg_options=args.cfg_options
+        )
+    else:
+        cfg = load_config(args.config, args.cfg_options)
     check_test_data(cfg)
     for name in ("val_dataloader", "val_evaluator", "val_cfg"):
         cfg.pop(name, None)  # unused here, and long in the log for many data sets
     check_options(cfg)
     apply_run_options(cfg, args)
-    cfg.load_from = args.checkpoint
+    check_device("cuda" if args.device and args.device != "cpu" else "cpu")
+    cfg.load_from = args.weights
     cfg.compile = args.compile
     if args.amp:
         cfg.merge_from_dict({"model.test_cfg.amp": args.amp})

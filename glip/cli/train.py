@@ -1,10 +1,19 @@
-r"""Train a detector.
+r"""Train a detector: fine-tune it on your own data, or train by a config.
+
+--data DIR is a folder in COCO's format: train.json and val.json (or
+annotations/instances_train*.json and instances_val*.json) with the images in train/ and val/,
+images/train/ and images/val/, or images/; or train/_annotations.coco.json and
+valid/_annotations.coco.json with the images beside them. The class names are those of the training
+file. The recipe is that of configs/glip/_templates/custom_coco_finetune.py; the config that was
+used is written to the working folder.
 
 Examples:
-    python tools/train.py CONFIG
-    python tools/train.py CONFIG --load-from CHECKPOINT --cfg-options data_root=/data/coco/
-    python tools/train.py CONFIG --resume            # resume an interrupted training
-    torchrun --nproc_per_node 2 tools/train.py CONFIG --launcher pytorch
+    glip train --data DIR --weights glip_tiny_b --out-dir work_dirs/mine
+    glip train --data DIR --weights glip_nano_shapes --cfg-options train_cfg.max_epochs=20
+    glip train CONFIG
+    glip train CONFIG --weights CHECKPOINT --cfg-options data_root=/data/coco/
+    glip train CONFIG --resume            # resume an interrupted training
+    torchrun --nproc_per_node 2 -m glip train CONFIG --launcher pytorch
 """
 
 from __future__ import annotations
@@ -15,11 +24,15 @@ from typing import TYPE_CHECKING
 
 from glip.cli.common import (
     AMP_CHOICES,
-    add_config_argument,
+    UsageError,
+    add_device_option,
+    add_model_options,
     add_run_options,
     apply_run_options,
+    merge_model_options,
     new_parser,
     parse_and_run,
+    use_device,
 )
 
 if TYPE_CHECKING:
@@ -28,7 +41,10 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    add_config_argument(parser)
+    parser.add_argument("config", nargs="?", help="config: a file or the name of a shipped config")
+    add_model_options(parser)
+    parser.add_argument("--data", metavar="DIR", help="folder of your own data, see above")
+    add_device_option(parser)
     parser.add_argument(
         "--amp",
         nargs="?",
@@ -43,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CHECKPOINT",
         help="resume from this checkpoint; --resume alone means the last in the working folder",
     )
-    parser.add_argument("--load-from", help="initialize the weights from this checkpoint")
+    parser.add_argument("--load-from", help="another name of --weights")
     parser.add_argument(
         "--auto-scale-lr",
         action="store_true",
@@ -70,17 +86,34 @@ def prepare_config(args: argparse.Namespace) -> Config:
     """Load the config and apply the command line to it.
 
     Raises:
+        UsageError: there is no data, or no checkpoint to start from.
         ConfigError: the config has no training.
         AnnotationFileError: the data are missing.
         CheckpointError: the checkpoint to start from is missing.
     """
-    from glip.apis.build import load_config
+    merge_model_options(args, "load_from")
+    if args.config is None and not args.data:
+        raise UsageError("expected data to train on: --data DIR, or a CONFIG")
+    if args.data and args.weights is None:
+        raise UsageError(
+            "expected weights to start from: --weights W, for example glip_tiny_b (downloaded "
+            "once) or glip_nano_shapes (the small model)"
+        )
+    use_device(args.device)
+    from glip.apis.build import check_device, load_config
+    from glip.apis.custom_data import training_config
     from glip.apis.training import check_training, set_amp, set_auto_scale_lr, set_start
 
-    cfg = load_config(args.config, args.cfg_options)
+    if args.data:
+        cfg = training_config(
+            args.weights, args.data, config=args.config, cfg_options=args.cfg_options
+        )
+    else:
+        cfg = load_config(args.config, args.cfg_options)
     check_training(cfg)
     apply_run_options(cfg, args)
-    set_start(cfg, args.load_from, args.resume)
+    check_device("cuda" if args.device and args.device != "cpu" else "cpu")
+    set_start(cfg, args.weights, args.resume)
     if args.amp:
         set_amp(cfg, args.amp)
     if args.auto_scale_lr:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import glip.cli
+from glip.__main__ import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "torchvision", "timm", "transformers", "mmengine", "mmcv")
@@ -71,6 +72,19 @@ def test_errors_in_the_arguments(script, argv):
     assert imported == []
 
 
+@pytest.mark.parametrize("command", [None, *COMMANDS])
+def test_glip(command):
+    """``python -m glip`` and its sub-commands; the list imports none of their modules."""
+    code = CODE.replace("runpy.run_path(script", "runpy.run_module('glip'")
+    argv = "[script, option]" if command is None else f"[script, {command!r}, option]"
+    code = code.replace("[script, option]", argv)
+    code += "print([name for name in sys.modules if name.startswith('glip.cli.')])"
+    answer, modules = run(code, "glip", json.dumps(HEAVY)).splitlines()
+    assert json.loads(answer) == [[0, 2], []]
+    if command is None:
+        assert modules == "['glip.cli.common']"
+
+
 @pytest.mark.parametrize("package", ["glip", "glip.apis", "glip.cli", "glip.text"])
 def test_packages(package):
     code = (
@@ -80,13 +94,19 @@ def test_packages(package):
 
 
 def test_commands_can_be_subcommands():
-    """Every module adds its arguments to any parser; every script but one is a command."""
+    """Every module adds its arguments to any parser; every script but one is a command.
+
+    The commands of ``glip`` that are not in ``tools/`` have no script.
+    """
     names = [
         module.name
         for module in pkgutil.walk_packages(glip.cli.__path__, "glip.cli.")
         if not module.ispkg and not module.name.endswith(".common")
     ]
-    assert len(names) == len(SCRIPTS) - 1  # the experiment is a tool of the repository only
+    without_script = {"glip.cli.configs", "glip.cli.download", "glip.cli.info"}
+    # The experiment is a tool of the repository only.
+    assert len(set(names) - without_script) == len(SCRIPTS) - 1
+    assert {module for module, _ in COMMANDS.values()} <= set(names)
     subparsers = argparse.ArgumentParser().add_subparsers()
     for name in names:
         module = importlib.import_module(name)

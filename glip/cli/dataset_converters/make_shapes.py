@@ -29,7 +29,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from glip.cli.common import REPOSITORY, UsageError, new_parser, parse_and_run, positive_int
+from glip.cli.common import UsageError, new_parser, parse_and_run, positive_int
+from glip.config import demo_file
 from glip.testing.shapes.scenes import COLORS, HELD_OUT, MAX_OBJECTS, MIN_SIDE, SHAPES, SIDE
 
 
@@ -71,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--backgrounds",
         type=Path,
-        default=REPOSITORY / "demo" / "backgrounds",
+        default=demo_file("backgrounds"),
         help="folder of photographs; default: demo/backgrounds",
     )
 

@@ -1,14 +1,12 @@
-r"""Convert a GLIP checkpoint between the formats of microsoft/GLIP, MMDetection and this library.
+"""Convert a GLIP checkpoint between the formats of microsoft/GLIP, MMDetection and this library.
 
 SRC may have any of the three formats; its optimizer and schedule are dropped. DST holds the
 vocabulary of the tokenizer and the name of its config, so that it needs no download.
 
 Examples:
-    python tools/model_converters/convert_glip.py glip_tiny_model_o365_goldg_cc_sbu.pth glip_t.pth
-    python tools/model_converters/convert_glip.py glip_l_mmdet-abfe026b.pth glip_l.safetensors \
-        --dtype fp16
-    python tools/model_converters/convert_glip.py glip_large_model.pth glip_l_mmdet.pth \
-        --format mmdet
+    glip convert glip_tiny_model_o365_goldg_cc_sbu.pth glip_t.pth
+    glip convert glip_l_mmdet-abfe026b.pth glip_l.safetensors --dtype fp16
+    glip convert glip_large_model.pth glip_l_mmdet.pth --format mmdet
 """
 
 from __future__ import annotations
@@ -68,7 +66,7 @@ def run(args: argparse.Namespace) -> None:
     checkpoint = open_checkpoint(args.src, verify=True)
     state_dict = checkpoint["state_dict"]
     named = shipped_name(checkpoint["meta"].get("config"))
-    name = args.config or named or find_config_name(state_dict, args.src)
+    name = args.config or named or find_config_name(checkpoint, args.src)
     cfg = load_config(name)
     with DefaultScope.overwrite_default_scope("glip"), torch.device("meta"):
         expected = MODELS.build(cfg.model).state_dict()
@@ -100,32 +98,26 @@ def run(args: argparse.Namespace) -> None:
     print(f"wrote {args.dst} ({size:.0f} MB)")
 
 
-def find_config_name(state_dict: dict, source: str) -> str:
-    """Find the shipped config of a checkpoint by its shapes, then by the published file names.
+def find_config_name(checkpoint: dict, source: str) -> str:
+    """Find the shipped config of a checkpoint; see :func:`glip.checkpoint.identify`.
 
     Args:
-        state_dict: parameters of the checkpoint.
+        checkpoint: the opened checkpoint.
         source: path of the checkpoint.
 
     Raises:
         CheckpointError: the shapes fit no shipped config.
     """
-    from glip.checkpoint import fitting_configs
-    from glip.config import list_models
+    from glip.checkpoint import fitting_configs, identify
 
-    fits = fitting_configs(state_dict)
-    if not fits:
+    if not fitting_configs(checkpoint["state_dict"]):
         raise CheckpointError(
             f"{source} has the shape of none of the shipped models: name its config with --config"
         )
-    models = list_models()
-    for name in fits:
-        published = {models[name]["Official Weights File"], Path(models[name]["Weights"]).name}
-        if Path(source).name in published:
-            return name
-    if len(fits) > 1:
-        print(f"{', '.join(fits)} fit equally; using the first. For another: --config NAME")
-    return fits[0]
+    match = identify(source, checkpoint)
+    if match.is_ambiguous:
+        print(f"{', '.join(match.fits)} fit equally; using the first. For another: --config NAME")
+    return match.config
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -12,9 +12,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from glip.cli.common import REPOSITORY, new_parser, parse_and_run
+from glip.cli.common import new_parser, parse_and_run
+from glip.config import demo_file
 
-VOCABULARY = REPOSITORY / "demo" / "bert-base-uncased"
+VOCABULARY = demo_file("bert-base-uncased")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
