@@ -19,7 +19,7 @@ def is_safe_name(name: str) -> bool:
         [True, False, False, False, False, False]
     """
     return (
-        name not in ("", ".", "..")
+        bool(name.strip(". "))  # Windows drops dots and spaces at the end
         and not any(char in name for char in "/\\\0")
         and len(name.encode("utf-8", "surrogatepass")) <= MAX_NAME_LENGTH
         and not _DRIVE.match(name)

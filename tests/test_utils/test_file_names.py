@@ -9,7 +9,9 @@ from glip.utils.regular_files import file_problem
 BAD_NAMES = ["", ".", "..", "a/b", "a\\b", "/", "a\0", "C:", "c:x", "NUL", "con.txt", "COM1.jpg"]
 
 
-@pytest.mark.parametrize("name", [*BAD_NAMES, "x" * 256, "\u00e9" * 128, "aux ", "lpt9."])
+@pytest.mark.parametrize(
+    "name", [*BAD_NAMES, "x" * 256, "...", ". ", " .. ", "\u00e9" * 128, "aux ", "lpt9."]
+)
 def test_bad_names(name):
     assert not is_safe_name(name)
 
