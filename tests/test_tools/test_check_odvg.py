@@ -9,9 +9,9 @@ from PIL import Image
 
 from glip.utils.errors import USER_ERRORS
 from tests.test_datasets.test_odvg.files import (
-    draw,
     make_lines,
     members_of,
+    write_images,
     write_lines,
     write_shard,
 )
@@ -32,7 +32,7 @@ def check(*args, fails=True):
 def test_good_files(tmp_path, capsys):
     lines = make_lines(10)
     path = write_lines(tmp_path, lines)
-    draw(tmp_path / "img", lines)
+    write_images(tmp_path / "img", lines)
     labels = ("--label-map", tmp_path / "labels.json")
     check(path, *labels, "--images", tmp_path / "img", fails=False)
     printed = capsys.readouterr().out
