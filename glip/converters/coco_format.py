@@ -107,9 +107,9 @@ def read_images(
         accepted = conversion.accept_image(image, name, stated_size(image), coco_id=coco_id)
         if accepted is not None:
             yield accepted
-    for image_id, boxes in table.counts():
-        if image_id not in owners.found:
-            example = f"image {str(image_id)[:40]}"
+    for owner, boxes in table.counts():
+        if owner not in owners.found:
+            example = f"image {str(owner)[:40]}"
             report.exclude("box", "of images not in the file", example, boxes)
 
 

@@ -117,7 +117,8 @@ def test_unusual_layouts_are_reported(tmp_path, monkeypatch, fractions):
     )
     content = coco_content()
     for number in range(40):
-        left, top, width, height = np.random.default_rng(number).integers(1, 25, 4).tolist()
+        left, top, width, height = np.random.default_rng(number).integers(1, 20, 4).tolist()
+        left += 0 if fractions else 31
         box = [left, top, left + width, top + height]
         box = [each / 100 for each in box] if fractions else box
         content["annotations"].append(dict(id=90 + number, image_id=30, category_id=5, bbox=box))

@@ -83,7 +83,7 @@ def test_pictures(tmp_path, capsys):
     lines = make_lines(6)
     path = write_lines(tmp_path, lines)
     folder = tmp_path / "img"
-    draw(folder, lines)
+    write_images(folder, lines)
     check(path, "--images", folder, fails=False)
     (folder / "00001.png").unlink()
     (folder / "00002.png").write_bytes(b"none")
@@ -144,7 +144,9 @@ def test_command_line(tmp_path):
 def test_labels(tmp_path, capsys, label, reason):
     lines = make_lines(2)
     lines[0]["detection"]["instances"][0]["label"] = label
-    check(write_lines(tmp_path, lines))
+    path = tmp_path / "labels.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    check(path)
     assert f"1 x {reason}" in capsys.readouterr().out
 
 
