@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-#: So many boxes, evenly spread over the file, are looked at.
+#: So many boxes, evenly spread over the file, are checked.
 _SAMPLED = 5000
 
 #: A box leaves its image if it extends beyond it by more than this, in pixels and relatively.
@@ -53,14 +53,14 @@ class LayoutCounter:
         """Return a sentence about most boxes, empty if they look as they should."""
         if self._fractions > self.total / 2:
             return (
-                f"{self._fractions} of {self.total} boxes that were looked at are within 0 and 1, "
+                f"{self._fractions} of {self.total} boxes that were checked are within 0 and 1, "
                 f"for example {self._fraction}: they seem to be fractions of the image; write "
                 "boxes in pixels, as [x, y, width, height]."
             )
         many, all_corners = 2 * self._beyond >= self.total, self._corners == self.total
         if self._beyond and (many or (all_corners and 10 * self._beyond >= self.total)):
             return (
-                f"{self._beyond} of {self.total} boxes that were looked at extend beyond their "
+                f"{self._beyond} of {self.total} boxes that were checked extend beyond their "
                 f"image, for example {self._example}: they seem to be corners [x1, y1, x2, y2], or "
                 "of images of another size; write [x, y, width, height] in pixels."
             )

@@ -71,7 +71,7 @@ def _describe(name: str, value: Any) -> str:
     if not isinstance(value, torch.Tensor):
         return f"{name} {value!r}"
     content = value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
-    digest = hashlib.sha256(memoryview(content)).hexdigest()
+    digest = hashlib.sha256(content.data).hexdigest()
     return f"{name} {value.dtype} {tuple(value.shape)} {digest}"
 
 

@@ -56,10 +56,10 @@ def test_nothing_to_test(lacks):
 
 def test_table_of_one_data_set():
     assert format_metrics({"coco/bbox_mAP": 0.25, "coco/bbox_mAP_l": -1.0}).splitlines() == [
-        "metric             value",
-        "---------------  -------",
-        "coco/bbox_mAP      0.250",
-        "coco/bbox_mAP_l        -",
+        "metric           value",
+        "----------------------",
+        "coco/bbox_mAP    0.250",
+        "coco/bbox_mAP_l      -",
     ]
 
 
@@ -72,16 +72,16 @@ def test_table_of_several_data_sets():
         "other/number": 1.0,
     }
     assert format_metrics(metrics, ["fish", "birds", "hands"]).splitlines() == [
-        "data set          mAP    mAP_50",
-        "--------------  -----  --------",
-        "fish            0.500     0.750",
-        "birds (absent)      -         -",
-        "hands           0.250         -",
-        "average         0.375         -",
+        "data set          mAP  mAP_50",
+        "-----------------------------",
+        "fish            0.500   0.750",
+        "birds (absent)      -       -",
+        "hands           0.250       -",
+        "average         0.375       -",
         "",
-        "metric          value",
-        "------------  -------",
-        "other/number    1.000",
+        "metric        value",
+        "-------------------",
+        "other/number  1.000",
     ]
 
 

@@ -108,10 +108,11 @@ class SwinBlock(nn.Module):
         if qk_scale is not None:
             self.attn.scale = qk_scale
         # torch's fused attention, whose scale is 1 / sqrt(C / heads); timm disables it for Swin.
-        self.attn.fused_attn = qk_scale is None
+        self.attn.fused_attn = qk_scale is None  # type: ignore[misc]
         self.drop_path = DropPath(drop_path)
         self.norm2 = nn.LayerNorm(dim)
-        self.mlp = Mlp(dim, int(dim * mlp_ratio), drop=drop)
+        self.hidden_dim = int(dim * mlp_ratio)
+        self.mlp = Mlp(dim, self.hidden_dim, drop=drop)
 
     def forward(self, x: Tensor, shift_mask: Tensor) -> Tensor:
         """Compute the block.
@@ -133,7 +134,7 @@ class SwinBlock(nn.Module):
         if not _in_chunks(x) or self.training:
             return x + self.drop_path(self._feed_forward(x))
         rows = x.flatten(0, 2)
-        for chunk in rows.split(max(_CHUNK_NUMEL // self.mlp.fc1.out_features, 1)):
+        for chunk in rows.split(max(_CHUNK_NUMEL // self.hidden_dim, 1)):
             chunk += self._feed_forward(chunk)
         return rows.view_as(x)
 
@@ -371,6 +372,7 @@ class SwinTransformer(BaseModule):
             x = stage(x)
             if index in self.out_indices:
                 outputs.append(getattr(self, f"norm{index}")(x).permute(0, 3, 1, 2))
+            assert isinstance(stage, SwinStage)
             if stage.downsample is not None:
                 x = stage.downsample(x)
         return outputs
