@@ -73,9 +73,20 @@ def test_from_a_shell(photo, tiny_config_file, tiny_checkpoint, tmp_path):
     saved = json.loads((tmp_path / "out" / "preds" / "demo.json").read_text())
     kept = [name for name, s in zip(saved["label_names"], saved["scores"], strict=True) if s >= 0.3]
     assert lines[-2] == (
-        f"{len(saved['labels'])} detections; with a score of 0.3 or more: "
-        f"{kept.count('bench')} x bench, {kept.count('car')} x car"
+        f"{photo}: {len(saved['labels'])} detections; with a score of 0.3 or more: "
+        f"{kept.count('bench')} x bench, {kept.count('car')} x car; "
+        f"in {tmp_path / 'out/preds/demo.json'} and {tmp_path / 'out/vis/demo.jpg'}"
     )
+    described = {key: saved[key] for key in list(saved)[:6]}
+    assert described == dict(
+        image=str(photo),
+        width=640,
+        height=427,
+        prompt="bench. car",
+        model="tiny",
+        score_thr=None,
+    )
+    assert list(saved)[6:] == ["labels", "label_names", "scores", "bboxes"]
     with Image.open(tmp_path / "out" / "vis" / "demo.jpg") as drawn, Image.open(photo) as image:
         assert drawn.size == image.size
 
@@ -212,6 +223,7 @@ def test_gray_is_the_same_in_every_depth(demo, photo, tmp_path):
     sixteen_bit(gray, tmp_path / "16.png")
     gray.convert("RGB").save(tmp_path / "rgb.png")
     found = [demo(inputs=tmp_path / name)[-1] for name in ("8.png", "16.png", "rgb.png")]
+    assert {Path(each.pop("image")).name for each in found} == {"8.png", "16.png", "rgb.png"}
     assert found[0] == found[1] == found[2]
 
 

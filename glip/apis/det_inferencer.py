@@ -35,6 +35,7 @@ from glip.apis.results import ResultFolder, to_dict
 from glip.datasets.images import open_image
 from glip.models import GLIP, TextFeatureCache
 from glip.structures import DetDataSample
+from glip.structures.export import to_record
 from glip.text import Prompt
 from glip.utils.atomic_write import is_storage_problem
 from glip.utils.errors import ImageReadError, PromptError, StorageError
@@ -140,7 +141,7 @@ class DetInferencer:
             pred_score_thr: draw detections from this score on; predictions hold all, or those
                 of ``score_thr``.
             return_datasamples: return data samples rather than JSON-ready dicts.
-            print_result: print the predictions.
+            print_result: print the predictions as they are saved.
             no_save_pred: save no predictions.
             out_dir: where to save, images in ``vis`` and predictions in ``preds``; nothing is
                 saved without it.
@@ -154,9 +155,14 @@ class DetInferencer:
 
         Returns:
             ``predictions``: for each image a dict with ``labels``, ``label_names``, ``scores``
-            and ``bboxes`` (xyxy pixels of the image), best first, or with ``error``; and
+            and ``bboxes`` (xyxy pixels of the image), best first, or with ``error``;
             ``visualization``: with ``return_vis`` for each image an RGB array (H, W, 3), or
-            ``None`` for one with an error.
+            ``None`` for one with an error; ``images``: the path of each, or the name that its
+            results have; and ``files``: for each the list of the files that were saved.
+
+            The saved predictions are those lists, scores rounded to 4 decimals and boxes to
+            hundredths of a pixel, after ``image``, ``width``, ``height``, ``prompt``, ``model``
+            (name of the config) and ``score_thr``.
 
         Raises:
             PromptError: there is no prompt, or it cannot be parsed or tokenized.
@@ -189,17 +195,29 @@ class DetInferencer:
         draw = return_vis or show or (folder is not None and folder.save_vis)
         predictions: list[dict | DetDataSample] = []
         drawn: list[np.ndarray | None] = []
+        records: list[dict] = []  # to print
+        names: list[str] = []
+        files: list[list[Path]] = []
         failures = _Failures(is_only=images.count == 1)
         pairs = zip(images, repeat(prompts[0]) if images.count is None else prompts, strict=False)
         for name, sample, pixels in self._detect(pairs, images.count, batch_size, draw, failures):
+            files.append([])
             if isinstance(sample, ImageReadError):
                 predictions.append({"error": str(sample)})
                 drawn.append(None)
+                names.append(name)
+                records.append({"error": str(sample)})
                 continue
             if score_thr is not None:
                 sample = sample.filter(score_thr)
-            result = to_dict(sample)
-            predictions.append(sample if return_datasamples else result)
+            names.append(sample.get("img_path") or name)
+            predictions.append(sample if return_datasamples else to_dict(sample))
+            record: dict = {}
+            if print_result or (folder is not None and folder.save_pred):
+                record = to_record(sample, model=self._model_name(), score_thr=score_thr)
+                record["image"] = names[-1]
+            if print_result:
+                records.append(record)
             drawn_image = None
             if pixels is not None:
                 drawn_image = self.visualizer.draw_datasample(
@@ -216,15 +234,24 @@ class DetInferencer:
                 drawn.append(drawn_image)
             if folder is not None:
                 try:
-                    folder.save(name, result, drawn_image)
+                    files[-1] = folder.save(name, record, drawn_image)
                 except StorageError as error:
                     failures.not_saved(error)
         if not predictions:
             raise ImageReadError("expected images, got a generator without any")
         failures.summarize(len(predictions))
         if print_result:
-            print(json.dumps([p if isinstance(p, dict) else to_dict(p) for p in predictions]))
-        return {"predictions": predictions, "visualization": drawn if return_vis else None}
+            print(json.dumps(records))
+        return {
+            "predictions": predictions,
+            "visualization": drawn if return_vis else None,
+            "images": names,
+            "files": files,
+        }
+
+    def _model_name(self) -> str:
+        """Return the name of the config, that of the class for a config that is no file."""
+        return Path(self.cfg.filename).stem if self.cfg.filename else type(self.model).__name__
 
     def _detect(
         self,

@@ -65,27 +65,35 @@ class ResultFolder:
             if is_used:
                 _check_writable(self.path / name)
 
-    def save(self, name: str, result: dict, drawn: np.ndarray | None) -> None:
+    def save(self, name: str, record: dict, drawn: np.ndarray | None) -> list[Path]:
         """Save the results of an image, each file atomically.
 
         Args:
             name: of the files, without an extension.
-            result: predictions, see :func:`to_dict`.
+            record: predictions, see :func:`glip.structures.export.to_record`.
             drawn: RGB (H, W, 3), uint8; a JPEG, or a PNG if it is too long for one.
+
+        Returns:
+            The files.
 
         Raises:
             StorageError: a file cannot be written.
         """
+        files = []
         if self.save_pred:
-            content = json.dumps(result, ensure_ascii=False).encode("utf-8", "backslashreplace")
+            content = json.dumps(record, ensure_ascii=False).encode("utf-8", "backslashreplace")
             path = self.path / "preds" / f"{name}.json"
             with describe_write_errors(path.parent):
                 path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_open(path) as file:
                 file.write(content)
+            files.append(path)
         if self.save_vis and drawn is not None:
             extension = ".jpg" if max(drawn.shape[:2]) <= _MAX_JPEG else ".png"
-            save_image(self.path / "vis" / f"{name}{extension}", drawn)
+            path = self.path / "vis" / f"{name}{extension}"
+            save_image(path, drawn)
+            files.append(path)
+        return files
 
 
 def _check_writable(folder: Path) -> None:

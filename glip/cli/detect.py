@@ -154,7 +154,7 @@ def run(args: argparse.Namespace) -> None:
     inferencer = DetInferencer(
         model, max_pixels=args.max_pixels, max_bytes=args.max_bytes, font=args.font
     )
-    results = inferencer(
+    output = inferencer(
         inputs,
         texts=prompt,
         batch_size=args.batch_size,
@@ -165,14 +165,15 @@ def run(args: argparse.Namespace) -> None:
         no_save_pred=args.no_save_pred,
         print_result=args.print_result,
         recursive=args.recursive,
-    )["predictions"]
+    )
+    results = output["predictions"]
     if all("error" in result for result in results):
         given = shorten(" ".join(args.inputs))
         raise ImageReadError(
             f"none of the {len(results)} images of {given} can be read. The first "
             f"error: {results[0]['error']}"
         )
-    print_counts(results, prompt, args.pred_score_thr)
+    print_counts(output, prompt, args.pred_score_thr)
     if not (args.no_save_vis and args.no_save_pred):
         print(f"saved to {args.out_dir}")
 
@@ -249,9 +250,16 @@ def read_prompt(args: argparse.Namespace) -> Prompt:
     return Prompt.from_caption(args.caption, np_extractor=args.np_extractor)
 
 
-def print_counts(results: list[dict], prompt: Prompt, threshold: float) -> None:
-    """Print the number of detections of each phrase, for each image."""
-    for result in results:
+def print_counts(output: dict, prompt: Prompt, threshold: float) -> None:
+    """Print for each image the number of detections of each phrase, and the files of its results.
+
+    Args:
+        output: what :class:`glip.apis.DetInferencer` returned.
+        prompt: the prompt.
+        threshold: count detections with at least this score.
+    """
+    images = zip(output["images"], output["predictions"], output["files"], strict=True)
+    for image, result, files in images:
         if "error" in result:
             print(f"skipped: {result['error']}")
             continue
@@ -262,7 +270,11 @@ def print_counts(results: list[dict], prompt: Prompt, threshold: float) -> None:
         ]
         counts = {name: kept.count(name) for name in dict.fromkeys(prompt.names) if name in kept}
         found = ", ".join(f"{count} x {name}" for name, count in counts.items()) or "nothing"
-        print(f"{len(result['scores'])} detections; with a score of {threshold} or more: {found}")
+        line = (
+            f"{image}: {len(result['scores'])} detections; "
+            f"with a score of {threshold} or more: {found}"
+        )
+        print("; in ".join([line, " and ".join(map(str, files))]) if files else line)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -95,6 +95,21 @@ def assert_same(prediction: dict, other: dict, atol: float = 1e-4) -> None:
     np.testing.assert_allclose(prediction["bboxes"], other["bboxes"], rtol=1e-5, atol=atol)
 
 
+def as_saved(prediction: dict) -> dict:
+    """What the file of a prediction holds of it."""
+    rounded = dict(
+        scores=[round(score, 4) for score in prediction["scores"]],
+        bboxes=[[round(at, 2) for at in box] for box in prediction["bboxes"]],
+    )
+    return prediction | rounded
+
+
+def saved_lists(path: Path) -> dict:
+    """The detections of a file of predictions, without what it says of the image and the model."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return {key: content[key] for key in ("labels", "label_names", "scores", "bboxes")}
+
+
 def noise(seed: int, height: int = 90, width: int = 120) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
@@ -310,8 +325,13 @@ def test_saving(inferencer, folder, tmp_path):
     files = sorted(str(file.relative_to(out)) for file in out.rglob("*.*"))
     assert files == [f"{kind}/{n}" for kind, end in (("preds", "json"), ("vis", "jpg")) for n in
                      (f"a.{end}", f"b.{end}", f"d.{end}")]  # fmt: skip
-    saved = json.loads((out / "preds" / "b.json").read_text(encoding="utf-8"))
-    assert saved == result["predictions"][1]
+    assert saved_lists(out / "preds" / "b.json") == as_saved(result["predictions"][1])
+    names = ("a", "b", None, "d")  # c is no image
+    assert result["files"] == [
+        [out / "preds" / f"{name}.json", out / "vis" / f"{name}.jpg"] if name else []
+        for name in names
+    ]
+    assert result["images"][1] == str(folder / "b.jpg")
     with Image.open(out / "vis" / "b.jpg") as image:
         assert image.size == (640, 427)
 
@@ -329,6 +349,21 @@ def test_what_is_saved(inferencer, photo, tmp_path, options, folders):
     assert [folder.name for folder in tmp_path.iterdir()] == folders
 
 
+def test_what_predictions_say(inferencer, photo, tmp_path, capsys):
+    """Image, size, prompt, model and threshold; printed as in the file."""
+    options = dict(texts=NAMES, score_thr=0.4, out_dir=tmp_path, no_save_pred=False)
+    inferencer([photo, noise(0)], print_result=True, **options)
+    names = ("demo", "00000001")
+    files = [json.loads((tmp_path / "preds" / f"{name}.json").read_text()) for name in names]
+    expected = dict(prompt="bench. car", model="tiny", score_thr=0.4)
+    sizes = (dict(image=str(photo), width=640, height=427), dict(width=120, height=90))
+    sizes[1]["image"] = "00000001"
+    for content, size in zip(files, sizes, strict=True):
+        assert {key: content[key] for key in expected | size} == expected | size
+        assert content["scores"] == [round(score, 4) for score in content["scores"]]
+    assert json.loads(capsys.readouterr().out) == files
+
+
 def test_names_are_saved_as_they_are(inferencer, photo, tmp_path):
     inferencer(photo, texts=["長椅子"], out_dir=tmp_path, no_save_pred=False, no_save_vis=True)
     assert "長椅子" in (tmp_path / "preds" / "demo.json").read_text(encoding="utf-8")
@@ -342,9 +377,9 @@ def test_equal_names_do_not_overwrite_each_other(inferencer, tmp_path):
         Image.fromarray(noise(index, 30, 40 + index)).save(path)
     inputs = [*paths, noise(9)]
     result = inferencer(inputs, texts=NAMES, out_dir=tmp_path / "out", no_save_pred=False)
-    saved = [json.loads(file.read_text()) for file in sorted(Path(tmp_path, "out/preds").iterdir())]
+    saved = [saved_lists(file) for file in sorted(Path(tmp_path, "out/preds").iterdir())]
     assert len(saved) == 5
-    assert all(prediction in saved for prediction in result["predictions"])
+    assert all(as_saved(prediction) in saved for prediction in result["predictions"])
     assert len(list(Path(tmp_path, "out/vis").iterdir())) == 5
 
 
@@ -459,9 +494,10 @@ def test_threads_share_an_inferencer(inferencer, tmp_path):
                 no_save_pred=False,
             )
             expected = alone[case]
-            saved = json.loads((out / "preds" / "00000000.json").read_text(encoding="utf-8"))
+            saved = saved_lists(out / "preds" / "00000000.json")
             is_right = (
-                result["predictions"] == expected["predictions"] == [saved]
+                result["predictions"] == expected["predictions"]
+                and [as_saved(each) for each in result["predictions"]] == [saved]
                 and np.array_equal(result["visualization"], expected["visualization"])
                 and (out / "vis" / "00000000.jpg").is_file()
             )
