@@ -15,7 +15,7 @@ from mmengine.registry import Registry
 from mmengine.utils import ManagerMixin
 
 from glip.registry import check_component
-from glip.utils.errors import ConfigError, GLIPError, summarize
+from glip.utils.errors import AnnotationFileError, ConfigError, GLIPError, summarize
 from glip.utils.messages import shorten
 from glip.utils.options import (
     check_bool,
@@ -60,10 +60,12 @@ def check_built(
         return
     try:
         registry.build(copy.deepcopy({**cfg}), default_args={**given})
+    except (AnnotationFileError, ImportError):
+        # No matter of options: whoever uses the file or the package says what is missing, or skips
+        # it, as an evaluation skips data sets that do not exist.
+        return
     except GLIPError as error:
         raise ConfigError(f"{name}: {error}") from None
-    except ImportError:
-        return  # reported by what needs the package, with what to install
     except Exception as error:
         reason = " ".join(summarize(error).split())
         raise ConfigError(f"{name} of type {_type_name(cfg)} is refused ({reason})") from None

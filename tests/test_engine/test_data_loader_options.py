@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 from mmengine.registry import DefaultScope
 
+from glip.apis import load_config
+from glip.config import config_files
 from glip.engine import GLIPRunner
 from glip.engine.data_loader_options import complete_data_loader
 from glip.engine.hooks.monitor import check_monitored
+from glip.engine.options import check_options
 from glip.utils.errors import TrainingError
 from tests.training import draw_examples, training_config
 
@@ -60,3 +63,8 @@ def test_unknown_metric(option):
     with pytest.raises(TrainingError, match="did you mean 'coco/bbox_mAP'") as caught:
         check_monitored(option, "coco/mAP", ["coco/bbox_mAP", "coco/bbox_mAP_50"], "x")
     assert f"{option}='coco/mAP' is not a metric of this validation" in str(caught.value)
+
+
+@pytest.mark.parametrize("file", config_files(), ids=lambda file: file.stem)
+def test_shipped_configs_have_known_options(file):
+    check_options(load_config(file))
