@@ -30,6 +30,8 @@ def test_a_line(examples, tmp_path):
     (line,) = re.findall(r"Epoch\(train\) \[1\]\[2/5\].*", log)
     for name in ("lr", "eta", "time", "grad_norm", "loss", "loss_cls", "loss_bbox"):
         assert f"  {name}: " in line
+    lines = re.findall(r"Epoch\(train\) \[1\]\[(\d)/5\].*  loss: ", log)
+    assert lines == ["1", "2", "4"]  # the first one, and those of the interval
     memory = int(re.search(r"  memory: (\d+)$", line)[1])
     assert 100 < memory <= peak_memory()
     stored = [json.loads(each) for each in next(tmp_path.glob("*/*/scalars.json")).open()]
