@@ -220,6 +220,13 @@ RUNNERS = Registry("runner", parent=parents.RUNNERS, scope="glip", locations=["g
 VISUALIZERS = Registry(
     "visualizer", parent=parents.VISUALIZERS, scope="glip", locations=["glip.visualization"]
 )
+#: Initialisers of weights, the ``type`` of an ``init_cfg``.
+WEIGHT_INITIALIZERS = Registry(
+    "weight initializer",
+    parent=parents.WEIGHT_INITIALIZERS,
+    scope="glip",
+    locations=["glip.models.pretrained_init"],
+)
 # Nothing is registered below: mmengine warns at each use of a registry that has no child of the
 # current scope.
 FUNCTIONS = Registry("function", parent=parents.FUNCTIONS, scope="glip")
