@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from glip.utils.atomic_write import is_storage_problem, storage_error
 from glip.utils.errors import USER_ERRORS
 from glip.utils.messages import shorten
 
@@ -79,6 +80,8 @@ def run_main(main: Callable[[], Any]) -> None:
     try:
         main()
     except USER_ERRORS as error:
+        if isinstance(error, OSError) and is_storage_problem(error):
+            error = storage_error(error.filename or "the output", error)
         sys.exit(f"error: {_without_worker_traceback(error)}")
 
 

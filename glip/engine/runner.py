@@ -16,6 +16,7 @@ from mmengine.device import get_device
 from mmengine.dist import is_distributed, is_main_process, master_only
 from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.hooks import EMAHook, Hook
+from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
@@ -30,6 +31,7 @@ from glip.engine.gradient_accumulation import restore_gradients
 from glip.engine.hooks.checkpoint import last_checkpoint
 from glip.engine.hooks.invalid_loss import InvalidLossHook
 from glip.engine.hooks.monitor import check_monitored
+from glip.engine.log_file import report_log_errors_once
 from glip.engine.loops import EpochBasedTrainLoop, IterBasedTrainLoop
 from glip.engine.options import check_options
 from glip.engine.resuming import (
@@ -69,7 +71,8 @@ class GLIPRunner(Runner):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         given = inspect.signature(Runner.__init__).bind(self, *args, **kwargs).arguments
         check_options({name: given[name] for name in given if name != "self"})
-        super().__init__(*args, **kwargs)
+        with describe_full_disk(given["work_dir"]):
+            super().__init__(*args, **kwargs)
 
     @classmethod
     def from_cfg(cls, cfg: Config | dict) -> GLIPRunner:
@@ -83,6 +86,20 @@ class GLIPRunner(Runner):
             if not cfg.get(name):
                 raise ConfigError(f"the config has no {name}: a runner needs model and work_dir")
         return super().from_cfg(CachedTextConfig.from_config(cfg))
+
+    def build_logger(
+        self, log_level: int | str = "INFO", log_file: str | None = None, **kwargs: Any
+    ) -> MMLogger:
+        """Build the logger; a full disk gives one warning.
+
+        Args:
+            log_level: lines of this level and above are logged.
+            log_file: the file; by default in the work directory.
+            kwargs: further arguments of ``MMLogger``.
+        """
+        logger = super().build_logger(log_level, log_file, **kwargs)
+        report_log_errors_once(logger)
+        return logger
 
     def setup_env(self, env_cfg: dict) -> None:
         """Set up multiprocessing and distributed communication.

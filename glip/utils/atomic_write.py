@@ -21,6 +21,7 @@ _REMEDIES = {
         (errno.EROFS, errno.EACCES, errno.EPERM),
         "the folder is not writable; change its permissions, or choose another folder",
     ),
+    errno.ENOENT: "the folder does not exist; create it, or choose another folder",
     errno.EFBIG: "the file-size limit is reached; raise it (ulimit -f), or choose another disk",
     **dict.fromkeys(
         (errno.ENOTDIR, errno.EEXIST), "a part of the path is a file; choose another folder"
@@ -102,7 +103,7 @@ def describe_write_errors(path: str | Path, advice: str = "") -> Iterator[None]:
         yield
     except OSError as error:
         path, named = Path(path), Path(str(error.filename or path))
-        is_own = path.name in named.name or named in path.parents
+        is_own = named == path or named in path.parents or named.name.startswith(f".{path.name}.")
         if isinstance(error, GLIPError) or not is_own:
             raise  # of another file, which the block reads
         raise storage_error(path, error, advice) from None
@@ -120,7 +121,7 @@ def describe_full_disk(folder: str | Path, advice: str = "") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if isinstance(error, GLIPError) or not is_storage_problem(error):
+        if not is_storage_problem(error):
             raise
         raise storage_error(error.filename or folder, error, advice) from None
 
@@ -142,4 +143,5 @@ def storage_error(path: str | Path, error: OSError, advice: str = "") -> Storage
 
 def is_storage_problem(error: OSError) -> bool:
     """Return whether an error says that the disk is full, read-only or limited."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+    return not isinstance(error, GLIPError) and error.errno in full
