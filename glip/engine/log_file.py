@@ -17,7 +17,7 @@ def report_log_errors_once(logger: logging.Logger) -> None:
     """
     for handler in logger.handlers:
         if isinstance(handler, logging.FileHandler):
-            handler.handleError = _make_handler(handler)  # type: ignore[method-assign]
+            handler.handleError = _make_handler(handler)  # type: ignore[assignment,method-assign]
 
 
 def _make_handler(handler: logging.FileHandler) -> Callable[[logging.LogRecord], None]:

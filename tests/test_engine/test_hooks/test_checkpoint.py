@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.evaluator import BaseMetric
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import Hook
@@ -254,3 +256,64 @@ def test_an_unreadable_checkpoint_is_reported_at_once(examples, tmp_path):
     runner.train()
     log = next(Path(runner.log_dir).glob("*.log")).read_text()
     assert "--resume will fail for this training" in log
+
+
+class KilledError(BaseException):
+    """Ends a training, as a kill would."""
+
+
+@pytest.mark.parametrize("keep", [1, 2])
+def test_rotation_is_repaired_after_a_kill(examples, tmp_path, monkeypatch, keep):
+    """Killed after a save, before the checkpoint that it makes obsolete is deleted."""
+    cfg = training_config(
+        examples,
+        tmp_path / "work",
+        early_fuse=False,
+        default_hooks__checkpoint=dict(by_epoch=False, interval=2, max_keep_ckpts=keep),
+        **NO_VALIDATION,
+    )
+
+    def kill(*args):
+        raise KilledError
+
+    monkeypatch.setattr(CheckpointHook, "_delete", kill)
+    with pytest.raises(KilledError), nothing_left():
+        GLIPRunner.from_cfg(cfg).train()
+    monkeypatch.undo()
+    steps = [2, 4, 6][: keep + 1]
+    names = lambda: sorted(path.name for path in (tmp_path / "work").glob("*.pth"))  # noqa: E731
+    assert names() == [f"iter_{step}.pth" for step in steps]
+    mine = tmp_path / "work" / "epoch_1.pth"
+    mine.write_bytes(b"not of this training")
+    (tmp_path / "work" / ".last_checkpoint.partial").write_bytes(b"half")
+    cfg.resume = True
+    with nothing_left():
+        runner = GLIPRunner.from_cfg(cfg)
+        runner.train()
+    assert mine.exists()
+    mine.unlink()
+    assert set(names()) == {f"iter_{step}.pth" for step in (10, 8)[:keep]}
+    assert not list((tmp_path / "work").glob(".*partial"))
+
+
+def test_a_copied_folder_does_not_delete_from_the_original(examples, tmp_path):
+    def make(name: str, epochs: int) -> Config:
+        return training_config(
+            examples,
+            tmp_path / name,
+            early_fuse=False,
+            default_hooks__checkpoint=dict(interval=1, save_best="count", rule="greater"),
+            val_evaluator=dict(type="mmengine.Counting", _delete_=True),
+            train_cfg__max_epochs=epochs,
+        )
+
+    with nothing_left():
+        GLIPRunner.from_cfg(make("one", 1)).train()
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    before = sorted(path.name for path in (tmp_path / "one").glob("*.pth"))
+    with nothing_left():
+        cfg = make("two", 2)
+        cfg.resume = True
+        GLIPRunner.from_cfg(cfg).train()
+    assert sorted(path.name for path in (tmp_path / "one").glob("*.pth")) == before
+    assert [path.name for path in (tmp_path / "two").glob("best*")] == ["best_count_epoch_2.pth"]
