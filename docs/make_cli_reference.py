@@ -31,14 +31,14 @@ def commands() -> list[tuple[str, argparse.ArgumentParser]]:
     found = []
     for folder in ("demo", "tools", "tools/*"):
         for script in sorted(ROOT.glob(f"{folder}/*.py")):
-            module = _module_of(script)
+            module = module_of(script)
             if module:
                 parser = importlib.import_module(module).build_parser()
                 found.append((f"python {script.relative_to(ROOT).as_posix()}", parser))
     return found
 
 
-def _module_of(script: Path) -> str | None:
+def module_of(script: Path) -> str | None:
     """Return the module of ``glip.cli`` that a script runs."""
     for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("glip.cli"):

@@ -46,7 +46,7 @@ def run(command: str) -> None:
         words[0] = sys.executable
     paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
     env = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
-    subprocess.run(words, check=True, env=env, stdout=subprocess.DEVNULL)
+    subprocess.run(words, check=True, env=env, capture_output=True)
 
 
 def panels(images: list[Image.Image], titles: list[str], height: int = HEIGHT) -> Image.Image:
@@ -114,19 +114,6 @@ def detections() -> None:
     save(panels(drawn, ["score >= 0.1", "score >= 0.3", "score >= 0.6"]), "thresholds.jpg")
 
 
-def shapes() -> None:
-    """Images of the generated data, of evaluation and of pre-training."""
-    make = "python tools/dataset_converters/make_shapes.py"
-    run(f"{make} data/shapes/test --seed 2024 --num-images 40")
-    run(
-        "python tools/test.py glip_nano_shapes demo/glip_nano_shapes.safetensors --out results.pkl "
-        "--show-dir drawn --cfg-options data_root=data/shapes/test/ "
-        "default_hooks.visualization.score_thr=0.6"
-    )
-    drawn = sorted(Path(".").rglob("drawn/**/*.jpg")) or sorted(Path(".").rglob("drawn/**/*.png"))
-    save(panels([Image.open(path) for path in drawn[:3]], [""] * 3, 400), "evaluate.jpg")
-
-
 def labeling() -> None:
     """Images of self-training."""
     run("python tools/dataset_converters/make_shapes.py data/shapes/web --seed 7 --num-images 200")
@@ -135,28 +122,41 @@ def labeling() -> None:
         "data/shapes/web/annotations/pairs.jsonl data/shapes/web/labels.jsonl "
         "--images data/shapes/web/images --score-thr 0.6"
     )
-    save(Image.open("data/shapes/web/labels.jsonl.samples.jpg"), "self_training.jpg")
+    sheet = Image.open("data/shapes/web/labels.jsonl.samples.jpg")
+    sheet.thumbnail((1100, 1100))
+    save(sheet, "self_training.jpg")
     save(Image.open("data/shapes/web/labels.jsonl.scores.png"), "scores.png")
 
 
 def finetune() -> None:
-    """Images of fine-tuning and training."""
+    """Images of fine-tuning, training and evaluation."""
     run("python tools/dataset_converters/make_examples.py data/examples")
     config = "configs/glip/_templates/finetune_on_cpu.py"
     run(f"python tools/train.py {config} --work-dir work_dirs/try --seed 0")
-    image = sorted(Path("data/examples/coco/val2017").glob("*.jpg"))[0]
-    sides = []
+    sides: dict[str, list[Path]] = {}
     for folder, checkpoint in (
         ("before", "demo/glip_nano_shapes.safetensors"),
         ("after", "work_dirs/try/epoch_10.pth"),
     ):
         run(
-            f"python demo/image_demo.py {image} {config} {checkpoint} "
-            f"--texts 'person . car . dog . cat . traffic light .' --out-dir {folder}"
+            f"python tools/test.py {config} {checkpoint} --out {folder}.pkl --show-dir {folder} "
+            "--cfg-options default_hooks.visualization.score_thr=0.5"
         )
-        sides.append(Image.open(f"{folder}/vis/{image.name}"))
-    titles = ["pre-trained on coloured shapes", "after one minute of fine-tuning"]
-    save(panels(sides, titles), "finetune.jpg")
+        files = [path for path in Path(folder).rglob("*") if path.suffix in (".jpg", ".png")]
+        sides[folder] = sorted(files, key=lambda path: path.stem)
+    run(f"python tools/analysis_tools/confusion_matrix.py {config} after.pkl confusion.png")
+    save(Image.open("confusion.png"), "confusion.png")
+    save(panels([Image.open(path) for path in sides["after"][1:4]], [""] * 3, 300), "evaluate.jpg")
+
+    # Each image has the annotations on the left and the detections on the right.
+    before, after = (Image.open(sides[folder][1]) for folder in ("before", "after"))
+    half = after.width // 2
+    columns = [
+        after.crop((0, 0, half, after.height)),
+        before.crop((half, 0, before.width, before.height)),
+        after.crop((half, 0, after.width, after.height)),
+    ]
+    save(panels(columns, ["annotated", "before fine-tuning", "after fine-tuning"]), "finetune.jpg")
 
     records = [json.loads(line) for line in _newest("work_dirs/try/**/scalars.json").open()]
     steps = [r for r in records if "loss" in r]
@@ -206,7 +206,7 @@ def speed() -> None:
 
 
 PARTS: dict[str, Callable[[], None]] = {
-    part.__name__: part for part in (detections, shapes, labeling, finetune, speed)
+    part.__name__: part for part in (detections, labeling, finetune, speed)
 }
 
 
