@@ -15,27 +15,32 @@ import sys
 import textwrap
 from pathlib import Path
 
+from glip.__main__ import COMMANDS
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference" / "cli.md"
 HEADER = """\
 # Command line
 
 This page is generated from the commands' parsers by `python docs/make_cli_reference.py`. Each
-command prints the same with `--help`. A command that fails because of its input prints one line
+command prints the same with `--help`. `glip` is also `python -m glip`; in a clone
+`python demo/image_demo.py` is `glip detect`, `python tools/test.py` is `glip test`, and
+`python tools/train.py` is `glip train`. A command that fails because of its input prints one line
 that begins with `error:` and exits with code 1; wrong arguments exit with code 2.
 """
 
 
 def commands() -> list[tuple[str, argparse.ArgumentParser]]:
     """Return how each command is called, and its parser."""
-    found = []
+    calls = {module: f"glip {name}" for name, (module, _) in COMMANDS.items()}
     for folder in ("demo", "tools", "tools/*"):
         for script in sorted(ROOT.glob(f"{folder}/*.py")):
             module = module_of(script)
-            if module:
-                parser = importlib.import_module(module).build_parser()
-                found.append((f"python {script.relative_to(ROOT).as_posix()}", parser))
-    return found
+            if module and module not in calls:
+                calls[module] = f"python {script.relative_to(ROOT).as_posix()}"
+    return [
+        (call, importlib.import_module(module).build_parser()) for module, call in calls.items()
+    ]
 
 
 def module_of(script: Path) -> str | None:
@@ -62,7 +67,8 @@ def section(call: str, parser: argparse.ArgumentParser) -> str:
     """Return the section of one command, with those of its sub-commands."""
     summary, _, details = (parser.description or "").strip().partition("\n\n")
     text, examples = _split_examples(details)
-    lines = [f"## `{call}`", "", _prose(summary), ""]
+    title = Path(call).name if call.endswith(".py") else call
+    lines = [f"## {title}", "", f"`{call}`", "", _prose(summary), ""]
     if text:
         lines += ["\n".join(map(_escape, text.splitlines())), ""]
     if examples:

@@ -28,7 +28,7 @@ from PIL import Image
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-from glip.visualization import draw_detections
+from glip.apis import inference_detector, init_detector
 from glip.visualization.captions import draw_text
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -80,16 +80,16 @@ def save_plot(name: str) -> None:
 
 def detections() -> None:
     """Images of the README, of first detections, prompts and outputs."""
-    demo = "python demo/image_demo.py demo/shapes.jpg"
+    demo = "python -m glip detect demo/shapes.jpg"
     run(
         f"{demo} --texts 'red star . green triangle . purple square .' "
-        "--pred-score-thr 0.6 --out-dir classes"
+        "--score-thr 0.6 --out-dir classes"
     )
     run(
         f"{demo} --caption 'A dotted red star left of a green triangle.' "
-        "--pred-score-thr 0.6 --out-dir caption"
+        "--score-thr 0.6 --out-dir caption"
     )
-    run(f"{demo} --texts 'star . heart . ring .' --pred-score-thr 0.6 --out-dir shapes")
+    run(f"{demo} --texts 'star . heart . ring .' --score-thr 0.6 --out-dir shapes")
     classes, caption, shapes = (
         Image.open(f"{folder}/vis/shapes.jpg") for folder in ("classes", "caption", "shapes")
     )
@@ -102,15 +102,10 @@ def detections() -> None:
     save(panels([classes, caption, shapes], titles), "hero.jpg")
     save(panels([classes, caption], titles[:2]), "prompts.jpg")
 
-    found = json.loads(Path("classes/preds/shapes.json").read_text())
-    image = np.asarray(Image.open("demo/shapes.jpg").convert("RGB"))
-    drawn = []
-    for threshold in (0.1, 0.3, 0.6):
-        kept = [k for k, score in enumerate(found["scores"]) if score >= threshold]
-        boxes = np.array([found["bboxes"][k] for k in kept]).reshape(-1, 4)
-        names = [found["label_names"][k] for k in kept]
-        scores = [found["scores"][k] for k in kept]
-        drawn.append(Image.fromarray(draw_detections(image, boxes, names, scores)))
+    model = init_detector(weights="glip_nano_shapes", device="cpu")
+    prompt = "red star . green triangle . purple square ."
+    sample = inference_detector(model, "demo/shapes.jpg", text_prompt=prompt)
+    drawn = [sample.filter(threshold).plot() for threshold in (0.1, 0.3, 0.6)]
     save(panels(drawn, ["score >= 0.1", "score >= 0.3", "score >= 0.6"]), "thresholds.jpg")
 
 
@@ -146,17 +141,19 @@ def finetune() -> None:
         sides[folder] = sorted(files, key=lambda path: path.stem)
     run(f"python tools/analysis_tools/confusion_matrix.py {config} after.pkl confusion.png")
     save(Image.open("confusion.png"), "confusion.png")
-    save(panels([Image.open(path) for path in sides["after"][1:4]], [""] * 3, 300), "evaluate.jpg")
 
     # Each image has the annotations on the left and the detections on the right.
-    before, after = (Image.open(sides[folder][1]) for folder in ("before", "after"))
+    before, after = (Image.open(sides[folder][3]) for folder in ("before", "after"))
     half = after.width // 2
     columns = [
         after.crop((0, 0, half, after.height)),
         before.crop((half, 0, before.width, before.height)),
         after.crop((half, 0, after.width, after.height)),
     ]
-    save(panels(columns, ["annotated", "before fine-tuning", "after fine-tuning"]), "finetune.jpg")
+    save(
+        panels(columns, ["annotated", "before fine-tuning", "after fine-tuning"], 260),
+        "finetune.jpg",
+    )
 
     records = [json.loads(line) for line in _newest("work_dirs/try/**/scalars.json").open()]
     steps = [r for r in records if "loss" in r]
