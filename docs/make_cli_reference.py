@@ -67,8 +67,9 @@ def section(call: str, parser: argparse.ArgumentParser) -> str:
     """Return the section of one command, with those of its sub-commands."""
     summary, _, details = (parser.description or "").strip().partition("\n\n")
     text, examples = _split_examples(details)
-    title = Path(call).name if call.endswith(".py") else call
-    lines = [f"## {title}", "", f"`{call}`", "", _prose(summary), ""]
+    lines = [f"## {Path(call).name}", "", _prose(summary), ""]
+    if call.endswith(".py"):
+        lines[2:2] = [f"`{call}`", ""]
     if text:
         lines += ["\n".join(map(_escape, text.splitlines())), ""]
     if examples:
