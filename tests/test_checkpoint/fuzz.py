@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 
 from glip.checkpoint import read_checkpoint
 from glip.datasets.odvg.index import open_index
-from glip.engine.runner import read_training_checkpoint
+from glip.engine.resuming import read_training_checkpoint
 from glip.evaluation import load_predictions
 from glip.utils.errors import GLIPError
 

@@ -19,7 +19,7 @@ from mmengine.registry import METRICS, PARAM_SCHEDULERS
 from glip.apis import inference_detector, init_detector, load_config
 from glip.checkpoint import read_checkpoint
 from glip.engine import CheckpointHook, GLIPRunner, last_checkpoint
-from glip.engine.runner import _shipped_config_name
+from glip.engine.checkpoint_runner import _shipped_config_name
 from glip.utils.errors import CheckpointError, TrainingError
 from tests.test_tools.training import nothing_left
 from tests.training import NO_VALIDATION, differences, training_config
