@@ -389,7 +389,6 @@ def test_no_place_to_save(demo, tmp_path):
         ["a.jpg", "b.py", "c.pth", "--texts", "a", "--caption", "b"],
         ["a.jpg", "b.py", "c.pth", "--texts", "a", "--batch-size", "0"],
         ["a.jpg", "b.py", "c.pth", "--texts", "a", "--cfg-options", "model.test_cfg"],
-        ["a.jpg", "b.py", "c.pth", "--texts", "a", "--cfg-options", "a=[1,(2]"],
     ],
 )
 def test_usage(argv, capsys):
