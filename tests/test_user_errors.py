@@ -211,7 +211,7 @@ def options(**values):
 
 
 CALLS = {
-    "config None": lambda _: init_detector(None, WEIGHTS),
+    "config None": lambda _: init_detector(None),
     "config is a checkpoint": lambda _: init_detector(WEIGHTS),
     "config 5": lambda _: init_detector(5),
     "config {}": lambda _: init_detector({}),

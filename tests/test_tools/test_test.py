@@ -81,7 +81,7 @@ def test_dataset_table(runs):
     assert len(rows) == 13 + 1
     assert rows[0][:3] == ["AerialMaritimeDrone", "(absent)", "-"]
     assert rows[-1][0] == "average"
-    assert "is absent and is skipped: there is no annotation file" in printed
+    assert "is missing and is skipped: there is no annotation file" in printed
 
 
 def test_average_is_of_what_is_there(runs):
