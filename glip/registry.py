@@ -15,13 +15,13 @@ from typing import Any
 from mmengine import registry as parents
 from mmengine.registry import Registry as MMEngineRegistry
 
-from glip.utils.errors import ConfigError, MissingPackageError, UnknownTypeError
+from glip.utils.errors import ConfigError, DependencyError, UnknownTypeError
 from glip.utils.messages import shorten, suggest
 
 # The transforms derive from mmcv's. mmcv is not a dependency of the package, because pip would
 # install mmcv-lite over a full mmcv.
 if find_spec("mmcv") is None:
-    raise MissingPackageError(
+    raise DependencyError(
         "glip needs mmcv, which is not installed: run `pip install mmcv-lite`, or install the full "
         "mmcv instead (never both) if another OpenMMLab project needs its compiled ops"
     )

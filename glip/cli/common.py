@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from glip.utils.atomic_write import is_storage_problem, storage_error
-from glip.utils.errors import USER_ERRORS
+from glip.utils.errors import USER_ERRORS, GLIPError
 from glip.utils.messages import shorten
 
 if TYPE_CHECKING:
@@ -80,7 +80,8 @@ def run_main(main: Callable[[], Any]) -> None:
     try:
         main()
     except USER_ERRORS as error:
-        if isinstance(error, OSError) and is_storage_problem(error):
+        is_named = isinstance(error, GLIPError)
+        if isinstance(error, OSError) and not is_named and is_storage_problem(error):
             error = storage_error(error.filename or "the output", error)
         sys.exit(f"error: {_without_worker_traceback(error)}")
 

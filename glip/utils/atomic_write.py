@@ -121,7 +121,7 @@ def describe_full_disk(folder: str | Path, advice: str = "") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if not is_storage_problem(error):
+        if isinstance(error, GLIPError) or not is_storage_problem(error):
             raise
         raise storage_error(error.filename or folder, error, advice) from None
 
@@ -143,5 +143,4 @@ def storage_error(path: str | Path, error: OSError, advice: str = "") -> Storage
 
 def is_storage_problem(error: OSError) -> bool:
     """Return whether an error says that the disk is full, read-only or limited."""
-    full = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
-    return not isinstance(error, GLIPError) and error.errno in full
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)

@@ -18,7 +18,7 @@ class PromptError(GLIPError, ValueError):
 
 
 class DependencyError(GLIPError, ImportError):
-    """A package that an option needs is not installed."""
+    """A package that the library or an option needs is not installed."""
 
 
 class TokenizerNotFoundError(GLIPError, RuntimeError):
@@ -45,10 +45,6 @@ class CheckpointError(GLIPError, ValueError):
 
 class DownloadError(CheckpointError, OSError):
     """A file cannot be downloaded, or is not the expected one."""
-
-
-class MissingPackageError(GLIPError, ImportError):
-    """A package that this library needs is not installed."""
 
 
 class DataError(GLIPError, ValueError):

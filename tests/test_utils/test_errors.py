@@ -14,7 +14,7 @@ def test_every_error_derives_from_the_base_and_a_builtin():
     classes = [each for each in vars(errors).values() if isinstance(each, type)]
     for each in set(classes) - {GLIPError}:
         assert issubclass(each, GLIPError)
-        assert issubclass(each, (ValueError, RuntimeError, OSError))
+        assert issubclass(each, (ValueError, RuntimeError, OSError, ImportError))
 
 
 def test_record_error_survives_pickling():
