@@ -1,6 +1,6 @@
 """Read the files of ``torch.save`` without ``torch.load``.
 
-``torch.load`` takes memory for what a file announces before it looks at what the file has, inflates
+``torch.load`` takes memory for what a file announces before it checks what the file has, inflates
 compressed records, and accepts a different set of objects in each version. Here sizes are compared
 with the file first, a record is a range of bytes of the file, and its checksum can be verified.
 """

@@ -113,7 +113,7 @@ def describe_write_errors(path: str | Path, advice: str = "") -> Iterator[None]:
 def describe_full_disk(folder: str | Path, advice: str = "") -> Iterator[None]:
     """Name the folder, or the file if it is known, where a full or read-only disk ends the block.
 
-    For blocks that also do other things than writing: other errors pass.
+    For blocks that do more than writing: other errors pass.
 
     Raises:
         StorageError: instead of an ``OSError`` that says that the disk is full or read-only.
