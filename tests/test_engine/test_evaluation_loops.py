@@ -67,10 +67,9 @@ def test_changed_annotations(data, weights, tmp_path, kind):
 
 def test_a_replaced_checkpoint(data, weights, tmp_path):
     evaluate(data, weights, tmp_path)
-    checkpoint = read_checkpoint(weights, mmap=False)
-    state = checkpoint.get("state_dict", checkpoint)
+    state = read_checkpoint(weights, mmap=False)["model"]  # in the official format
     name = next(name for name, value in state.items() if value.is_floating_point())
-    torch.save({**state, name: state[name] + 1e-6}, weights)
+    torch.save({"model": {**state, name: state[name] + 1e-6}}, weights)
     with pytest.raises(EvaluationMismatchError, match="different weights of the checkpoint"):
         evaluate(data, weights, tmp_path)
 
