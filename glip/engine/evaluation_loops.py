@@ -188,10 +188,11 @@ class GLIPTestLoop(TestLoop):
             "version of glip": __version__,
         }
         files = annotation_digests(dataset)
+        detector = model.module if isinstance(model, DistributedDataParallel) else model
+        # The tokenizer is loaded on its first use; its vocabulary is part of the weights from then.
+        getattr(getattr(detector, "language_model", None), "tokenizer", None)
         return {
-            "weights of the checkpoint": weights_digest(
-                model.module if isinstance(model, DistributedDataParallel) else model
-            ),
+            "weights of the checkpoint": weights_digest(detector),
             **{name: text_digest(str(value)) for name, value in texts.items()},
             **{f"content of {path}": digest for path, digest in files.items()},
             "annotations": _content_digest(self.dataloader.dataset),

@@ -132,7 +132,7 @@ class Stop(Hook):
 
 def stored(folder: Path) -> list[dict]:
     files = sorted(folder.glob("*.pth"))
-    return [image for file in files for image in read_checkpoint(file)["images"].values()]
+    return [image for file in files for image in read_checkpoint(file)["samples"]]
 
 
 def test_resumed_bit_by_bit(evaluate, tmp_path):
@@ -150,7 +150,7 @@ def test_resumed_bit_by_bit(evaluate, tmp_path):
 
 def test_a_wrapped_model(evaluate, model, calls, monkeypatch):
     """A model in DistributedDataParallel reuses its text features, too."""
-    from glip.engine import loops
+    from glip.engine import evaluation_loops as loops
 
     class Wrapper(torch.nn.Module):
         def __init__(self, module):
