@@ -7,6 +7,7 @@ Shapes: B images, level i of size H_i x W_i with C channels.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -76,7 +77,8 @@ class DeformConvNorm(nn.Module):
         Returns:
             (B, C, ceil(H / stride), ceil(W / stride)).
         """
-        weight, bias = self.conv.weight, self.conv.get_parameter("bias")
+        # Under FSDP the attributes are views of the flat parameter, so get_parameter refuses them.
+        weight, bias = self.conv.weight, cast(Tensor, self.conv.bias)
         out = modulated_deform_conv(x, offset, mask, weight, bias, stride=self.stride)
         return out.to(weight.dtype)  # float32, unless the model itself was converted
 
