@@ -76,7 +76,7 @@ def test_the_demo_takes_it_by_default(tmp_path, capsys):
 def test_a_config_needs_its_checkpoint(capsys):
     with pytest.raises(SystemExit):
         detect.main([str(IMAGE), "glip_nano_shapes", "--texts", "red ring ."])
-    assert "expected a checkpoint" in capsys.readouterr().err
+    assert "expected one checkpoint" in capsys.readouterr().err
 
 
 def test_captions_need_no_config():
