@@ -25,6 +25,7 @@ from glip.engine.hooks.monitor import check_monitored
 from glip.engine.log_file import report_log_errors_once
 from glip.engine.loops import EpochBasedTrainLoop, IterBasedTrainLoop
 from glip.engine.options import check_options
+from glip.engine.process_group import torchrun_group
 from glip.registry import RUNNERS
 from glip.utils.atomic_write import describe_full_disk
 from glip.utils.errors import ConfigError, GLIPError, TrainingError, summarize
@@ -88,11 +89,15 @@ class GLIPRunner(CheckpointRunner):
             env_cfg: mmengine's settings of the environment.
         """
         dist_cfg = {"timeout": _TIMEOUT, **(env_cfg.get("dist_cfg") or {})}
+        device = get_device()
+        if self.launcher == "pytorch" and device in ("cpu", "cuda") and not is_distributed():
+            timeout = timedelta(seconds=dist_cfg["timeout"])
+            group = torchrun_group(timeout)
+            if device == "cpu":  # mmengine requires a GPU
+                torch.distributed.init_process_group(backend="gloo", timeout=timeout, **group)
+            else:
+                dist_cfg.update(group)
         env_cfg = {**env_cfg, "dist_cfg": dist_cfg}
-        if self.launcher == "pytorch" and get_device() == "cpu" and not is_distributed():
-            torch.distributed.init_process_group(  # mmengine requires a GPU
-                backend="gloo", timeout=timedelta(seconds=env_cfg["dist_cfg"]["timeout"])
-            )
         super().setup_env(env_cfg)
 
     def build_model(self, model: nn.Module | dict) -> nn.Module:
