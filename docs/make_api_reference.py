@@ -22,6 +22,7 @@ SECTIONS = {
     "glip": "Configs",
     "glip.apis": "Detection",
     "glip.text": "Prompts",
+    "glip.classes": "Classes",
     "glip.structures": "Results",
     "glip.visualization": "Drawing",
     "glip.checkpoint": "Checkpoints",

@@ -29,6 +29,10 @@ class ConfigError(GLIPError, ValueError):
     """A config, an option, a device or a dtype cannot be used."""
 
 
+class ClassFileError(ConfigError):
+    """A class file or a list of class names cannot be used."""
+
+
 class UnknownTypeError(ConfigError, KeyError):
     """No class is registered under the ``type`` of a config."""
 
