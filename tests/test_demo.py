@@ -71,10 +71,10 @@ def test_from_a_shell(photo, tiny_config_file, tiny_checkpoint, tmp_path):
     lines = done.stdout.strip().splitlines()
     assert lines[-1] == f"saved to {tmp_path / 'out'}"
     saved = json.loads((tmp_path / "out" / "preds" / "demo.json").read_text())
-    kept = [name for name, s in zip(saved["label_names"], saved["scores"], strict=True) if s >= 0.3]
+    names = saved["label_names"]
     assert lines[-2] == (
-        f"{photo}: {len(saved['labels'])} detections; with a score of 0.3 or more: "
-        f"{kept.count('bench')} x bench, {kept.count('car')} x car; "
+        f"{photo}: {names.count('bench')} x bench, {names.count('car')} x car, "
+        "with a score of 0.3 or more; "
         f"in {tmp_path / 'out/preds/demo.json'} and {tmp_path / 'out/vis/demo.jpg'}"
     )
     described = {key: saved[key] for key in list(saved)[:6]}
@@ -84,7 +84,7 @@ def test_from_a_shell(photo, tiny_config_file, tiny_checkpoint, tmp_path):
         height=427,
         prompt="bench. car",
         model="tiny",
-        score_thr=None,
+        score_thr=0.3,
     )
     assert list(saved)[6:] == ["labels", "label_names", "scores", "bboxes"]
     with Image.open(tmp_path / "out" / "vis" / "demo.jpg") as drawn, Image.open(photo) as image:
@@ -146,8 +146,28 @@ def test_other_options(demo, tmp_path, capsys):
     (prediction,) = demo("--print-result", "--cfg-options", "model.test_cfg.max_per_img=3")
     assert len(prediction["labels"]) == 3
     assert json.loads(capsys.readouterr().out.splitlines()[0]) == [prediction]
-    demo("--pred-score-thr", "1.1")
-    assert "with a score of 1.1 or more: nothing" in capsys.readouterr().out
+
+
+def test_score_threshold(demo, capsys):
+    """--score-thr filters what is saved, MMDetection's --pred-score-thr only what is drawn."""
+    (by_default,), (high,) = demo(), demo("--score-thr", "0.5")
+    (every,) = demo("--pred-score-thr", "0.5")
+    (both,) = demo("--score-thr", "0.4", "--pred-score-thr", "0.5")
+    printed = [line for line in capsys.readouterr().out.splitlines() if "with a score" in line]
+    saved = [by_default, high, every, both]
+    assert [each["score_thr"] for each in saved] == [0.3, 0.5, None, 0.4]
+    scores = np.array(every["scores"])
+    for each, threshold in ((by_default, 0.3), (high, 0.5), (both, 0.4)):
+        assert each["scores"] == [*scores[scores >= threshold]]
+    counts = [len(each["scores"]) for each in saved]
+    assert counts[1] < counts[3] < counts[0] < counts[2]
+    assert "0.5 or more;" in printed[1]
+    assert f"0.5 or more (of {counts[2]} detections);" in printed[2]
+    demo("--score-thr", "1.1")
+    assert "nothing, with a score of 1.1 or more" in capsys.readouterr().out
+    for wrong in ("nan", "high"):
+        with pytest.raises(SystemExit, match="2"):
+            demo("--score-thr", wrong)
 
 
 def test_faster(demo, monkeypatch):
@@ -169,7 +189,7 @@ def test_folder(demo, photo, tmp_path, capsys):
         image.resize((100, 200)).save(folder / "c.png")
     (folder / "b.jpg").write_bytes(b"nothing")
     assert len(demo("--batch-size", "2", inputs=folder)) == 2
-    lines = [line for line in capsys.readouterr().out.splitlines() if "detections" in line]
+    lines = [line for line in capsys.readouterr().out.splitlines() if "with a score" in line]
     assert len(lines) == 2
     for name in ("a.jpg", "c.png"):
         (folder / name).write_bytes(b"nothing")

@@ -225,7 +225,7 @@ _READ = (
     *("log_processor", "visualizer", "vis_backends", "default_scope", "randomness"),
     *("experiment_name", "data_preprocessor", "model_wrapper_cfg", "find_unused_parameters"),
     *("custom_imports", "compile", "runner_type", "data_root", "lang_model_name"),
-    *("use_caption_prompt", "max_pixels", "max_bytes"),
+    *("use_caption_prompt", "max_pixels", "max_bytes", "default_score_thr"),
 )
 
 

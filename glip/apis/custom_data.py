@@ -33,6 +33,7 @@ _RUNTIME = (
     "visualizer",
     "log_processor",
     "log_level",
+    "default_score_thr",
 )
 #: Names of a split's files and folders.
 _SPLITS = {"train": ("train",), "val": ("val", "valid", "validation")}

@@ -2,7 +2,7 @@
 
 The text is a program and may be anybody's, so it is parsed and never executed. Only settings that
 the shapes of the parameters do not show are used: anchors, the normalization and size of images,
-and the numbers of attention heads.
+the numbers of attention heads, and the default threshold.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ _SETTINGS: dict[str, type | tuple[type, ...]] = {
     "model.data_preprocessor.std": list,
     "model.data_preprocessor.bgr_to_rgb": bool,
     "model.test_cfg.chunked_size": int,
+    "default_score_thr": (int, float),
 }
 _ANCHORS = "model.bbox_head.anchor_generator"
 _ANCHOR_SETTINGS = ("strides", "octave_base_scale", "center_offset")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import math
 import os
 import re
 import sys
@@ -223,6 +224,11 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         dest="work_dir",
         help="folder for logs, results and the config; default: work_dirs/<name of the config>",
     )
+    parser.add_argument(
+        "--verbose",
+        action="store_true",
+        help="also print the environment, the config and the hooks, which the log file always has",
+    )
     add_image_limits(parser)
     add_cfg_options(parser)
     parser.add_argument(
@@ -263,6 +269,17 @@ def non_negative_int(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"expected an integer of 0 or more, got {text!r}")
     return int(text)
+
+
+def finite_float(text: str) -> float:
+    """Parse a number that is neither infinite nor NaN; a ``type`` for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"expected a finite number, got {text!r}")
+    return value
 
 
 class CfgOptions(argparse.Action):

@@ -36,6 +36,7 @@ from glip.cli.common import (
     add_image_limits,
     add_model_options,
     add_speed_options,
+    finite_float,
     merge_model_options,
     new_parser,
     parse_and_run,
@@ -99,11 +100,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_speed_options(parser)
     parser.add_argument(
         "--score-thr",
+        metavar="T",
+        type=finite_float,
+        help="save and draw only detections with at least this score; default: the config's "
+        "default_score_thr, which is 0.6 for the small model and else 0.3",
+    )
+    parser.add_argument(
         "--pred-score-thr",
-        dest="pred_score_thr",
-        type=float,
-        default=0.3,
-        help="draw detections with at least this score; default: %(default)s",
+        metavar="T",
+        type=finite_float,
+        help="as in MMDetection, draw only detections with at least this score; without "
+        "--score-thr, all are saved",
     )
     parser.add_argument(
         "--font", help="font file of the labels; default: one that is installed and has them"
@@ -135,6 +142,7 @@ def run(args: argparse.Namespace) -> None:
     from glip.apis import DetInferencer
     from glip.apis.build import make_detector
     from glip.apis.det_inferencer import list_images
+    from glip.apis.results import default_score_thr
     from glip.models.compile import compile_model
     from glip.visualization.local_visualizer import check_display
 
@@ -149,6 +157,11 @@ def run(args: argparse.Namespace) -> None:
     if len(args.inputs) > 1:
         inputs = [image for each in args.inputs for image in list_images(each)]
     model = make_detector(args.config, args.weights, args.device, options)
+    score_thr, drawn_thr = args.score_thr, args.pred_score_thr
+    if score_thr is None and drawn_thr is None:
+        score_thr = default_score_thr(model.cfg)
+    if drawn_thr is None:
+        drawn_thr = score_thr
     if args.compile:
         compile_model(model)
     inferencer = DetInferencer(
@@ -159,7 +172,8 @@ def run(args: argparse.Namespace) -> None:
         texts=prompt,
         batch_size=args.batch_size,
         out_dir=args.out_dir,
-        pred_score_thr=args.pred_score_thr,
+        score_thr=score_thr,
+        pred_score_thr=drawn_thr,
         show=args.show,
         no_save_vis=args.no_save_vis,
         no_save_pred=args.no_save_pred,
@@ -173,7 +187,7 @@ def run(args: argparse.Namespace) -> None:
             f"none of the {len(results)} images of {given} can be read. The first "
             f"error: {results[0]['error']}"
         )
-    print_counts(output, prompt, args.pred_score_thr)
+    print_counts(output, prompt, drawn_thr)
     if not (args.no_save_vis and args.no_save_pred):
         print(f"saved to {args.out_dir}")
 
@@ -270,10 +284,9 @@ def print_counts(output: dict, prompt: Prompt, threshold: float) -> None:
         ]
         counts = {name: kept.count(name) for name in dict.fromkeys(prompt.names) if name in kept}
         found = ", ".join(f"{count} x {name}" for name, count in counts.items()) or "nothing"
-        line = (
-            f"{image}: {len(result['scores'])} detections; "
-            f"with a score of {threshold} or more: {found}"
-        )
+        line = f"{image}: {found}, with a score of {threshold:g} or more"
+        if len(result["scores"]) > len(kept):
+            line += f" (of {len(result['scores'])} detections)"
         print("; in ".join([line, " and ".join(map(str, files))]) if files else line)
 
 

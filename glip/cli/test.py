@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> dict[str, float]:
     from glip.evaluation import DumpDetResults
     from glip.models.compile import compile_model
 
-    runner = GLIPRunner.from_cfg(cfg)
+    runner = GLIPRunner.from_cfg(cfg, verbose=args.verbose)
     if args.compile:
         model = runner.model
         compile_model(model.module if is_model_wrapper(model) else model)

@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> None:
     """
     from glip.engine import GLIPRunner
 
-    GLIPRunner.from_cfg(prepare_config(args)).train()
+    GLIPRunner.from_cfg(prepare_config(args), verbose=args.verbose).train()
 
 
 def prepare_config(args: argparse.Namespace) -> Config:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from torch.utils.data import DataLoader
 
 from glip.engine.cached_text_config import CachedTextConfig
 from glip.engine.checkpoint_runner import CheckpointRunner
+from glip.engine.console import hide_own_warnings, shorten_console, show_progress
 from glip.engine.data_loader_options import complete_data_loader
 from glip.engine.hooks.invalid_loss import InvalidLossHook
 from glip.engine.hooks.monitor import check_monitored
@@ -47,17 +49,30 @@ class GLIPRunner(CheckpointRunner):
 
     Distributed runs (``torchrun``) also work without a GPU; they then use gloo, whatever
     ``env_cfg.dist_cfg`` is.
+
+    Args:
+        args: of mmengine's runner.
+        verbose: whether the console, too, has the environment, the config and the hooks, which are
+            hundreds of lines; the log file always has them.
+        kwargs: of mmengine's runner.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, verbose: bool = False, **kwargs: Any) -> None:
         given = inspect.signature(Runner.__init__).bind(self, *args, **kwargs).arguments
         check_options({name: given[name] for name in given if name != "self"})
+        self._verbose = verbose
         with describe_full_disk(given["work_dir"]):
             super().__init__(*args, **kwargs)
+        show_progress(self.logger)
+        self.logger.info(f"Environment, config and log: {self.log_dir}")
 
     @classmethod
-    def from_cfg(cls, cfg: Config | dict) -> GLIPRunner:
+    def from_cfg(cls, cfg: Config | dict, *, verbose: bool = False) -> GLIPRunner:
         """Build a runner from a config, which is copied.
+
+        Args:
+            cfg: the config.
+            verbose: see :class:`GLIPRunner`.
 
         Raises:
             ConfigError: the config is incomplete, or an option is unknown or invalid.
@@ -66,12 +81,14 @@ class GLIPRunner(CheckpointRunner):
         for name in ("model", "work_dir"):
             if not cfg.get(name):
                 raise ConfigError(f"the config has no {name}: a runner needs model and work_dir")
-        return super().from_cfg(CachedTextConfig.from_config(cfg))
+        # mmengine's method passes the entries of the config only.
+        build = partial(cls, verbose=verbose)
+        return Runner.from_cfg.__func__(build, CachedTextConfig.from_config(cfg))
 
     def build_logger(
         self, log_level: int | str = "INFO", log_file: str | None = None, **kwargs: Any
     ) -> MMLogger:
-        """Build the logger; a full disk gives one warning.
+        """Build the logger: a full disk gives one warning, and the console begins short.
 
         Args:
             log_level: lines of this level and above are logged.
@@ -80,6 +97,9 @@ class GLIPRunner(CheckpointRunner):
         """
         logger = super().build_logger(log_level, log_file, **kwargs)
         report_log_errors_once(logger)
+        hide_own_warnings(logger)
+        if not self._verbose:
+            shorten_console(logger)
         return logger
 
     def setup_env(self, env_cfg: dict) -> None:

@@ -109,7 +109,9 @@ def test_train_test_and_detect(tmp_path, monkeypatch, capsys):
     run(["train", "--data", ".", *weights, "--seed", "0", "--cfg-options", *options])
     (best,) = Path("out").glob("best_*.pth")
     assert Path("out/config.py").is_file()
-    assert DetInferencer(weights=best).cfg.test_pipeline[1].scale == (256, 256)
+    fine_tuned = DetInferencer(weights=best).cfg
+    assert fine_tuned.test_pipeline[1].scale == (256, 256)
+    assert fine_tuned.default_score_thr == 0.3  # the recipe's, not that of the coloured shapes
 
     data = ["--ann", "val.json", "--images", "val", "--weights", str(best), "--device", "cpu"]
     test = ["test_dataloader.num_workers=0", "test_dataloader.persistent_workers=False"]

@@ -71,6 +71,7 @@ def test_settings_of_a_training():
     assert options["test_pipeline.1.scale"] == (256, 256)
     assert options["model.bbox_head.anchor_generator"]["octave_base_scale"] == 4
     assert options["model.test_cfg.chunked_size"] == 16
+    assert options["default_score_thr"] == 0.6
     for text in (None, 3, "model = dict(", "model = __import__('os').system('x')", "(" * 500):
         assert stored_options({"cfg": text}) == {}
     hostile = "model = dict(data_preprocessor=dict(mean=['a'], std=open('x')))"
