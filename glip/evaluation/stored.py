@@ -32,8 +32,10 @@ def load_predictions(path: str | Path) -> list[dict[str, Any]]:
         path: the ``.pkl``, ``.pickle`` or ``.json`` file.
 
     Returns:
-        A dictionary for each image; its ``pred_instances`` hold tensors ``bboxes`` (K, 4) and
-        ``scores`` (K,) float32, ``labels`` (K,) int64, and a list ``label_names`` of K names.
+        A dictionary for each image; its ``pred_instances`` hold tensors ``bboxes`` (K, 4), with
+        x1 <= x2 and y1 <= y2, and ``scores`` (K,) from 0 to 1, float32, ``labels`` (K,) int64, and
+        a list ``label_names`` of K names. Labels may be stored as floats without a fraction, 1.0,
+        as tables and JavaScript write integers.
 
     Raises:
         AnnotationFileNotFoundError: the file does not exist.
@@ -46,7 +48,13 @@ def load_predictions(path: str | Path) -> list[dict[str, Any]]:
             f"'{path}' does not hold predictions as tools/test.py --out stores them: expected a "
             f"list of images, got a {type(stored).__name__}"
         )
+    if not stored:
+        raise DataError(
+            f"'{path}' holds no images: expected predictions as tools/test.py --out stores them, "
+            "an entry for each image, also for those without detections"
+        )
     images: list[dict[str, Any]] = []
+    problems: list[str] = []
     for index, each in enumerate(stored):
         try:
             images.append(_image(each))
@@ -54,10 +62,12 @@ def load_predictions(path: str | Path) -> list[dict[str, Any]]:
             name = f"image {index}"
             if isinstance(each, dict) and isinstance(each.get("img_id"), (int, str)):
                 name += f" (img_id {shorten(repr(each['img_id']), 40)})"
-            raise DataError(
-                f"'{path}' does not hold predictions as tools/test.py --out stores them: {name} "
-                f"{error}"
-            ) from None
+            problems.append(f"{name} {error}")
+    if problems:
+        raise DataError(
+            f"'{path}' does not hold predictions as tools/test.py --out stores them: "
+            f"{len(problems)} of {len(stored)} images cannot be used, for example {problems[0]}"
+        )
     counts = Counter((each.get("dataset_index"), each["img_id"]) for each in images)
     repeated = [key for (_, key), count in counts.items() if count > 1]
     if repeated:
@@ -72,7 +82,10 @@ def load_predictions(path: str | Path) -> list[dict[str, Any]]:
 def check_predictions(
     predictions: Sequence[dict[str, Any]], dataset: Any, path: str | Path
 ) -> None:
-    """Check that stored predictions are of the images and the classes of a data set.
+    """Check that stored predictions are of the images and the classes of a data set, and of all.
+
+    A metric counts an image without predictions as one without detections, so that the predictions
+    of a part of the data would give low numbers.
 
     Args:
         predictions: as :func:`load_predictions` returns them.
@@ -80,7 +93,7 @@ def check_predictions(
         path: where the predictions come from, for error messages.
 
     Raises:
-        DataError: an image or a class is not the data set's.
+        DataError: an image or a class is not the data set's, or an image has no predictions.
     """
     parts = {0: dataset}
     if isinstance(dataset, ConcatDataset):
@@ -88,31 +101,44 @@ def check_predictions(
         parts = dict(zip(existing, dataset.datasets, strict=True))
     known = {at: _image_ids(part) for at, part in parts.items()}
     classes = {at: part.metainfo.get("classes") for at, part in parts.items()}
-    unknown = []
+    unknown, wrong = [], []
+    found: dict[int, set] = {at: set() for at in parts}
     for each in predictions:
-        at = each.get("dataset_index") or 0
-        ids = known.get(at)
-        if ids is not None and each["img_id"] not in ids:
-            unknown.append(each["img_id"])
+        at, key = each.get("dataset_index") or 0, each["img_id"]
+        if at not in parts or (known[at] is not None and key not in known[at]):
+            unknown.append(key)
             continue
+        found[at].add(key)
         labels = each["pred_instances"]["labels"]
-        if classes.get(at) and len(labels) and int(labels.max()) >= len(classes[at]):
-            raise DataError(
-                f"the image {shorten(repr(each['img_id']))} in '{path}' has a detection with the "
-                f"label {int(labels.max())}, but the data have {len(classes[at])} classes: the "
-                "predictions are of other classes. Use the config that they were made with"
-            )
+        if classes[at] and len(labels) and int(labels.max()) >= len(classes[at]):
+            wrong.append((key, int(labels.max()), len(classes[at])))
     if unknown:
         raise DataError(
             f"{len(unknown)} of {len(predictions)} images with predictions are not in "
             f"{_name(dataset)}, for example {shorten(repr(unknown[:3]))}: the predictions are of "
             "other data"
         )
+    if wrong:
+        key, label, number = wrong[0]
+        raise DataError(
+            f"{len(wrong)} of {len(predictions)} images in '{path}' have a detection of a class "
+            f"that the data do not have, for example {shorten(repr(key))} the label {label} of "
+            f"{number} classes: the predictions are of other classes. Use the config that they "
+            "were made with"
+        )
+    missing = [key for at, ids in known.items() for key in ids or () if key not in found[at]]
+    if missing:
+        number = sum(len(part) for part in parts.values())
+        raise DataError(
+            f"{len(missing)} of the {number} images of {_name(dataset)} have no entry in '{path}', "
+            f"for example {shorten(repr(missing[:3]))}: store the predictions of all images with "
+            "tools/test.py --out, or select the images with test_dataloader.dataset.indices"
+        )
 
 
-def _image_ids(dataset: Any) -> set | None:
-    """Return the ids of a data set's images; None if they have none."""
-    ids = {dataset.get_data_info(index).get("img_id") for index in range(len(dataset))}
+def _image_ids(dataset: Any) -> dict[Any, None] | None:
+    """Return the ids of a data set's images, in their order; None if they have none."""
+    ids = dict.fromkeys(dataset.get_data_info(at).get("img_id") for at in range(len(dataset)))
     return None if None in ids else ids
 
 
@@ -190,8 +216,15 @@ def _instances(given: dict[str, Any]) -> dict[str, Any]:
             finite = np.isfinite(values.astype(np.float32)).all()
         if not finite:
             raise ValueError(f"has non-finite (NaN or Inf) {name}")
-    if (labels != np.floor(labels)).any() or (labels < 0).any() or (labels >= 2**31).any():
-        raise ValueError("has labels that are not integers from 0 on")
+    checks = (
+        ("labels that are not integers from 0 on", labels, _is_bad_label(labels)),
+        ("scores that are not from 0 to 1", scores, (scores < 0) | (scores > 1)),
+        ("boxes with x2 < x1 or y2 < y1", bboxes, (bboxes[:, 2:] < bboxes[:, :2]).any(axis=1)),
+    )
+    for what, values, bad in checks:
+        if bad.any():
+            example = shorten(str(values[bad][0].tolist()), 60)
+            raise ValueError(f"has {int(bad.sum())} {what}, for example {example}")
     names = given.get("label_names")
     valid = isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)
     if names is not None and (not valid or len(names) != len(labels)):
@@ -202,6 +235,10 @@ def _instances(given: dict[str, Any]) -> dict[str, Any]:
         "scores": torch.from_numpy(scores.astype(np.float32)),
         "labels": torch.from_numpy(labels.astype(np.int64)),
     }
+
+
+def _is_bad_label(labels: np.ndarray) -> np.ndarray:
+    return (labels != np.floor(labels)) | (labels < 0) | (labels >= 2**31)
 
 
 def _numbers(values: Any, name: str) -> np.ndarray:

@@ -32,6 +32,7 @@ def changed(key, value):
 
 BAD = {
     "an object": {},
+    "no images": [],
     "numbers": [1, 2],
     "texts": ["a"],
     "COCO's results": [{"image_id": 1, "bbox": [0, 0, 1, 1], "score": 1}],
@@ -54,6 +55,17 @@ BAD = {
     "labels ragged": changed("labels", [[0], 1]),
     "score NaN": changed("scores", [0.5, NAN]),
     "score 10^400": changed("scores", [0.5, 10**400]),
+    "label 1e10": changed("labels", [0, 1e10]),
+    "score 2": changed("scores", [0.5, 2.0]),
+    "score -1": changed("scores", [0.5, -1]),
+    "score 1.0001": changed("scores", [0.5, 1.0001]),
+    "scores in percent": changed("scores", [50, 99]),
+    "logits": changed("scores", [-3.2, 0.7]),
+    "scores true": changed("scores", [True, False]),
+    "xywh": changed("bboxes", [[100, 200, 30, 40], [5, 6, 7, 8]]),
+    "x2 < x1": changed("bboxes", [[3, 2, 1, 4], [5, 6, 7, 8]]),
+    "y2 < y1": changed("bboxes", [[1, 4, 3, 2], [5, 6, 7, 8]]),
+    "x2 < x1 by little": changed("bboxes", [[3, 2, 2.999, 4], [5, 6, 7, 8]]),
     "scores too few": changed("scores", [0.5]),
     "scores too many": changed("scores", [0.5, 0.5, 0.5]),
     "box NaN": changed("bboxes", [[1, 2, 3, NAN], [5, 6, 7, 8]]),
@@ -78,6 +90,32 @@ def test_bad_predictions(kind, extension, tmp_path):
         load_predictions(path)
     assert str(path) in str(caught.value)
     assert len(str(caught.value)) < 500
+
+
+def test_the_number_of_bad_images(tmp_path):
+    entries = [dict(copy.deepcopy(GOOD), img_id=number) for number in range(5)]
+    for at in (1, 3):
+        entries[at]["pred_instances"]["scores"] = [0.5, 7.0]
+    (tmp_path / "x.json").write_text(json.dumps(entries))
+    message = r"2 of 5 images .* image 1 \(img_id 1\) has 1 scores that are not .* example 7\.0$"
+    with pytest.raises(DataError, match=message):
+        load_predictions(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("labels", [0.0, 1.0]),  # as pandas and JavaScript write integers
+        ("scores", [0, 1]),
+        ("bboxes", [[1, 2, 1, 2], [5, 6, 7, 8]]),  # no area
+        ("bboxes", [[-5, -6, 1, 2], [5, 6, 7e6, 8]]),  # outside the image
+        ("label_names", None),
+    ],
+)
+def test_unusual_predictions(key, value, tmp_path):
+    (tmp_path / "x.json").write_text(json.dumps(changed(key, value)))
+    (image,) = load_predictions(tmp_path / "x.json")
+    assert image["pred_instances"]["labels"].tolist() == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -122,25 +160,32 @@ class FakeDataset:
 
 
 @pytest.mark.parametrize(
-    ("img_id", "labels", "message"),
+    ("ids", "labels", "index", "message"),
     [
-        (3, [0, 1], None),
-        ("3", [0, 1], "1 of 1 images with predictions are not in 'data.json', for example"),
-        (7, [0, 1], "of other data"),
-        (3, [0, 2], "label 2, but the data have 2 classes"),
+        ([3, 4], [0, 1], 1, None),
+        (["3", 4], [0, 1], 1, "1 of 2 images with predictions are not in 'data.json', for example"),
+        ([3, 4, 7], [0, 1], 1, "1 of 3 images .* of other data"),
+        ([3, 4], [0, 2], 1, "2 of 2 images .* for example 3 the label 2 of 2 classes"),
+        ([3], [0, 1], 1, r"1 of the 2 images of 'data.json' have no entry .* example \[4\]"),
+        ([4], [0, 1], 1, r"example \[3\]: store the predictions of all images"),
+        ([3, 4], [0, 1], 5, "2 of 2 images .* of other data"),
+        ([3, 4], [0, 1], None, "2 of 2 images .* of other data"),
     ],
 )
 @pytest.mark.parametrize("concatenated", [False, True])
-def test_predictions_of_other_data(img_id, labels, message, concatenated, tmp_path):
-    (entry,) = changed("labels", labels)
-    entry["img_id"] = img_id
+def test_predictions_of_other_data(ids, labels, index, message, concatenated, tmp_path):
     dataset = FakeDataset()
+    entries = [dict(changed("labels", labels)[0], img_id=each) for each in ids]
     if concatenated:
         dataset = ConcatDataset.__new__(ConcatDataset)
         dataset.datasets, dataset.missing = [FakeDataset()], ["missing", None]
         dataset.ann_file = "data.json"
-        entry["dataset_index"] = 1
-    (tmp_path / "x.json").write_text(json.dumps([entry]))
+        entries = [dict(each, dataset_index=index) for each in entries]
+    elif index == 5:
+        entries = [dict(each, dataset_index=5) for each in entries]
+    elif index is None:
+        message = None  # of one data set, which has no index
+    (tmp_path / "x.json").write_text(json.dumps(entries))
     predictions = load_predictions(tmp_path / "x.json")
     if message is None:
         check_predictions(predictions, dataset, "x.json")

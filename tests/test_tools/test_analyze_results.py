@@ -108,6 +108,7 @@ def test_no_image_with_annotations(small_configs, examples, tmp_path):
     stored = [dict(img_id=3, pred_instances=instances)]  # which has no annotations
     (tmp_path / "one.json").write_text(json.dumps(stored))
     options = ("--cfg-options", f"data_root={examples['coco']}")
+    options += ("test_dataloader.dataset.indices=[2]",)
     arguments = (str(small_configs["coco"]), str(tmp_path / "one.json"), str(tmp_path))
     (image,) = tool(TOOL).main([*arguments, *options])
     assert image.score == -1
@@ -118,10 +119,10 @@ def test_no_image_with_annotations(small_configs, examples, tmp_path):
 @pytest.mark.parametrize(
     ("task", "stored", "options", "message"),
     [
-        ("refcoco", [], (), "expected test data of one data set in COCO or LVIS format"),
-        ("odinw", [], (), "got ConcatDataset"),
+        ("refcoco", [1], (), "expected test data of one data set in COCO or LVIS format"),
+        ("odinw", [1], (), "got ConcatDataset"),
         ("coco", [77], (), "1 of 1 images with predictions are not in"),
-        ("coco", [], ("test_evaluator.type=RefExpMetric",), "got RefExpMetric"),
+        ("coco", [1], ("test_evaluator.type=RefExpMetric",), "got RefExpMetric"),
     ],
 )
 def test_other_data(small_configs, examples, tmp_path, task, stored, options, message):

@@ -64,7 +64,8 @@ def test_picture_and_numbers(runs, small_configs, examples, tmp_path):
 
 
 def test_other_data(small_configs, examples, tmp_path):
-    (tmp_path / "none.json").write_text(json.dumps([]))
+    stored = [dict(img_id=1, pred_instances=dict(bboxes=[], scores=[], labels=[]))]
+    (tmp_path / "none.json").write_text(json.dumps(stored))
     options = ("--cfg-options", f"data_root={examples['refcoco']}")
     with pytest.raises(USER_ERRORS, match="expected test data of one data set in COCO format"):
         tool(TOOL).main(

@@ -347,7 +347,10 @@ class GLIP(BaseModel):
             best = instances.scores.argsort(descending=True, stable=True)
             instances = instances[best[: self.bbox_head.postprocess.max_per_img]]
         scale = instances.bboxes.new_tensor(sample.get("scale_factor", (1.0, 1.0)))
-        instances.bboxes = inclusive_to_xyxy(instances.bboxes / scale.repeat(2))
+        boxes = inclusive_to_xyxy(instances.bboxes / scale.repeat(2))
+        # An inclusive box smaller than a pixel of the network's input can come out negative.
+        boxes[:, 2:] = torch.maximum(boxes[:, 2:], boxes[:, :2])
+        instances.bboxes = boxes
         instances.label_names = [prompt.names[label] for label in instances.labels.tolist()]
         return instances
 
