@@ -18,6 +18,8 @@ from pathlib import Path
 from glip.__main__ import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
+#: Modules of parts that commands share.
+_NO_COMMANDS = ("glip.cli.common", "glip.cli.argument_types", "glip.cli.cfg_values")
 PAGE = ROOT / "docs" / "reference" / "cli.md"
 HEADER = """\
 # Command line
@@ -26,7 +28,7 @@ This page is generated from the commands' parsers by `python docs/make_cli_refer
 command prints the same with `--help`. `glip` is also `python -m glip`; in a clone
 `python demo/image_demo.py` is `glip detect`, `python tools/test.py` is `glip test`, and
 `python tools/train.py` is `glip train`. A command that fails because of its input prints one line
-that begins with `error:` and exits with code 1; wrong arguments exit with code 2.
+that begins with `error:` and exits with code 1; wrong arguments exit with code 2, Ctrl-C with 130.
 """
 
 
@@ -50,7 +52,7 @@ def module_of(script: Path) -> str | None:
             for alias in node.names:
                 if alias.name == "main":
                     return node.module
-                if node.module != "glip.cli.common":
+                if node.module not in _NO_COMMANDS:
                     return f"{node.module}.{alias.name}"
     return None
 

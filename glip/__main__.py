@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -83,8 +82,6 @@ def main() -> None:
     """Run the command line of this process."""
     try:
         run_main(lambda: run(sys.argv[1:]))
-    except KeyboardInterrupt:
-        raise SystemExit(128 + signal.SIGINT) from None
     except BrokenPipeError:
         # The reader of the output has ended, as `head` does.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

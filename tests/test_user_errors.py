@@ -17,6 +17,7 @@ from glip.apis import (
     load_config,
 )
 from glip.cli import detect, test, train
+from glip.cli.analysis_tools import analyze_results, browse_dataset, confusion_matrix
 from glip.cli.common import run_main
 from glip.datasets import CocoDataset
 from glip.engine import GLIPRunner
@@ -166,7 +167,21 @@ COMMANDS = [
     (test, [NANO, WEIGHTS, "--out", "a.txt"]),
     (test, [WEIGHTS, NANO]),
     (test, [NANO, WEIGHTS, "--cfg-options", "model.test_cfg.score_threshold=1"]),
+    (test, [NANO, WEIGHTS, "--wait-time", "-1"]),
+    (test, [NANO, WEIGHTS, "--wait-time", "nan"]),
     (detect, [IMAGE, "--texts", "a", "--batch-size", "0"]),
+    (detect, [IMAGE, "--texts", "a", "--batch-size", "9" * 5000]),
+    (detect, [IMAGE, "--texts", "a", "--chunked-size", "0"]),
+    (detect, [IMAGE, "--texts", "a", "--chunked-size", "-5"]),
+    (detect, [IMAGE, "--texts", "a", "--score-thr", "nan"]),
+    (detect, [IMAGE, "--texts", "a", "--score-thr", "30"]),
+    (detect, [IMAGE, "--texts", "a", "--font", "nowhere.ttf"]),
+    (detect, [IMAGE, "--texts", "a", "--font", IMAGE]),
+    (browse_dataset, [NANO, "--split", "test", "--font", "nowhere.ttf"]),
+    (browse_dataset, [NANO, "--split", "test", "--num", "0"]),
+    (confusion_matrix, [NANO, "a.pkl", "a.png", "--iou-thr", "50"]),
+    (confusion_matrix, [NANO, "a.pkl", "a.png", "--score-thr", "inf"]),
+    (analyze_results, [NANO, "a.pkl", "out", "--score-thr", "-0.1"]),
     (detect, [IMAGE, "--texts", ""]),
     (detect, [IMAGE]),
     (detect, [IMAGE, NANO, "--texts", "a"]),
@@ -187,11 +202,22 @@ def test_commands(module, argv, capsys, monkeypatch, no_model):
         check_message(caught.value.code)
 
 
+def test_interrupted():
+    def main():
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as caught:
+        run_main(main)
+    assert caught.value.code == 130
+    assert caught.value.__suppress_context__
+
+
 def test_show_without_a_display(monkeypatch, no_model):
     monkeypatch.setattr("matplotlib.pyplot.get_backend", lambda: "Agg")
     for module, argv in (
         (detect, [IMAGE, "--texts", "a", "--show"]),
         (test, [NANO, WEIGHTS, "--show"]),
+        (browse_dataset, [NANO, "--split", "test", "--show"]),
     ):
         with pytest.raises(SystemExit) as caught:
             run_main(lambda module=module, argv=argv: module.main(argv))

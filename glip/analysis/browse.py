@@ -63,12 +63,13 @@ def leaves(dataset: BaseDataset) -> Iterator[BaseDataset]:
         yield from leaves(each)
 
 
-def draw_sample(packed: dict) -> np.ndarray:
+def draw_sample(packed: dict, font: str | None = None) -> np.ndarray:
     """Draw a packed sample.
 
     Args:
         packed: result of PackDetInputs: ``inputs``, a (3, H, W) BGR tensor, and
             ``data_samples``.
+        font: font file of the text; see :func:`glip.visualization.fonts.check_font`.
 
     Returns:
         RGB image, uint8, with the caption below the sample's image.
@@ -94,15 +95,15 @@ def draw_sample(packed: dict) -> np.ndarray:
     colors = [
         IGNORED if skip else label_color(label) for label, skip in zip(labels, ignored, strict=True)
     ]
-    drawn = draw_detections(image, boxes, names, colors=colors)
+    drawn = draw_detections(image, boxes, names, colors=colors, font=font)
     font_size = default_sizes(*image.shape[:2])[0] + 2
     width = max(image.shape[1], _CAPTION_EMS * font_size)
     shown = {label for label, skip in zip(labels, ignored, strict=True) if not skip}
     return join(
         [
             drawn,
-            draw_text(_facts(sample, image), width, max(9, font_size - 3)),
-            draw_caption(prompt, shown, width, font_size),
+            draw_text(_facts(sample, image), width, max(9, font_size - 3), font),
+            draw_caption(prompt, shown, width, font_size, font=font),
         ],
         axis=0,
     )

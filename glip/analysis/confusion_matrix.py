@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torchvision.ops import box_iou
 
 from glip.datasets import CocoDataset
+from glip.utils.atomic_write import write_new_file
 
 #: Largest number of classes whose cells show their counts.
 _MAX_CLASSES_WITH_COUNTS = 20
@@ -114,4 +116,6 @@ def draw(matrix: np.ndarray, names: list[str], path: Path) -> None:
         for (row, column), number in np.ndenumerate(matrix):
             color = "white" if percent[row, column] > 50 else "black"
             axes.text(column, row, number, ha="center", va="center", fontsize=7, color=color)
-    figure.savefig(path, dpi=150)
+    content = io.BytesIO()
+    figure.savefig(content, dpi=150)
+    write_new_file(path, content.getvalue())

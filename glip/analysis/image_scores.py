@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,9 @@ from glip.evaluation import Predictions
 from glip.evaluation.base_ap_metric import BaseAPMetric
 from glip.evaluation.predictions import read_predictions
 from glip.registry import DATASETS
-from glip.utils.errors import ConfigError, DataError, ImageReadError
+from glip.utils.atomic_write import write_new_file
+from glip.utils.errors import ConfigError, ImageReadError
+from glip.utils.tables import format_csv
 from glip.visualization import draw_detections, label_color
 from glip.visualization.captions import draw_text, join
 from glip.visualization.palette import IGNORED
@@ -93,18 +94,9 @@ def score_images(
 
     Returns:
         The images, sorted by id.
-
-    Raises:
-        DataError: the predictions are of other images or classes.
     """
     infos = {info["img_id"]: info for info in map(dataset.get_data_info, range(len(dataset)))}
     images = {each["img_id"]: read_predictions(each)[0] for each in predictions}
-    unknown = [img_id for img_id in images if img_id not in infos]
-    if unknown:
-        raise DataError(
-            f"{len(unknown)} of {len(images)} images with predictions are not in "
-            f"'{dataset.ann_file}', for example {unknown[:3]}: the predictions are of other data"
-        )
     return [
         ScoredImage(infos[img_id], images[img_id].sort_by_score(), numbers)
         for img_id, numbers in metric.compute_per_image(images)
@@ -180,13 +172,11 @@ def _draw_image(image: ScoredImage, classes: Sequence[str], score_thr: float) ->
 
 def write_table(images: Sequence[ScoredImage], score_thr: float, path: Path) -> None:
     """Write the metrics of all images as CSV; cells without a measured value are empty."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        keys = list(images[0].numbers) if images else []
-        writer.writerow(["img_id", "file", "annotated", "detected", *keys])
-        for image in images:
-            numbers = ["" if value == -1 else f"{value:.6f}" for value in image.numbers.values()]
-            detected = int((image.found.scores >= score_thr).sum())
-            path_of_image = image.info["img_path"]
-            row = [image.info["img_id"], path_of_image, image.num_boxes, detected]
-            writer.writerow([*row, *numbers])
+    keys = list(images[0].numbers) if images else []
+    rows = [["img_id", "file", "annotated", "detected", *keys]]
+    for image in images:
+        numbers = ["" if value == -1 else f"{value:.6f}" for value in image.numbers.values()]
+        detected = int((image.found.scores >= score_thr).sum())
+        info = image.info
+        rows.append([info["img_id"], info["img_path"], image.num_boxes, detected, *numbers])
+    write_new_file(path, format_csv(rows))

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import ast
-import math
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from glip.cli.argument_types import positive_int
+from glip.cli.cfg_values import CfgOptions
 from glip.utils.atomic_write import is_storage_problem, storage_error
 from glip.utils.errors import USER_ERRORS, GLIPError
-from glip.utils.messages import shorten
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 #: The keys of ``glip.utils.precision.AMP_DTYPES``, which imports torch.
 AMP_CHOICES = ("bf16", "fp16")
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
-#: Brackets in brackets that ``--cfg-options`` reads as lists; deeper ones are text.
-_MAX_DEPTH = 20
 
 Result = TypeVar("Result")
 
@@ -77,9 +75,16 @@ def parse_and_run(
 
 
 def run_main(main: Callable[[], Any]) -> None:
-    """Run a command as a script; print the message of a user's error and exit with code 1."""
+    """Run a command as a script.
+
+    Raises:
+        SystemExit: with the message of a user's error, which is printed, and code 1; with the code
+            of a shell, 130, after Ctrl-C.
+    """
     try:
         main()
+    except KeyboardInterrupt:
+        raise SystemExit(128 + signal.SIGINT) from None
     except USER_ERRORS as error:
         is_named = isinstance(error, GLIPError)
         if isinstance(error, OSError) and not is_named and is_storage_problem(error):
@@ -175,6 +180,13 @@ def add_image_limits(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_font_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--font``."""
+    parser.add_argument(
+        "--font", help="font file of the labels; default: one that is installed and has them"
+    )
+
+
 def add_device_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--device``."""
     parser.add_argument(
@@ -252,114 +264,3 @@ def apply_run_options(cfg: Config, args: argparse.Namespace) -> None:
     cfg.work_dir = (
         args.work_dir or cfg.get("work_dir") or f"work_dirs/{Path(cfg.filename or 'glip').stem}"
     )
-
-
-# Types of arguments
-
-
-def positive_int(text: str) -> int:
-    """Parse an integer of 1 or more; a ``type`` for argparse."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected an integer of 1 or more, got {text!r}")
-    return int(text)
-
-
-def non_negative_int(text: str) -> int:
-    """Parse an integer of 0 or more; a ``type`` for argparse."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected an integer of 0 or more, got {text!r}")
-    return int(text)
-
-
-def finite_float(text: str) -> float:
-    """Parse a number that is neither infinite nor NaN; a ``type`` for argparse."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"expected a finite number, got {text!r}")
-    return value
-
-
-class CfgOptions(argparse.Action):
-    """An ``action`` for argparse that collects ``KEY=VALUE ...`` in a dictionary."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,  # noqa: ARG002
-        namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,
-        option_string: str | None = None,  # noqa: ARG002
-    ) -> None:
-        """Add the options to those given before."""
-        options = dict(getattr(namespace, self.dest) or {})
-        for text in values or ():
-            key, separator, value = text.partition("=")
-            if not separator or not key.strip():
-                raise argparse.ArgumentError(self, f"expected key=value ..., got [{shorten(text)}]")
-            options[key.strip()] = parse_value(value)
-        setattr(namespace, self.dest, options)
-
-
-def parse_value(text: str) -> Any:
-    """Parse the value of ``--cfg-options``.
-
-    A Python literal is parsed as such: a number, ``True``, ``None``, a quoted text, a list, tuple
-    or dictionary. So are ``true``, ``false``, ``inf`` and ``nan``, numbers that are separated by
-    commas (a list, as in mmengine), and a list or tuple of unquoted words: ``[cat,dog]``. Anything
-    else is the text as it is written, with its spaces.
-    """
-    try:
-        # In parentheses, a comment or a line break is an error instead of being ignored.
-        value = ast.literal_eval(f"({text})")
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return _parse_words(text)
-    if not text.strip() or not _is_plain(value):
-        return text
-    is_bare_list = isinstance(value, tuple) and _split_brackets(text.strip()) is None
-    return list(value) if is_bare_list else value
-
-
-def _parse_words(text: str) -> Any:
-    """Parse a value that is no Python literal."""
-    word = text.strip()
-    if word.lower() in ("true", "false"):
-        return word.lower() == "true"
-    if word.lower().lstrip("+-") in ("inf", "nan"):
-        return float(word)
-    items = _split_brackets(word)
-    if items is None or (word[0] == "(" and len(items) == 1):  # "(grey)" is a text
-        return text
-    values = [parse_value(item.strip()) for item in items if item.strip()]
-    return tuple(values) if word[0] == "(" else values
-
-
-def _split_brackets(text: str) -> list[str] | None:
-    """Split ``[a,b]`` or ``(a,b)`` at its commas; ``None`` if the text has another form."""
-    closing = {"[": "]", "(": ")"}
-    if not text or text[-1] != closing.get(text[0]):
-        return None
-    items, start = [], 1
-    stack: list[str] = []
-    for at, char in enumerate(text):
-        if char in closing:
-            stack.append(closing[char])
-            if len(stack) > _MAX_DEPTH:
-                return None
-        elif char in "])":
-            if not stack or stack.pop() != char or (not stack and at < len(text) - 1):
-                return None
-        elif char == "," and len(stack) == 1:
-            items.append(text[start:at])
-            start = at + 1
-    return None if stack else [*items, text[start:-1]]
-
-
-def _is_plain(value: Any) -> bool:
-    """Return whether a literal is one that configs contain: no bytes, set, complex number or ..."""
-    if isinstance(value, (list, tuple)):
-        return all(map(_is_plain, value))
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_plain(value[key]) for key in value)
-    return value is None or isinstance(value, (str, int, float))

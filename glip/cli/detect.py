@@ -29,18 +29,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from glip.cli.argument_types import chunk_size, positive_int, probability
 from glip.cli.common import (
     UsageError,
     add_cfg_options,
     add_device_option,
+    add_font_option,
     add_image_limits,
     add_model_options,
     add_speed_options,
-    finite_float,
     merge_model_options,
     new_parser,
     parse_and_run,
-    positive_int,
 )
 from glip.config import find_weights, list_configs
 from glip.text.noun_phrases import NP_EXTRACTORS
@@ -82,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--chunked-size",
-        type=int,
+        type=chunk_size,
         default=-1,
         help="class names per forward pass of the text; default: as many as fit",
     )
@@ -101,20 +101,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--score-thr",
         metavar="T",
-        type=finite_float,
+        type=probability,
         help="save and draw only detections with at least this score; default: the config's "
         "default_score_thr, which is 0.6 for the small model and else 0.3",
     )
     parser.add_argument(
         "--pred-score-thr",
         metavar="T",
-        type=finite_float,
+        type=probability,
         help="as in MMDetection, draw only detections with at least this score; without "
         "--score-thr, all are saved",
     )
-    parser.add_argument(
-        "--font", help="font file of the labels; default: one that is installed and has them"
-    )
+    add_font_option(parser)
     parser.add_argument("--show", action="store_true", help="show each image in a window")
     parser.add_argument("--no-save-vis", action="store_true", help="do not save drawn images")
     parser.add_argument("--no-save-pred", action="store_true", help="do not save predictions")
@@ -144,6 +142,7 @@ def run(args: argparse.Namespace) -> None:
     from glip.apis.det_inferencer import list_images
     from glip.apis.results import default_score_thr
     from glip.models.compile import compile_model
+    from glip.visualization.fonts import check_font
     from glip.visualization.local_visualizer import check_display
 
     options = dict(args.cfg_options or {})
@@ -151,7 +150,8 @@ def run(args: argparse.Namespace) -> None:
         options["model.test_cfg.chunked_size"] = args.chunked_size
     if args.amp:
         options["model.test_cfg.amp"] = args.amp
-    if args.show:  # before the model is built, which takes seconds
+    font = check_font(args.font)  # before the model is built, which takes seconds
+    if args.show:
         check_display()
     inputs = args.inputs[0]
     if len(args.inputs) > 1:
@@ -165,7 +165,7 @@ def run(args: argparse.Namespace) -> None:
     if args.compile:
         compile_model(model)
     inferencer = DetInferencer(
-        model, max_pixels=args.max_pixels, max_bytes=args.max_bytes, font=args.font
+        model, max_pixels=args.max_pixels, max_bytes=args.max_bytes, font=font
     )
     output = inferencer(
         inputs,

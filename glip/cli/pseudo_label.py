@@ -30,6 +30,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from glip.cli.argument_types import non_negative_int, positive_int
 from glip.cli.common import (
     LAUNCHERS,
     add_cfg_options,
@@ -37,9 +38,7 @@ from glip.cli.common import (
     add_device_option,
     add_image_limits,
     new_parser,
-    non_negative_int,
     parse_and_run,
-    positive_int,
 )
 from glip.labeling.shards import Shard
 from glip.text.noun_phrases import NP_EXTRACTORS, find_noun_phrases

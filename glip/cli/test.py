@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from glip.cli.argument_types import seconds
 from glip.cli.common import (
     UsageError,
     add_device_option,
@@ -52,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--show-dir", help="save the drawn images in this folder")
     parser.add_argument(
         "--wait-time",
-        type=float,
+        type=seconds,
         default=2,
         help="seconds to show an image; default: %(default)s",
     )

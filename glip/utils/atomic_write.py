@@ -49,6 +49,20 @@ def atomic_write(path: str | Path, content: bytes) -> None:
             raise
 
 
+def write_new_file(path: str | Path, content: str | bytes) -> None:
+    """Write a small file atomically; missing folders are created, and text is UTF-8.
+
+    Raises:
+        StorageError: it cannot be written; ``path`` stays as it was.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(path.parent, error) from None
+    atomic_write(path, content.encode() if isinstance(content, str) else content)
+
+
 @contextmanager
 def atomic_open(path: str | Path) -> Iterator[BinaryIO]:
     """Open a file for writing that replaces ``path`` atomically when the block ends.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import logging
 import math
 from collections.abc import Sequence
@@ -42,6 +44,13 @@ def log_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     from mmengine.logging import print_log
 
     print_log("\n" + format_table(header, rows), logger="current", level=logging.INFO)
+
+
+def format_csv(rows: Sequence[Sequence[object]]) -> str:
+    """Format rows as CSV (RFC 4180), for a spreadsheet."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    return text.getvalue()
 
 
 def _format_cell(value: object) -> str:

@@ -71,6 +71,7 @@ def draw_caption(
     width: int,
     font_size: int,
     *,
+    font: str | None = None,
     max_characters: int = MAX_CHARACTERS,
 ) -> np.ndarray:
     """Draw the caption of a prompt on white, wrapped.
@@ -84,6 +85,7 @@ def draw_caption(
         labels: of the phrases that have boxes; labels without a phrase are ignored.
         width: of the image in pixels.
         font_size: in pixels.
+        font: font file to use first, see :func:`glip.visualization.fonts.load_font`.
         max_characters: how many characters to show.
 
     Returns:
@@ -100,21 +102,22 @@ def draw_caption(
         if mark.level == 0:
             text_colors.update(dict.fromkeys(mark.positions, text_color(mark.color)))
     words = shorten(prompt, marked, max_characters)
-    return _paint(words, width, font_size, text_colors, marks)
+    return _paint(words, width, load_font(font_size, font), text_colors, marks)
 
 
-def draw_text(text: str, width: int, font_size: int) -> np.ndarray:
+def draw_text(text: str, width: int, font_size: int, font: str | None = None) -> np.ndarray:
     """Draw gray text on white, wrapped.
 
     Args:
         text: the text.
         width: of the image in pixels.
         font_size: in pixels.
+        font: font file to use first.
 
     Returns:
         The image, ``width`` wide and as high as needed.
     """
-    return _paint(_words(text), width, font_size, {}, [])
+    return _paint(_words(text), width, load_font(font_size, font), {}, [])
 
 
 def join(images: Sequence[np.ndarray], axis: int, gap: int = 0) -> np.ndarray:
@@ -233,12 +236,12 @@ def _break(word: Word, width: int, font: TextFont) -> Iterator[Word]:
 def _paint(
     words: Sequence[Word],
     width: int,
-    font_size: int,
+    font: TextFont,
     text_colors: Mapping[int, RGB],
     marks: Sequence[Mark],
 ) -> np.ndarray:
     """Draw words in the colours that ``text_colors`` maps their positions to, and marks."""
-    font = load_font(font_size)
+    font_size = font.size
     side, edge = round(0.5 * font_size), round(0.2 * font_size)
     high, bar = font_size + 2 * edge, max(2, round(0.15 * font_size))
     step = high + max((mark.level for mark in marks), default=0) * (bar + 1) + edge

@@ -6,15 +6,14 @@ import math
 import pytest
 from mmengine.config import DictAction
 
+from glip.cli.argument_types import non_negative_int, positive_int
+from glip.cli.cfg_values import parse_value
 from glip.cli.common import (
     AMP_CHOICES,
     CfgOptions,
     UsageError,
     new_parser,
-    non_negative_int,
     parse_and_run,
-    parse_value,
-    positive_int,
     run_main,
 )
 from glip.utils.errors import (

@@ -153,6 +153,7 @@ def test_show(data, tmp_path, monkeypatch):
         shown.append((drawn_img.shape[2], win_name, wait_time))
 
     monkeypatch.setattr(DetLocalVisualizer, "show", show)
+    monkeypatch.setattr("glip.visualization.local_visualizer.check_display", lambda: None)
     monkeypatch.chdir(tmp_path)
     config = data(TEST, split="val")
     tool(TOOL).main([config, "--split", "val", "--show", "--wait-time", "0.5"])

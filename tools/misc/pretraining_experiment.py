@@ -29,7 +29,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from glip.cli.common import add_cfg_options, new_parser, parse_and_run, positive_int, run_main
+from glip.cli.argument_types import positive_int
+from glip.cli.common import add_cfg_options, new_parser, parse_and_run, run_main
 from glip.utils.errors import ConfigError
 
 TOOLS = Path(__file__).parents[1]

@@ -22,13 +22,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glip.cli.common import (
-    add_cfg_options,
-    add_config_argument,
-    new_parser,
-    parse_and_run,
-    positive_int,
-)
+from glip.cli.argument_types import positive_int, probability
+from glip.cli.common import add_cfg_options, add_config_argument, new_parser, parse_and_run
 
 if TYPE_CHECKING:
     from glip.analysis.image_scores import ScoredImage
@@ -44,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--score-thr",
-        type=float,
+        type=probability,
         default=0.3,
         help="minimum score of the detections that are drawn and counted; the metric uses all; "
         "default: %(default)s",

@@ -25,15 +25,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from glip.cli.argument_types import non_negative_int, positive_int
 from glip.cli.common import (
     add_cfg_options,
     add_config_argument,
     add_device_option,
     add_speed_options,
     new_parser,
-    non_negative_int,
     parse_and_run,
-    positive_int,
 )
 
 
@@ -99,6 +98,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     from glip.analysis.benchmark import compare, list_cases, load, print_case, time_loading
     from glip.engine.optimizers.amp_optim_wrapper import check_dtype
+    from glip.utils.atomic_write import write_new_file
     from glip.utils.tables import format_table
 
     if args.amp == "fp16":
@@ -114,10 +114,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             numbers[name] = compare(model, prompt, shape, batch, args)
             print_case(name, batch, numbers[name])
     if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
         settings = {key: str(value) for key, value in vars(args).items()}
         content = dict(settings=settings, torch=torch.__version__, numbers=numbers)
-        args.json.write_text(json.dumps(content, indent=1))
+        write_new_file(args.json, json.dumps(content, indent=1))
     return numbers
 
 

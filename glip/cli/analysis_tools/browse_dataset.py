@@ -22,12 +22,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from glip.cli.argument_types import positive_int, seconds
 from glip.cli.common import (
     add_cfg_options,
     add_config_argument,
+    add_font_option,
     new_parser,
     parse_and_run,
-    positive_int,
 )
 
 
@@ -48,13 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--show", action="store_true", help="show the images in a window")
     parser.add_argument(
         "--wait-time",
-        type=float,
+        type=seconds,
         default=2,
         help="seconds to show an image; default: %(default)s",
     )
     parser.add_argument(
         "--num", type=positive_int, default=20, help="number of samples; default: %(default)s"
     )
+    add_font_option(parser)
     add_cfg_options(parser)
 
 
@@ -62,7 +64,8 @@ def run(args: argparse.Namespace) -> None:
     """Draw.
 
     Raises:
-        ConfigError: the config has no such data set, or its pipeline does not pack samples.
+        ConfigError: the config has no such data set, its pipeline does not pack samples, there is
+            no display, or the font cannot be used.
         DataError: the annotations are missing or cannot be used.
     """
     import numpy as np
@@ -72,7 +75,12 @@ def run(args: argparse.Namespace) -> None:
     from glip.utils.atomic_write import atomic_open
     from glip.utils.image_files import safe_file_name
     from glip.visualization import DetLocalVisualizer
+    from glip.visualization.fonts import check_font
+    from glip.visualization.local_visualizer import check_display
 
+    font = check_font(args.font)
+    if args.show:
+        check_display()
     out_dir = args.out_dir or (None if args.show else Path("outputs/browse"))
     dataset = build_dataset(args.config, args.cfg_options, args.split)
     move_boxes_with_images(dataset)
@@ -82,7 +90,7 @@ def run(args: argparse.Namespace) -> None:
         out_dir.mkdir(parents=True, exist_ok=True)
     for index in np.linspace(0, len(dataset) - 1, count).round().astype(int).tolist():
         packed = dataset[index]
-        image = draw_sample(packed)
+        image = draw_sample(packed, font)
         path = packed["data_samples"].get("img_path") or "image"
         name = safe_file_name(Path(path).stem, "image")
         if out_dir is not None:

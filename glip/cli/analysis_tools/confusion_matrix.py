@@ -12,11 +12,11 @@ Example:
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from glip.cli.argument_types import probability
 from glip.cli.common import add_cfg_options, add_config_argument, new_parser, parse_and_run
 from glip.utils.errors import ConfigError
 
@@ -31,13 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, help="image to write: .png")
     parser.add_argument(
         "--score-thr",
-        type=float,
+        type=probability,
         default=0.3,
         help="minimum score of a detection; default: %(default)s",
     )
     parser.add_argument(
         "--iou-thr",
-        type=float,
+        type=probability,
         default=0.5,
         help="minimum IoU of a detection with its box; default: %(default)s",
     )
@@ -64,6 +64,8 @@ def run(args: argparse.Namespace) -> np.ndarray:
     from glip.datasets import CocoDataset
     from glip.evaluation import check_predictions, load_predictions
     from glip.registry import DATASETS
+    from glip.utils.atomic_write import write_new_file
+    from glip.utils.tables import format_csv
 
     cfg = load_config(args.config, args.cfg_options)
     check_test_data(cfg)
@@ -78,11 +80,10 @@ def run(args: argparse.Namespace) -> np.ndarray:
     check_predictions(predictions, dataset, args.predictions)
     matrix = confusion_matrix(dataset, predictions, args.score_thr, args.iou_thr)
     names = [*dataset.metainfo["classes"], "background"]
-    args.out.parent.mkdir(parents=True, exist_ok=True)
     draw(matrix, names, args.out)
-    with args.out.with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
-        rows = [[name, *row] for name, row in zip(names, matrix.tolist(), strict=True)]
-        csv.writer(file).writerows([["annotated \\ detected", *names], *rows])
+    rows = [[name, *row] for name, row in zip(names, matrix.tolist(), strict=True)]
+    table = format_csv([["annotated \\ detected", *names], *rows])
+    write_new_file(args.out.with_suffix(".csv"), table)
     right = int(matrix.diagonal().sum())
     print(f"{right} of {int(matrix[:-1].sum())} boxes are detected with their class")
     print(f"wrote {args.out} and {args.out.with_suffix('.csv')}")

@@ -19,6 +19,7 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,7 +47,6 @@ def run(args: argparse.Namespace) -> dict[str, float]:
     """
     if args.out and Path(args.out).suffix != ".json":
         raise ConfigError(f"expected --out to end in .json, got {args.out!r}")
-    from mmengine.fileio import dump
     from mmengine.registry import DefaultScope
 
     from glip.apis.build import load_config
@@ -58,6 +58,8 @@ def run(args: argparse.Namespace) -> dict[str, float]:
     )
     from glip.evaluation import check_predictions, load_predictions
     from glip.registry import DATASETS
+    from glip.utils.atomic_write import write_new_file
+    from glip.utils.serialization import to_builtin
 
     cfg = load_config(args.config, args.cfg_options)
     check_test_data(cfg)
@@ -67,16 +69,10 @@ def run(args: argparse.Namespace) -> dict[str, float]:
         evaluator = build_evaluator(cfg)
     evaluator.dataset_meta = dataset.metainfo
     check_predictions(predictions, dataset, args.predictions)
-    if len(predictions) != len(dataset):
-        print(
-            f"note: {args.predictions} has predictions for {len(predictions)} images, and the data "
-            f"have {len(dataset)}"
-        )
     metrics = evaluator.offline_evaluate(predictions, chunk_size=64)
     print(f"\n{format_metrics(metrics, dataset_names(cfg))}")
     if args.out:
-        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-        dump(metrics, args.out)
+        write_new_file(args.out, json.dumps(to_builtin(metrics), indent=1))
     return metrics
 
 

@@ -18,13 +18,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from glip.cli.common import (
-    add_cfg_options,
-    add_config_argument,
-    new_parser,
-    parse_and_run,
-    positive_int,
-)
+from glip.cli.argument_types import positive_int
+from glip.cli.common import add_cfg_options, add_config_argument, new_parser, parse_and_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

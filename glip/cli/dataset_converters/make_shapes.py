@@ -29,7 +29,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from glip.cli.common import UsageError, new_parser, parse_and_run, positive_int
+from glip.cli.argument_types import positive_int
+from glip.cli.common import UsageError, new_parser, parse_and_run
 from glip.config import demo_file
 from glip.testing.shapes.scenes import COLORS, HELD_OUT, MAX_OBJECTS, MIN_SIDE, SHAPES, SIDE
 

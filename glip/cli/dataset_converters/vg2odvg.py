@@ -24,7 +24,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from glip.cli.common import new_parser, parse_and_run, positive_int
+from glip.cli.argument_types import positive_int
+from glip.cli.common import new_parser, parse_and_run
 from glip.cli.dataset_converters.common import add_converter_arguments, open_conversion
 
 

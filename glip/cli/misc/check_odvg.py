@@ -19,7 +19,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from glip.cli.common import new_parser, parse_and_run, positive_int
+from glip.cli.argument_types import positive_int
+from glip.cli.common import new_parser, parse_and_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

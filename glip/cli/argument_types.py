@@ -1,0 +1,55 @@
+"""Types of command-line arguments: parse a text, or say what is expected."""
+
+from __future__ import annotations
+
+import argparse
+import math
+
+from glip.utils.messages import shorten
+
+#: Digits of the largest integer of an option; Python itself refuses more than 4300.
+_MAX_DIGITS = 18
+
+
+def positive_int(text: str) -> int:
+    """Parse an integer of 1 or more."""
+    return _parse_int(text, 1)
+
+
+def non_negative_int(text: str) -> int:
+    """Parse an integer of 0 or more."""
+    return _parse_int(text, 0)
+
+
+def chunk_size(text: str) -> int:
+    """Parse a number of class names per forward pass; -1 means as many as fit."""
+    return -1 if text.strip() == "-1" else positive_int(text)
+
+
+def probability(text: str) -> float:
+    """Parse a number from 0 to 1, a score or an IoU."""
+    return _parse_float(text, "a number from 0 to 1", 1)
+
+
+def seconds(text: str) -> float:
+    """Parse a time of 0 seconds or more."""
+    return _parse_float(text, "a number of seconds, 0 or more", 1e9)
+
+
+def _parse_int(text: str, low: int) -> int:
+    digits = text.strip()
+    if not digits.isdecimal() or len(digits) > _MAX_DIGITS or int(digits) < low:
+        raise argparse.ArgumentTypeError(
+            f"expected an integer of {low} or more, got {shorten(text)}"
+        )
+    return int(digits)
+
+
+def _parse_float(text: str, what: str, high: float) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= high:
+        raise argparse.ArgumentTypeError(f"expected {what}, got {shorten(text)}")
+    return value
