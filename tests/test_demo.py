@@ -163,9 +163,9 @@ def test_score_threshold(demo, capsys):
     assert counts[1] < counts[3] < counts[0] < counts[2]
     assert "0.5 or more;" in printed[1]
     assert f"0.5 or more (of {counts[2]} detections);" in printed[2]
-    demo("--score-thr", "1.1")
-    assert "nothing, with a score of 1.1 or more" in capsys.readouterr().out
-    for wrong in ("nan", "high"):
+    demo("--score-thr", "1")
+    assert "nothing, with a score of 1.0 or more" in capsys.readouterr().out
+    for wrong in ("nan", "high", "30", "-1"):
         with pytest.raises(SystemExit, match="2"):
             demo("--score-thr", wrong)
 
