@@ -22,7 +22,7 @@ from tests.test_tools.test_train import KILLED, same, write
 from tests.training import draw_examples, training_config
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.kills,
     pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs /proc to find worker processes"),
 ]
 

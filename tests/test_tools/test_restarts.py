@@ -14,7 +14,7 @@ from tests.test_tools.commands import ROOT, command, numbers_of
 from tests.test_tools.test_train import KILLED, same, write
 from tests.training import draw_examples, training_config
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.kills
 
 #: Kills rank 1 once, at the moment that a test names; a restarted process finds the marker.
 KILL_ONCE = """

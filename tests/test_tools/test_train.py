@@ -156,7 +156,7 @@ def uninterrupted(pictures, tmp_path_factory) -> Path:
     return folder / "work"
 
 
-@pytest.mark.slow
+@pytest.mark.kills
 def test_two_processes_killed_and_resumed(pictures, tmp_path):
     launch = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
     options = {**KILLED, "default_hooks__checkpoint": dict(by_epoch=False, interval=2)}
