@@ -93,13 +93,16 @@ def test_conversion(tiny_checkpoint, tiny_config_file, ours, tmp_path, detect, t
         assert torch.equal(found, expected)
 
 
-def test_a_mismatch(expanded, tmp_path):
+def test_a_mismatch(expanded, tmp_path, converter, capsys):
     src = expanded("glip_atss_swin-t_b_fpn_dyhead_pretrain_obj365", "b.pth")
     dst = tmp_path / "x.pth"
-    result = run(src, dst, "--config", "glip_atss_swin-t_a_fpn_dyhead_pretrain_obj365")
-    assert "unexpected: 204" in result.stdout
-    message = error_of(result)
-    assert message.startswith(f"error: {src} does not match glip_atss_swin-t_a_fpn_dyhead")
+    with pytest.raises(CheckpointError) as caught:
+        converter.main(
+            [str(src), str(dst), "--config", "glip_atss_swin-t_a_fpn_dyhead_pretrain_obj365"]
+        )
+    assert "unexpected: 204" in capsys.readouterr().out
+    message = str(caught.value)
+    assert message.startswith(f"{src} does not match glip_atss_swin-t_a_fpn_dyhead")
     assert "nothing was written. By its shape it fits: glip_atss_swin-t_b_fpn" in message
     assert not dst.exists()
 

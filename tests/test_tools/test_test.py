@@ -97,6 +97,7 @@ def test_kinds_of_phrases(runs):
     assert "Flickr30kTest/flickr30k/Recall@1_vehicles" not in numbers
 
 
+@pytest.mark.kills
 def test_interrupted(runs, small_configs, examples, tiny_checkpoint, tmp_path, vocabulary):
     work_dir, _, out = runs("coco")
     (tmp_path / "kill_hook.py").write_text(KILL)

@@ -118,6 +118,7 @@ def same(first: Path, second: Path) -> None:
         assert differences(one[part], other[part], part) == []
 
 
+@pytest.mark.kills
 @pytest.mark.parametrize(
     ("kill", "left"),
     [
