@@ -1,7 +1,8 @@
 """Make the images of the documentation, docs/assets/*, by running the commands that the pages show.
 
 The commands run in a temporary folder with links to this repository's demo, tools and configs. They
-need no download, and take about four minutes on two CPU cores.
+need no download, and take about five minutes on two CPU cores. The part supervision needs that
+library.
 
 Usage:
     python docs/make_images.py              # all images
@@ -11,6 +12,7 @@ Usage:
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import re
@@ -21,6 +23,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 import matplotlib as mpl
 import numpy as np
 from PIL import Image
@@ -28,10 +33,10 @@ from PIL import Image
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
+from docs.code_blocks import ROOT, blocks
 from glip.apis import inference_detector, init_detector
 from glip.visualization.captions import draw_text
 
-ROOT = Path(__file__).resolve().parents[1]
 ASSETS = ROOT / "docs" / "assets"
 #: Height of the panels of an image, in pixels.
 HEIGHT = 480
@@ -44,9 +49,23 @@ def run(command: str) -> None:
     words = shlex.split(command.replace("\\\n", " "))
     if words[0] == "python":
         words[0] = sys.executable
+    elif words[0] == "glip":
+        words[:1] = [sys.executable, "-m", "glip"]
     paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
     env = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
     subprocess.run(words, check=True, env=env, capture_output=True)
+
+
+def run_page(name: str, peer: str = "") -> None:
+    """Run the blocks of a page in their order, of other libraries only those of ``peer``."""
+    namespace: dict = {"__name__": "page"}
+    for block in blocks(ROOT / "docs" / name):
+        if block.reason or block.peer not in ("", peer):
+            continue
+        if block.language == "python":
+            exec(compile(block.code, f"{name}:{block.line}", "exec"), namespace)
+        for words in block.commands() if block.language == "bash" else ():
+            run(shlex.join(words))
 
 
 def panels(images: list[Image.Image], titles: list[str], height: int = HEIGHT) -> Image.Image:
@@ -202,8 +221,25 @@ def speed() -> None:
     save_plot("speed.png")
 
 
+def notebooks() -> None:
+    """Images of the notebooks; the others of them are those of :func:`detections`."""
+    run_page("notebooks/finetune.md")
+    both = Image.open("before_after.png")
+    save(both.resize((both.width * 2, both.height * 2)), "notebook_finetune.jpg")
+
+
+def supervision() -> None:
+    """Image of docs/integrations.md; supervision is one of requirements/peers.txt."""
+    try:
+        importlib.import_module("supervision")
+    except ImportError:
+        sys.exit("the part supervision needs that library: pip install supervision")
+    run_page("integrations.md", "supervision")
+    save(Image.open("supervision.jpg"), "supervision.jpg")
+
+
 PARTS: dict[str, Callable[[], None]] = {
-    part.__name__: part for part in (detections, labeling, finetune, speed)
+    part.__name__: part for part in (detections, labeling, finetune, speed, notebooks, supervision)
 }
 
 

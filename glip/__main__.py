@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 
@@ -80,12 +79,7 @@ def run(argv: Sequence[str]) -> None:
 
 def main() -> None:
     """Run the command line of this process."""
-    try:
-        run_main(lambda: run(sys.argv[1:]))
-    except BrokenPipeError:
-        # The reader of the output has ended, as `head` does.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(128 + 13) from None
+    run_main(lambda: run(sys.argv[1:]))
 
 
 if __name__ == "__main__":

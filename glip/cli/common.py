@@ -83,13 +83,26 @@ def run_main(main: Callable[[], Any]) -> None:
     """
     try:
         main()
+        sys.stdout.flush()
     except KeyboardInterrupt:
         raise SystemExit(128 + signal.SIGINT) from None
     except USER_ERRORS as error:
+        if isinstance(error, BrokenPipeError) and _reader_has_ended():
+            sys.exit(128 + 13)
         is_named = isinstance(error, GLIPError)
         if isinstance(error, OSError) and not is_named and is_storage_problem(error):
             error = storage_error(error.filename or "the output", error)
         sys.exit(f"error: {_without_worker_traceback(error)}")
+
+
+def _reader_has_ended() -> bool:
+    """Return whether nobody reads the output any more, as after `head`; then write no more."""
+    try:
+        print(flush=True)  # what failed before is no longer in the buffer
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def _without_worker_traceback(error: BaseException) -> str:

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,7 +43,7 @@ from glip.cli.common import (
     new_parser,
     parse_and_run,
 )
-from glip.config import find_weights, list_configs
+from glip.config import demo_file, find_weights, list_configs
 from glip.text.noun_phrases import NP_EXTRACTORS
 from glip.utils.errors import ImageReadError, PromptError
 from glip.utils.messages import shorten
@@ -59,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="IMAGE",
         help="image files, URLs, folders of images, or quoted patterns such as 'photos/*.jpg'; "
-        "CONFIG and CHECKPOINT may follow",
+        "demo/shapes.jpg and demo/demo.jpg ship with the library; CONFIG and CHECKPOINT may follow",
     )
     add_model_options(parser)
     prompt = parser.add_mutually_exclusive_group(required=True)
@@ -131,6 +132,7 @@ def run(args: argparse.Namespace) -> None:
         ImageReadError: no image can be read.
     """
     split_positional_model(args)
+    args.inputs = list(map(find_image, args.inputs))
     if args.config is None and args.weights is None:
         args.weights = SMALL_MODEL
     elif args.weights is None and find_weights(args.config) is None:
@@ -225,6 +227,14 @@ def split_positional_model(args: argparse.Namespace) -> None:
             raise UsageError(f"expected one checkpoint after the config {args.config}")
         args.checkpoint = rest[0]
     merge_model_options(args)
+
+
+def find_image(path: str) -> str:
+    """Return the shipped file for ``demo/NAME`` if the current folder has none, else the path."""
+    folder, _, name = path.rpartition("/")
+    if folder == "demo" and not os.path.lexists(path) and demo_file(name).is_file():
+        return str(demo_file(name))
+    return path
 
 
 def read_prompt(args: argparse.Namespace) -> Prompt:

@@ -2,6 +2,9 @@
 
 import argparse
 import math
+import os
+import subprocess
+import sys
 
 import pytest
 from mmengine.config import DictAction
@@ -61,6 +64,16 @@ def test_success():
     calls = []
     run_main(lambda: calls.append(1))
     assert calls == [1]
+
+
+def test_reader_that_has_ended():
+    """As in `glip configs | head -0`."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "glip", "configs"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_positive_int():

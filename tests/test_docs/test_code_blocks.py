@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from docs import make_api_reference, make_cli_reference
+from docs.code_blocks import NOTEBOOKS, PAGES, ROOT, Block, blocks
 from glip.__main__ import COMMANDS
-from tests.test_docs.blocks import PAGES, ROOT, Block, blocks
 
 ALL = [block for page in PAGES for block in blocks(page)]
 
@@ -50,7 +50,7 @@ def is_template(words: list[str]) -> bool:
     return "..." in words
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS], ids=lambda page: page.name)
 def test_commands_are_parsed(page):
     """Every option in a command of a page exists."""
     for block in blocks(page):
@@ -78,8 +78,8 @@ def test_python_blocks_run(page, clone):
     run_python([b for b in ALL if b.page == page and b.language == "python" and not b.peer])
 
 
-def run_python(page_blocks: list[Block]) -> None:
-    namespace: dict = {"__name__": "page"}
+def run_python(page_blocks: list[Block], namespace: dict | None = None) -> None:
+    namespace = {"__name__": "page"} if namespace is None else namespace
     for block in page_blocks:
         if not block.reason:
             # Empty lines, so that a traceback has the line numbers of the page.

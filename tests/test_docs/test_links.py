@@ -6,10 +6,11 @@ import re
 
 import pytest
 
-from tests.test_docs.blocks import PAGES, ROOT
+from docs.code_blocks import NOTEBOOKS, PAGES, ROOT
 
 FILES = [
     *PAGES,
+    *NOTEBOOKS,
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
     *(ROOT / "docs/reference").glob("*"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.test_docs.blocks import ROOT, blocks
+from docs.code_blocks import ROOT, blocks
 from tests.test_docs.test_code_blocks import clone, run_python  # noqa: F401
 
 #: A peer: its marker, the name to import, and the pages.

@@ -7,10 +7,12 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+#: Pages whose blocks of both languages run in their order; make_notebooks.py converts them.
+NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.md"))
 
-_BLOCK = re.compile(
+BLOCK = re.compile(
     r"(?:^[ ]*<!--[ ](?P<key>not[ ]run|peer):[ ](?P<value>[^\n]+?)[ ]-->\n)?"
     r"^(?P<indent>[ ]*)```(?P<language>\w+)(?P<info>[^\n]*)\n(?P<code>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
@@ -57,7 +59,7 @@ def blocks(page: Path) -> list[Block]:
     text = page.read_text(encoding="utf-8")
     whole_page = _PAGE_REASON.search(text)
     found = []
-    for match in _BLOCK.finditer(text):
+    for match in BLOCK.finditer(text):
         indent = match["indent"]
         code = re.sub(f"^{indent}", "", match["code"], flags=re.MULTILINE)
         key, value = match["key"], match["value"]
