@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 from mmengine.config import Config
@@ -29,6 +30,12 @@ if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
     # Processes side by side share the cores.
     cores = (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     torch.set_num_threads(max(cores, 1))
+
+# Machines are shared: neither an example nor making one is too slow.
+hypothesis.settings.register_profile(
+    "shared", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("shared")
 
 #: What mmengine keeps by name for the whole process; a runner leaves some of each behind.
 _KEPT = (DefaultScope, MessageHub, MMLogger, Visualizer, DetLocalVisualizer)

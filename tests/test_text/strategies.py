@@ -5,8 +5,6 @@ from hypothesis import strategies as st
 
 #: Machines are shared, so no example is too slow.
 many = settings(deadline=None)
-#: For tests of which an example takes a tenth of a second.
-some = settings(deadline=None, max_examples=30)
 
 #: Letters of several scripts, digits, a sign and a picture, all of which the tokenizer reads.
 READABLE = "abcdexyzABCé狗ñß7$🐕"
