@@ -15,7 +15,15 @@ from typing import Any
 from mmengine import registry as parents
 from mmengine.registry import Registry as MMEngineRegistry
 
-from glip.utils.errors import ConfigError, DependencyError, UnknownTypeError
+from glip.utils.component_values import check_annotated, check_range
+from glip.utils.errors import (
+    ConfigError,
+    DependencyError,
+    GLIPError,
+    UnknownTypeError,
+    foreign_cause,
+    summarize,
+)
 from glip.utils.messages import shorten, suggest
 
 # The transforms derive from mmcv's. mmcv is not a dependency of the package, because pip would
@@ -75,7 +83,8 @@ def check_component(
         )
     kind = find_type(registry, cfg["type"], name, scope=cfg.get("_scope_"))
     title = getattr(kind, "__name__", str(kind)) + (f" ({name})" if name else "")
-    known, required = _arguments(kind)
+    parameters, required = _arguments(kind)
+    known = list(parameters)
     unknown = [key for key in cfg if key not in _NO_ARGUMENTS and key not in known]
     if unknown and required is not None:
         raise ConfigError(
@@ -84,7 +93,25 @@ def check_component(
     missing = [key for key in required or () if key not in cfg and key not in given]
     if missing:
         raise ConfigError(f"{title} needs {' and '.join(missing)}: add it to its config")
+    _check_values(kind, cfg, name, parameters)
     return kind
+
+
+def _check_values(
+    kind: Any, cfg: Mapping, name: str, parameters: Mapping[str, inspect.Parameter]
+) -> None:
+    """Check the values of a component's config; those of a foreign class are its own matter."""
+    module = str(getattr(kind, "__module__", ""))
+    if module.partition(".")[0] not in ("glip", "mmengine", "mmcv", "torch"):
+        return
+    types = [base.__name__ for base in getattr(kind, "__mro__", (kind,))]
+    for key, value in cfg.items():
+        if key in _NO_ARGUMENTS:
+            continue
+        place = f"{name or types[0]}.{key}"
+        check_range(place, value, types)
+        if module.startswith("glip.") and key in parameters:
+            check_annotated(place, value, parameters[key].annotation)
 
 
 def find_type(
@@ -125,8 +152,8 @@ def find_type(
     )
 
 
-def _arguments(kind: Callable) -> tuple[list[str], list[str] | None]:
-    """Return the names of all and of the required arguments of a class or function.
+def _arguments(kind: Callable) -> tuple[dict[str, inspect.Parameter], list[str] | None]:
+    """Return all arguments of a class or function, and the names of the required ones.
 
     Returns:
         The required ones are ``None`` if the arguments are not known, because some go elsewhere.
@@ -135,7 +162,7 @@ def _arguments(kind: Callable) -> tuple[list[str], list[str] | None]:
     if inspect.isclass(kind):
         # A dataclass or a class of C has its signature elsewhere, which the last line handles.
         functions = [base.__dict__["__init__"] for base in kind.__mro__ if "__init__" in vars(base)]
-    known: list[str] = []
+    known: dict[str, inspect.Parameter] = {}
     required: list[str] | None = None
     for function in functions:
         if function is object.__init__:
@@ -146,7 +173,7 @@ def _arguments(kind: Callable) -> tuple[list[str], list[str] | None]:
             break
         parameters = parameters[1:] if inspect.isclass(kind) else parameters
         named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-        known += [p.name for p in named]
+        known = {**{p.name: p for p in named}, **known}
         if required is None:
             required = [p.name for p in named if p.default is p.empty]
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
@@ -236,7 +263,7 @@ PARAM_SCHEDULERS = Registry("parameter scheduler", parent=parents.PARAM_SCHEDULE
 VISBACKENDS = Registry("visualizer backend", parent=parents.VISBACKENDS, scope="glip")
 
 
-def build_part(registry: Registry, cfg: Mapping) -> Any:
+def build_part(registry: Registry, cfg: Any, place: str = "") -> Any:
     """Build a component named in a config of ours: a detector's part, a pipeline's step.
 
     Its name is looked up in ``registry`` first, then in the current scope. A project of another
@@ -246,14 +273,27 @@ def build_part(registry: Registry, cfg: Mapping) -> Any:
     Args:
         registry: one of the registries of this module.
         cfg: config with ``type``.
+        place: the place in the config, for messages.
 
     Raises:
-        ConfigError: an argument is unknown or missing.
+        ConfigError: an argument is unknown, missing or invalid, or the part cannot be built.
         UnknownTypeError: neither scope has this ``type``.
     """
     registry.import_from_location()
+    if not isinstance(cfg, Mapping):
+        check_component(registry, cfg, place)
     name = cfg.get("type")
     if isinstance(name, str) and name.removeprefix(f"{registry.scope}.") in registry.module_dict:
         # Builds the parts of the part in this scope as well.
         cfg = dict(cfg, _scope_=registry.scope)
-    return registry.build(cfg)
+    try:
+        return registry.build(cfg)
+    except GLIPError:
+        raise
+    except Exception as error:  # a part can be anyone's
+        kind = getattr(name, "__name__", name)
+        given = {key: value for key, value in cfg.items() if key not in _NO_ARGUMENTS}
+        raise ConfigError(
+            f"{kind}{f' ({place})' if place else ''} cannot be built from {shorten(given)}: "
+            f"{summarize(error)}"
+        ) from foreign_cause(error)

@@ -21,7 +21,8 @@ from glip.cli.analysis_tools import analyze_results, browse_dataset, confusion_m
 from glip.cli.common import run_main
 from glip.datasets import CocoDataset
 from glip.engine import GLIPRunner
-from glip.utils.errors import DataError, GLIPError
+from glip.utils.config_entries import unread_entries
+from glip.utils.errors import ConfigError, DataError, GLIPError
 from tests.test_tools.commands import CONFIGS, ROOT
 from tests.training import draw_examples, training_config
 
@@ -81,7 +82,23 @@ OPTIONS = [
     ("train_dataloader.dataset.pipeline=5", "list"),
     ("train_dataloader.dataset.pipeline.0.type=LoadImageFromFil", "'LoadImageFromFile'?"),
     ("train_dataloader.dataset.pipeline.3.scale=(0,0)", "scale as a finite number of 1 or more"),
+    ("train_dataloader.dataset.pipeline=[]", "train_dataloader.dataset has no pipeline"),
+    ("train_dataloader.dataset.pipeline=None", "train_dataloader.dataset has no pipeline"),
+    ("train_dataloader.dataset.ann_file=5", "ann_file as a text, got 5"),
+    ("train_dataloader.dataset.data_root=5", "data_root as a text, got 5"),
+    ("train_dataloader.dataset.data_prefix={'img':5}", "data_prefix.img as a folder, got 5"),
+    ("train_dataloader.dataset.filter_cfg={'minsize':5}", "did you mean 'min_size'?"),
+    ("train_dataloader.dataset.filter_cfg={'min_size':'x'}", "min_size as a finite number"),
+    ("train_dataloader.dataset.filter_cfg={'filter_empty_gt':'yes'}", "True or False"),
+    ("train_dataloader.dataset.filter_cfg=5", "filter_cfg as a dictionary"),
+    ("train_dataloader.dataset.indices=x", "indices as an integer or a list of integers or None"),
+    ("train_dataloader.dataset.max_unreadable=-1", "0 or more"),
+    ("train_dataloader.collate_fn=5", "train_dataloader.collate_fn"),
+    ("train_dataloader.collate_fn.type=pseudo_colate", "did you mean 'pseudo_collate'?"),
+    ("train_dataloader.worker_init_fn=x", "train_dataloader.worker_init_fn"),
+    ("train_dataloader.dataset.pipeline.4.prob=x", "prob"),
     # the optimizer
+    ("optim_wrapper=None", "has no optim_wrapper"),
     ("optim_wrapper.optimizer.lr=nan", "got nan"),
     ("optim_wrapper.optimizer.lr=-1", "0 or more"),
     ("optim_wrapper.optimizer.type=AdamWW", "did you mean 'AdamW'"),
@@ -105,6 +122,9 @@ OPTIONS = [
     ("train_cfg.val_interval=0", "integer"),
     ("train_cfg.type=EpochTrainLoop", "did you mean 'EpochBasedTrainLoop'"),
     ("train_cfg=5", "train_cfg"),
+    ("train_cfg=None", "has no train_cfg"),
+    ("train_cfg.max_epochs=1" + "0" * 30, "max_epochs"),
+    ("val_cfg=None", "but no val_cfg: validation needs all three"),
     # hooks and logs
     ("default_hooks.logger.interval=0", "interval as an integer of 1 or more, got 0"),
     ("default_hooks.logger.type=LogHook", "did you mean 'LoggerHook'"),
@@ -113,6 +133,14 @@ OPTIONS = [
     ("custom_hooks=[{'type':'EarlyStoppingHook'}]", "needs monitor"),
     ("custom_hooks=[{'type':'EarlyStopping','monitor':'a'}]", "did you mean 'EarlyStoppingHook'"),
     ("log_level=LOUD", "log_level"),
+    ("log_level=5", "log_level"),
+    ("log_level=true", "log_level"),
+    ("default_hooks.checkpoint.max_keep_ckpts=0", "max_keep_ckpts as an integer of 1"),
+    ("default_hooks.checkpoint.interval=0", "interval"),
+    ("find_unused_parameters=x", "find_unused_parameters as True or False"),
+    ("compile=x", "compile as True or False"),
+    ("env_cfg.mp_config=5", "did you mean 'mp_cfg'?"),
+    ("auto_scale_lr.base_batchsize=5", "did you mean 'base_batch_size'?"),
     ("log_processor.window_size=0", "window_size"),
     ("randomness.seed=-1", "randomness.seed"),
     ("randomness.sed=1", "did you mean 'seed'?"),
@@ -120,6 +148,18 @@ OPTIONS = [
     # evaluators and model
     ("val_evaluator.type=CocoMetri", "did you mean 'CocoMetric'?"),
     ("val_evaluator=5", "val_evaluator"),
+    ("val_evaluator=None", "but no val_evaluator"),
+    ("val_evaluator=[]", "one or more metrics"),
+    ("val_evaluator.proposal_nums=(0,1)", "proposal_nums"),
+    ("val_evaluator.classwise=yes", "classwise as True or False"),
+    ("model=None", "has no model"),
+    ("model.backbone=5", "model.backbone"),
+    ("model.backbone.depths=x", "model.backbone.depths as a list"),
+    ("model.backbone.embed_dims=-1", "model.backbone.embed_dims as an integer from 1"),
+    ("model.backbone.with_cp=yes", "True or False"),
+    ("model.bbox_head.early_fuse=no", "model.bbox_head.early_fuse as True or False"),
+    ("model.language_model.max_tokens=1000", "from 3 to 512"),
+    ("model.test_cfg.chunked_size=0", "model.test_cfg.chunked_size as an integer of 1 or more"),
     ("val_evaluator.metric=segm", "bbox"),
     ("model.type=GLI", "did you mean 'GLIP'?"),
     ("model.backbone.depts=5", "did you mean 'depths'?"),
@@ -264,6 +304,26 @@ CALLS = {
     "divisor -1": options(model__data_preprocessor__pad_size_divisor=-1),
     "std 0": options(model__data_preprocessor__std=(0, 1, 1)),
     "tuning": options(model__tuning="foo"),
+    "depths": options(model__backbone__depths="x"),
+    "stages": options(model__backbone__depths=[1, 1]),
+    "num_outs": options(model__neck__num_outs=3),
+    "head channels": options(model__bbox_head__in_channels=7),
+    "strides": options(model__bbox_head__anchor_generator__strides=[0] * 5),
+    "base scale": options(model__bbox_head__anchor_generator__octave_base_scale="x"),
+    "no neck": options(model__neck=None),
+    "no head": options(model__bbox_head=None),
+    "no text": options(model__language_model=5),
+    "bert": options(model__language_model__config=5),
+    "train_cfg 5": options(model__train_cfg=5),
+    "bgr_to_rgb": options(model__data_preprocessor__bgr_to_rgb="yes"),
+    "pipeline []": options(test_pipeline=[]),
+    "pipeline of 5": options(test_pipeline=[5]),
+    "pipeline scale": options(test_pipeline__1__scale=(0, 0)),
+    "pipeline step": options(test_pipeline__1__type="Rezise"),
+    "pipeline bool": options(test_pipeline__1__keep_ratio="x"),
+    "visualizer 5": options(visualizer=5),
+    "scope 5": options(default_scope=5),
+    "shown from 5": options(default_score_thr=5),
     "part": options(model__tst_cfg=dict(a=1)),
     "Predictor file": lambda _: Predictor("file"),
     "Predictor None": lambda _: Predictor(None),
@@ -311,6 +371,58 @@ def test_broken_config_files(tmp_path, text, part):
     check_error(caught.value)
     assert "broken.py" in str(caught.value)
     assert part in str(caught.value)
+
+
+class Own:
+    """A backbone of the user, whose error keeps its traceback."""
+
+    def __init__(self):
+        raise RuntimeError("mine")
+
+
+def test_error_of_own_code():
+    with pytest.raises(ConfigError, match="mine") as caught:
+        init_detector(
+            NANO, device="cpu", cfg_options={"model.backbone": dict(type=Own, _delete_=True)}
+        )
+    assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+ENTRIES = [
+    ("optim_wraper = dict(type='OptimWrapper')", "did you mean 'optim_wrapper'?"),
+    ("modle = dict(type='GLIP')", None),  # not similar enough to be sure
+    ("train_dataloder = dict(batch_size=1)", "did you mean 'train_dataloader'?"),
+    ("custom_hook = [dict(type='EMAHook')]", "did you mean 'custom_hooks'?"),
+    ("param_schedulers = []", "did you mean 'param_scheduler'?"),
+    ("load_form = 'a.pth'", "did you mean 'load_from'?"),
+    ("test_piplines = [dict(type='Resize')]", "did you mean 'test_pipeline'?"),
+    ("lr_config = dict(policy='step')", "its place is param_scheduler"),
+    ("seed = 5", "its place is randomness.seed"),
+    ("seed = 5\nrandomness = dict(seed=seed)", None),
+    ("resume_from = 'a.pth'", "its place is load_from"),
+    ("optimizer = dict(type='SGD')", "its place is optim_wrapper.optimizer"),
+    ("optimizer = dict(type='SGD')\noptim_wrapper = dict(optimizer=optimizer)", None),
+    ("train_pipeline1 = [dict(type='Resize')]\nx = dict(a=train_pipeline1)", "train_pipeline"),
+    ("train_pipeline1 = [dict(type='Resize')]\ntest_dataloader = dict(p=train_pipeline1)", None),
+    ("max_epochs = 12\nbackend_args = None\ndataset_type = 'CocoDataset'", None),
+    ("backend_args = dict(backend='local')\ndatasets = [1]\nbase_test_pipeline = [2]", None),
+]
+
+
+@pytest.mark.parametrize(("text", "hint"), ENTRIES, ids=[text[:30] for text, _ in ENTRIES])
+def test_entries_that_nothing_reads(text, hint):
+    found = list(unread_entries(Config.fromstring(text, ".py")))
+    assert len(found) == (hint is not None)
+    if hint:
+        check_message(found[0])
+        assert hint in found[0]
+
+
+def test_warning_of_an_entry_that_nothing_reads(caplog):
+    cfg = load_config(NANO)
+    cfg.custom_hook = [dict(type="EMAHook")]
+    init_detector(cfg, WEIGHTS, device="cpu")
+    assert caplog.text.count("custom_hook") == 2  # the entry, and what was meant
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,8 @@ from mmengine.runner import Runner
 from mmengine.structures import InstanceData
 
 from glip.apis.build import build_detector, default_device, load_config
-from glip.apis.inference import find_test_pipeline, make_pipeline, prepare
+from glip.apis.inference import prepare
+from glip.apis.pipelines import find_test_pipeline, make_pipeline
 from glip.models import GLIP, TextFeatureCache
 from glip.models.compile import compile_model
 from glip.structures import DetDataSample

@@ -9,11 +9,12 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.registry import DefaultScope
 
-from glip.apis.build import config_name, load_config
+from glip.apis.build import load_config
 from glip.datasets.transforms import LoadAnnotations
 from glip.models.detectors.samples import read_prompt
 from glip.registry import DATASETS
 from glip.structures import DetDataSample
+from glip.utils.config_entries import config_name
 from glip.utils.errors import ConfigError
 from glip.visualization import draw_detections, label_color
 from glip.visualization.captions import draw_caption, draw_text, join

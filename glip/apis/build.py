@@ -15,12 +15,16 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from glip.apis.cfg_options import replace_data_root, replace_tokenizer, set_caption_prompts
+from glip.apis.pipelines import has_test_pipeline, make_pipeline
+from glip.apis.results import default_score_thr
 from glip.checkpoint import NoInit, identify, load_checkpoint
 from glip.config import find_config, find_weights, list_configs
 from glip.models import GLIP
 from glip.registry import MODELS, check_component
-from glip.utils.errors import ConfigError, GLIPError, summarize
+from glip.utils.config_entries import READ, config_name, unread_entries
+from glip.utils.errors import ConfigError, GLIPError, foreign_cause, summarize
 from glip.utils.messages import shorten, suggest
+from glip.utils.options import check_mapping, check_text
 from glip.utils.precision import autocast
 from glip.utils.regular_files import file_problem
 from glip.weights import is_weights_name
@@ -203,7 +207,7 @@ def apply_cfg_options(cfg: Config, options: Mapping) -> None:
 
 def _check_option_names(cfg: Config, options: Mapping) -> None:
     """Check that options change something that the config has or that is read somewhere."""
-    known = {*cfg, *_READ}
+    known = {*cfg, *READ}
     for name in options:
         parts = name.split(".") if isinstance(name, str) else []
         if not parts or not all(part.strip() for part in parts):
@@ -216,17 +220,6 @@ def _check_option_names(cfg: Config, options: Mapping) -> None:
 
 #: File extensions of checkpoints.
 CHECKPOINT_EXTENSIONS = (".pth", ".pt", ".safetensors", ".ckpt", ".bin")
-#: Entries of a config that are read, also where a config does not have them.
-_READ = (
-    *("model", "work_dir", "load_from", "resume", "launcher", "env_cfg", "log_level"),
-    *("train_dataloader", "train_cfg", "val_dataloader", "val_cfg", "val_evaluator"),
-    *("test_dataloader", "test_cfg", "test_evaluator", "test_pipeline", "train_pipeline"),
-    *("optim_wrapper", "param_scheduler", "auto_scale_lr", "default_hooks", "custom_hooks"),
-    *("log_processor", "visualizer", "vis_backends", "default_scope", "randomness"),
-    *("experiment_name", "data_preprocessor", "model_wrapper_cfg", "find_unused_parameters"),
-    *("custom_imports", "compile", "runner_type", "data_root", "lang_model_name"),
-    *("use_caption_prompt", "max_pixels", "max_bytes", "default_score_thr"),
-)
 
 
 def build_detector(
@@ -255,6 +248,7 @@ def build_detector(
         )
     if "model" not in cfg:
         raise ConfigError(f"{config_name(cfg)} has no `model`: {_EXPECTED}")
+    _check_inference(cfg)
     start = nullcontext() if checkpoint is None else NoInit()
     with DefaultScope.overwrite_default_scope(cfg.get("default_scope") or "glip"), start:
         try:
@@ -270,7 +264,7 @@ def build_detector(
         except Exception as error:  # the model can be anyone's
             raise ConfigError(
                 f"the model of {config_name(cfg)} cannot be built ({summarize(error)})"
-            ) from error
+            ) from foreign_cause(error)
     if not isinstance(model, GLIP):
         raise ConfigError(
             f"the model of {config_name(cfg)} is a {type(model).__name__}: {_EXPECTED}"
@@ -283,12 +277,18 @@ def build_detector(
     return model
 
 
+def _check_inference(cfg: Config) -> None:
+    """Check the entries of a config that inference reads besides the model."""
+    check_text("default_scope", cfg.get("default_scope"), none=True)
+    check_mapping("visualizer", cfg.get("visualizer"), none=True)
+    default_score_thr(cfg)
+    if has_test_pipeline(cfg):
+        make_pipeline(cfg, from_array=False)  # raises now rather than at the first image
+    for text in unread_entries(cfg):
+        _logger.warning(text)
+
+
 _EXPECTED = "expected a config of a GLIP, for example one of configs/glip"
-
-
-def config_name(cfg: Config) -> str:
-    """Return the name of a config for messages."""
-    return f"the config {cfg.filename}" if cfg.filename else "the config"
 
 
 def check_detector(model: object) -> GLIP:

@@ -16,7 +16,7 @@ from typing import Any
 from mmengine.config import Config
 
 from glip.apis.build import apply_cfg_options, config_of_weights, load_config
-from glip.apis.inference import find_test_pipeline
+from glip.apis.pipelines import find_test_pipeline
 from glip.config import config_root
 from glip.datasets.annotation_file import AnnotationFile, read_annotation_file
 from glip.utils.errors import AnnotationFileError, AnnotationFileNotFoundError, ImageReadError

@@ -27,9 +27,9 @@ from glip.apis.inference import (
     detect_batch,
     is_path,
     load_with_pixels,
-    make_pipeline,
     set_prompt,
 )
+from glip.apis.pipelines import make_pipeline
 from glip.apis.prompting import Texts, prompts_for
 from glip.apis.results import ResultFolder, to_dict
 from glip.datasets.images import open_image

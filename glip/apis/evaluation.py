@@ -10,10 +10,10 @@ from mmengine.dataset.base_dataset import is_abs
 from mmengine.evaluator import Evaluator
 from mmengine.fileio import join_path
 
-from glip.apis.build import config_name
 from glip.datasets.annotation_file import check_exists
 from glip.evaluation.tables import dataset_table
 from glip.registry import EVALUATOR
+from glip.utils.config_entries import config_name
 from glip.utils.errors import AnnotationFileNotFoundError, ConfigError
 from glip.utils.tables import format_table
 
@@ -119,8 +119,9 @@ def _leaves(dataset: Mapping) -> Iterator[Mapping]:
 
 def _check_leaf(dataset: Mapping) -> None:
     path = dataset.get("ann_file")
-    if not isinstance(path, str) or not path:
+    root = dataset.get("data_root")
+    if not isinstance(path, str) or not path or not isinstance(root or "", str):
         return
-    if dataset.get("data_root") and not is_abs(path):
-        path = join_path(dataset["data_root"], path)
+    if root and not is_abs(path):
+        path = join_path(root, path)
     check_exists(path, dataset.get("backend_args"))

@@ -6,7 +6,6 @@ Shapes: H x W pixels.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeGuard
@@ -15,26 +14,24 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
-from mmengine.registry import DefaultScope
 from PIL import Image as PillowImage
 
 from glip.apis.build import (
     build_detector,
     check_detector,
-    config_name,
     default_device,
     load_config,
     make_detector,
 )
 from glip.apis.image_inputs import ImageInputs
+from glip.apis.pipelines import make_pipeline
 from glip.apis.prompting import Texts, prompts_for
 from glip.datasets.image_bytes import image_name
 from glip.datasets.transforms import LoadImageFromFile
 from glip.models import GLIP, TextFeatureCache
-from glip.registry import TRANSFORMS, build_part
 from glip.structures import DetDataSample
 from glip.text import Prompt
-from glip.utils.errors import ConfigError, ImageReadError, summarize
+from glip.utils.errors import ImageReadError
 from glip.utils.image_files import ImageLimits
 from glip.utils.options import check_number
 
@@ -60,12 +57,6 @@ Image = (
     | np.ndarray
     | torch.Tensor
 )
-
-# The transforms that have max_pixels and max_bytes.
-_LOADING = ("LoadImageFromFile", "LoadImageFromNDArray")
-
-# DefaultScope.overwrite_default_scope exchanges a dictionary of the class.
-_SCOPE_LOCK = threading.RLock()
 
 
 def init_detector(
@@ -195,87 +186,6 @@ def check_prompts(text_cache: TextFeatureCache, prompts: Sequence[Prompt]) -> No
     """
     for prompt in dict.fromkeys(prompts):
         text_cache.chunk_prompt(prompt)
-
-
-def make_pipeline(cfg: Config, *, from_array: bool, limits: ImageLimits | None = None) -> Compose:
-    """Build the transforms of a config's ``test_pipeline`` for images without annotations.
-
-    Args:
-        cfg: the config.
-        from_array: images are arrays, bytes or other objects rather than paths or URLs.
-        limits: those of the config are replaced by these, unless they are None.
-
-    Raises:
-        ConfigError: the config has no test pipeline, or one that cannot be built.
-    """
-    steps = find_test_pipeline(cfg)
-    scope = cfg.get("default_scope", "glip")
-    built = []
-    with _SCOPE_LOCK, DefaultScope.overwrite_default_scope(scope):
-        for step in steps:
-            # A type may be a class, or a name with a scope before it.
-            name = getattr(step["type"], "__name__", step["type"]).split(".")[-1]
-            if name == "LoadAnnotations":
-                continue
-            step = dict(step)
-            if name == "LoadImageFromFile" and from_array:
-                step["type"] = "LoadImageFromNDArray"
-            if name in _LOADING and limits is not None:
-                step.update({key: own for key, own in vars(limits).items() if own is not None})
-            try:
-                built.append(build_part(TRANSFORMS, step))
-            except (KeyError, TypeError, ValueError) as error:
-                raise ConfigError(
-                    f"the step {step['type']!r} of the test pipeline of {config_name(cfg)} cannot "
-                    f"be built ({summarize(error)}): expected the steps of a GLIP, as in "
-                    "configs/glip"
-                ) from error
-    return Compose(built)
-
-
-def set_image_limits(cfg: Config, limits: ImageLimits) -> None:
-    """Set the limits of every transform of a config that loads images, in place.
-
-    Args:
-        cfg: the config.
-        limits: those that are None stay as the config has them.
-    """
-    given = {key: value for key, value in vars(limits).items() if value is not None}
-
-    def update(part: object) -> None:
-        if isinstance(part, dict):
-            kind = part.get("type")
-            name = str(getattr(kind, "__name__", kind)).split(".")[-1]
-            if name in _LOADING:
-                part.update(given)
-            for value in part.values():
-                update(value)
-        elif isinstance(part, (list, tuple)):
-            for value in part:
-                update(value)
-
-    if given:
-        update(cfg._cfg_dict)
-
-
-def find_test_pipeline(cfg: Config) -> list[dict]:
-    """Return a config's test pipeline.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    if "test_pipeline" in cfg:
-        return list(cfg.test_pipeline)
-    dataset = (cfg.get("test_dataloader") or {}).get("dataset", {})
-    while dataset and "pipeline" not in dataset:
-        nested = dataset.get("datasets") or [dataset.get("dataset", {})]
-        dataset = nested[0]
-    if not dataset:
-        raise ConfigError(
-            f"{config_name(cfg)} has no test pipeline: expected `test_pipeline` or "
-            "`test_dataloader.dataset.pipeline`"
-        )
-    return list(dataset["pipeline"])
 
 
 def load_image(image: Image, pipeline: Compose) -> dict:

@@ -12,7 +12,8 @@ import torch
 from mmengine.config import Config
 
 from glip.apis.build import make_detector
-from glip.apis.inference import Image, is_path, load_image, make_pipeline, set_prompt
+from glip.apis.inference import Image, is_path, load_image, set_prompt
+from glip.apis.pipelines import make_pipeline
 from glip.apis.prompting import prompts_for
 from glip.models import GLIP, TextFeatureCache
 from glip.structures import DetDataSample

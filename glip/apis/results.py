@@ -25,9 +25,9 @@ def default_score_thr(cfg: Config) -> float:
     It is the config's ``default_score_thr``, 0.3 if it has none.
 
     Raises:
-        ConfigError: it is not a finite number.
+        ConfigError: it is not a number from 0 to 1.
     """
-    return check_number("default_score_thr", cfg.get("default_score_thr", 0.3))
+    return check_number("default_score_thr", cfg.get("default_score_thr", 0.3), low=0, high=1)
 
 
 def to_dict(sample: DetDataSample) -> dict[str, list]:

@@ -7,17 +7,16 @@ from importlib import import_module
 
 from mmengine.config import Config
 
-from glip.apis.build import config_name
 from glip.apis.evaluation import check_annotation_files
 from glip.engine import last_checkpoint
 from glip.engine.optimizers.amp_optim_wrapper import check_dtype
 from glip.engine.options import check_options
+from glip.utils.config_entries import config_name
 from glip.utils.errors import CheckpointError, ConfigError
 from glip.weights import download_url, is_weights_name
 
-#: Entries that a config needs for training, and for validation during training.
+#: Entries that a config needs for training.
 _TRAINING = ("train_dataloader", "train_cfg", "optim_wrapper")
-_VALIDATION = ("val_dataloader", "val_cfg", "val_evaluator")
 
 
 def check_training(cfg: Config) -> None:
@@ -30,17 +29,10 @@ def check_training(cfg: Config) -> None:
         ConfigError: an entry of the config is missing, unknown or invalid.
         AnnotationFileNotFoundError: a required annotation file does not exist.
     """
-    missing = [name for name in _TRAINING if not cfg.get(name)]
+    missing = [name for name in ("model", *_TRAINING) if not cfg.get(name)]
     if missing:
         raise ConfigError(
             f"{config_name(cfg)} has no {' and no '.join(missing)}: expected a config for training"
-        )
-    given = [name for name in _VALIDATION if cfg.get(name)]
-    if given and len(given) < len(_VALIDATION):
-        absent = [name for name in _VALIDATION if name not in given]
-        raise ConfigError(
-            f"{config_name(cfg)} has {' and '.join(given)} but no {' and no '.join(absent)}: "
-            "validation needs all three; set all three to None to disable it"
         )
     for loader in ("train_dataloader", "val_dataloader"):
         check_annotation_files(cfg.get(loader))

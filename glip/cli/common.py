@@ -268,7 +268,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 
 def apply_run_options(cfg: Config, args: argparse.Namespace) -> None:
     """Apply :func:`add_run_options` to a config, in place; tell mmengine the local rank."""
-    from glip.apis.inference import set_image_limits
+    from glip.apis.pipelines import set_image_limits
     from glip.utils.image_files import ImageLimits
 
     set_image_limits(cfg, ImageLimits(args.max_pixels, args.max_bytes))

@@ -144,7 +144,7 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError(str(error)) from error
 
     from glip.apis.build import load_config
-    from glip.apis.inference import set_image_limits
+    from glip.apis.pipelines import set_image_limits
     from glip.labeling import ResumableOutput, merge_shards, open_pairs, write_report
 
     cfg = load_config(args.config, args.cfg_options)
@@ -178,7 +178,7 @@ def find_settings(args: argparse.Namespace, cfg: Config, pairs: Pairs) -> dict[s
         ConfigError: the config has no model or no pipeline.
         OSError: the checkpoint cannot be read.
     """
-    from glip.apis.inference import find_test_pipeline
+    from glip.apis.pipelines import find_test_pipeline
 
     if "model" not in cfg:
         raise ConfigError(f"{args.config} has no `model`: expected a config of a GLIP")

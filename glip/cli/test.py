@@ -122,6 +122,7 @@ def prepare_config(args: argparse.Namespace) -> Config:
     from glip.apis.custom_data import evaluation_config
     from glip.apis.evaluation import check_test_data
     from glip.engine.options import check_options
+    from glip.utils.options import check_mapping
 
     if args.ann:
         cfg = evaluation_config(
@@ -132,6 +133,8 @@ def prepare_config(args: argparse.Namespace) -> Config:
     check_test_data(cfg)
     for name in ("val_dataloader", "val_evaluator", "val_cfg"):
         cfg.pop(name, None)  # unused here, and long in the log for many data sets
+    fp16 = (check_mapping("test_cfg", cfg.get("test_cfg"), none=True) or {}).get("fp16", False)
+    cfg.test_cfg = dict(type="glip.GLIPTestLoop", fp16=fp16, resume_dir=args.resume_dir)
     check_options(cfg)
     apply_run_options(cfg, args)
     check_device("cuda" if args.device and args.device != "cpu" else "cpu")
@@ -139,11 +142,6 @@ def prepare_config(args: argparse.Namespace) -> Config:
     cfg.compile = args.compile
     if args.amp:
         cfg.merge_from_dict({"model.test_cfg.amp": args.amp})
-    cfg.test_cfg = dict(
-        type="glip.GLIPTestLoop",
-        fp16=(cfg.get("test_cfg") or {}).get("fp16", False),
-        resume_dir=args.resume_dir,
-    )
     if args.show or args.show_dir:
         hooks = dict(cfg.get("default_hooks") or {})
         hooks["visualization"] = dict(

@@ -18,6 +18,7 @@ from glip.datasets.image_sizes import check_sizes
 from glip.registry import TRANSFORMS
 from glip.structures import DetDataSample
 from glip.text.validation import check_descriptions
+from glip.utils.component_values import check_filter
 from glip.utils.errors import AnnotationFileError, DataError, ImageReadError
 from glip.utils.messages import shorten
 
@@ -47,7 +48,8 @@ class BaseDetDataset(BaseDataset):
         metainfo: ``classes``, the names of the labels, and other facts about the data.
         data_root: the root folder of all paths.
         data_prefix: ``img``, the folder of the images, relative to ``data_root``.
-        filter_cfg: which images to exclude from training; subclasses define the keys.
+        filter_cfg: which images to exclude from training: ``filter_empty_gt`` and ``min_size``;
+            subclasses define their meaning.
         indices: use only the first ``indices`` images, or those at these indices.
         serialize_data: keep the annotations as bytes, which worker processes share.
         pipeline: the transforms, as configs or objects; names are GLIP's transforms first. A
@@ -65,6 +67,7 @@ class BaseDetDataset(BaseDataset):
 
     Raises:
         DataError: the arguments contradict each other.
+        ConfigError: ``filter_cfg`` has an unknown key or an invalid value.
         PromptError: ``caption_prompt`` is malformed.
         glip.utils.errors.AnnotationFileError: the annotation file does not exist or is invalid, or
             no image is left.
@@ -96,6 +99,7 @@ class BaseDetDataset(BaseDataset):
                 "return_classes=False there is no prompt; set return_classes=True"
             )
         check_metainfo(metainfo)
+        check_filter(f"{type(self).__name__}.filter_cfg", filter_cfg)
         self.backend_args = backend_args
         self.return_classes = return_classes
         self.caption_prompt = (

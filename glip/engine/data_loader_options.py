@@ -11,8 +11,9 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from torch.utils.data import DataLoader, Dataset
 
-from glip.engine.component_options import check_built, check_values
-from glip.registry import DATA_SAMPLERS, DATASETS, TRANSFORMS, check_component
+from glip.datasets import BaseDetDataset
+from glip.engine.component_options import check_built
+from glip.registry import DATA_SAMPLERS, DATASETS, FUNCTIONS, TRANSFORMS, check_component
 from glip.utils.errors import ConfigError
 from glip.utils.options import check_bool, check_int, check_keys, check_mapping, check_number
 
@@ -42,6 +43,13 @@ def check_data_loader(name: str, loader: Any) -> None:
     if "batch_size" not in loader and not loader.get("batch_sampler"):
         raise ConfigError(f"{name} has no batch_size: add the number of images of a batch")
     _check_values(name, loader)
+    for key, given in (
+        ("collate_fn", ("data_batch",)),
+        ("worker_init_fn", ("worker_id", "num_workers", "rank", "seed")),
+    ):
+        function = loader.get(key)
+        if function is not None and not callable(function):
+            check_component(FUNCTIONS, function, f"{name}.{key}", given=given)
     check_data_set(f"{name}.dataset", loader["dataset"])
     for key, given in (
         ("sampler", ("dataset", "seed")),
@@ -49,7 +57,6 @@ def check_data_loader(name: str, loader: Any) -> None:
     ):
         if isinstance(loader.get(key), Mapping):
             check_component(DATA_SAMPLERS, loader[key], f"{name}.{key}", given=given)
-            check_values(f"{name}.{key}", loader[key])
         elif isinstance(loader.get(key), (str, int, float, list, tuple)):
             raise ConfigError(f"expected {name}.{key} as dict(type=...), got {loader[key]!r}")
 
@@ -65,27 +72,40 @@ def _check_values(name: str, loader: Mapping) -> None:
         check_bool(f"{name}.{key}", loader.get(key), none=True)
 
 
-def check_data_set(name: str, dataset: Any) -> None:
+def check_data_set(name: str, dataset: Any, *, needs_pipeline: bool = True) -> None:
     """Check the config of a data set, of those inside it, and of their pipelines.
 
     Args:
         name: its place in the config.
         dataset: the config, or a data set.
+        needs_pipeline: whether a data set of this library must have a pipeline, because none
+            around it has one.
 
     Raises:
         ConfigError: a type or an option is unknown or invalid.
     """
     if isinstance(dataset, (BaseDataset, Dataset)):
         return
-    check_component(DATASETS, dataset, name)
-    check_values(name, dataset)
+    kind = check_component(DATASETS, dataset, name)
+    if "dataset" in dataset or "datasets" in dataset:
+        known = str(getattr(kind, "__module__", "")).startswith(("glip.", "mmengine."))
+        needs_pipeline = needs_pipeline and known
+    elif needs_pipeline and _is_own(kind) and not dataset.get("pipeline"):
+        raise ConfigError(
+            f"{name} has no pipeline: add pipeline=[dict(type='LoadImageFromFile'), ..., "
+            "dict(type='PackDetInputs')]"
+        )
     if "dataset" in dataset:
-        check_data_set(f"{name}.dataset", dataset["dataset"])
+        check_data_set(f"{name}.dataset", dataset["dataset"], needs_pipeline=needs_pipeline)
     for index, each in enumerate(_sequence(f"{name}.datasets", dataset.get("datasets"))):
-        check_data_set(f"{name}.datasets.{index}", each)
+        check_data_set(f"{name}.datasets.{index}", each, needs_pipeline=needs_pipeline)
     for index, step in enumerate(_sequence(f"{name}.pipeline", dataset.get("pipeline"))):
         if not callable(step):
             check_built(TRANSFORMS, step, f"{name}.pipeline.{index}")
+
+
+def _is_own(kind: Any) -> bool:
+    return inspect.isclass(kind) and issubclass(kind, BaseDetDataset)
 
 
 def _sequence(name: str, value: Any) -> Sequence:

@@ -17,7 +17,7 @@ from mmengine.runner import BaseLoop
 from mmengine.visualization import Visualizer
 from torch import nn
 
-from glip.engine.component_options import check_built, check_values
+from glip.engine.component_options import check_built
 from glip.engine.data_loader_options import check_data_loader
 from glip.models.options import check_test_cfg
 from glip.registry import (
@@ -53,6 +53,13 @@ _PARAMWISE = (
     *("custom_keys", "bias_lr_mult", "bias_decay_mult", "norm_decay_mult", "flat_decay_mult"),
     *("dwconv_decay_mult", "dcn_offset_lr_mult", "bypass_duplicate"),
 )
+_ENVIRONMENT = ("cudnn_benchmark", "mp_cfg", "dist_cfg", "resource_limit")
+#: Entries of a config that a runner needs together, and what for.
+_PARTS = {
+    "training": ("train_dataloader", "train_cfg", "optim_wrapper"),
+    "validation": ("val_dataloader", "val_cfg", "val_evaluator"),
+    "testing": ("test_dataloader", "test_cfg", "test_evaluator"),
+}
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "NOTSET", "WARN", "FATAL")
 
 
@@ -73,6 +80,7 @@ def check_options(cfg: Mapping) -> None:
             f"{suggest(scope, ('glip', 'mmengine'))}"
         )
     with DefaultScope.overwrite_default_scope(scope):
+        _check_parts(cfg)
         _check_run(cfg)
         _check_training(cfg)
         _check_hooks(cfg)
@@ -85,6 +93,18 @@ def check_options(cfg: Mapping) -> None:
                 check_data_loader(f"{split}_dataloader", cfg[f"{split}_dataloader"])
 
 
+def _check_parts(cfg: Mapping) -> None:
+    """Check that the entries of training, validation and testing are all there, or all missing."""
+    for part, names in _PARTS.items():
+        given = [name for name in names if cfg.get(name) is not None]
+        missing = [name for name in names if name not in given]
+        if given and missing:
+            raise ConfigError(
+                f"the config has {' and '.join(given)} but no {' and no '.join(missing)}: {part} "
+                "needs all three; set all three to None to disable it"
+            )
+
+
 def _check_run(cfg: Mapping) -> None:
     randomness = check_mapping("randomness", cfg.get("randomness"), none=True) or {}
     check_keys("randomness", randomness, ("seed", "diff_rank_seed", "deterministic"))
@@ -92,8 +112,11 @@ def _check_run(cfg: Mapping) -> None:
     for key in ("diff_rank_seed", "deterministic"):
         check_bool(f"randomness.{key}", randomness.get(key, False))
     level = cfg.get("log_level", "INFO")
-    if not isinstance(level, int):
+    if type(level) is not int or level not in range(0, 51, 10):
         check_choice("log_level", level, _LOG_LEVELS)
+    check_bool("find_unused_parameters", cfg.get("find_unused_parameters"), none=True)
+    if not isinstance(cfg.get("compile"), Mapping):
+        check_bool("compile", cfg.get("compile"), none=True)
     if cfg.get("launcher") is not None:
         check_choice("launcher", cfg["launcher"], ("none", "pytorch", "slurm", "mpi"))
     check_text("work_dir", cfg.get("work_dir"), none=True)
@@ -106,12 +129,17 @@ def _check_run(cfg: Mapping) -> None:
     elif isinstance(processor, (str, int, float, list)):
         check_mapping("log_processor", processor)
     env = check_mapping("env_cfg", cfg.get("env_cfg"), none=True) or {}
+    check_keys("env_cfg", env, _ENVIRONMENT)
+    check_bool("env_cfg.cudnn_benchmark", env.get("cudnn_benchmark"), none=True)
+    check_int("env_cfg.resource_limit", env.get("resource_limit"), low=1, none=True)
     for key in ("mp_cfg", "dist_cfg"):
         check_mapping(f"env_cfg.{key}", env.get(key), none=True)
     method = (env.get("mp_cfg") or {}).get("mp_start_method", "fork")
     check_choice("env_cfg.mp_cfg.mp_start_method", method, ("fork", "spawn", "forkserver"))
     check_keys("env_cfg.mp_cfg", env.get("mp_cfg") or {}, ("mp_start_method", "opencv_num_threads"))
     scaling = check_mapping("auto_scale_lr", cfg.get("auto_scale_lr"), none=True) or {}
+    check_keys("auto_scale_lr", scaling, ("enable", "base_batch_size"))
+    check_bool("auto_scale_lr.enable", scaling.get("enable"), none=True)
     check_int("auto_scale_lr.base_batch_size", scaling.get("base_batch_size"), low=1, none=True)
 
 
@@ -148,7 +176,6 @@ def _check_loop(name: str, loop: Mapping) -> None:
         loop["type"] = "EpochBasedTrainLoop" if by_epoch else "IterBasedTrainLoop"
     loop.setdefault("type", f"{split.title()}Loop")
     check_component(LOOPS, loop, name, given=("runner", "dataloader", "evaluator"))
-    check_values(name, loop)
     for pair in loop.get("dynamic_intervals") or ():
         if not isinstance(pair, Sequence) or len(pair) != 2:
             raise ConfigError(
@@ -283,6 +310,8 @@ def _check_evaluator(name: str, evaluator: Any) -> None:
     else:
         metrics = evaluator
     several = isinstance(metrics, Sequence) and not isinstance(metrics, str)
+    if several and not metrics:
+        raise ConfigError(f"expected {name} as one or more metrics, dict(type=...), got {metrics}")
     for index, metric in enumerate(metrics if several else [metrics]):
         if isinstance(metric, (Mapping, str, int, float, type(None))):
             check_built(METRICS, metric, f"{name}.{index}" if several else name)

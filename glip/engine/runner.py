@@ -30,7 +30,8 @@ from glip.engine.options import check_options
 from glip.engine.process_group import torchrun_group
 from glip.registry import RUNNERS
 from glip.utils.atomic_write import describe_full_disk
-from glip.utils.errors import ConfigError, GLIPError, TrainingError, summarize
+from glip.utils.config_entries import unread_entries
+from glip.utils.errors import ConfigError, GLIPError, TrainingError, foreign_cause, summarize
 
 #: Seconds that a process waits for the others; the first evaluates, which can take minutes.
 _TIMEOUT = 1800
@@ -59,10 +60,14 @@ class GLIPRunner(CheckpointRunner):
 
     def __init__(self, *args: Any, verbose: bool = False, **kwargs: Any) -> None:
         given = inspect.signature(Runner.__init__).bind(self, *args, **kwargs).arguments
-        check_options({name: given[name] for name in given if name != "self"})
+        whole = given.get("cfg") or {}
+        entries = {name: whole.get(name) for name in ("compile", "find_unused_parameters")}
+        check_options(entries | {name: given[name] for name in given if name != "self"})
         self._verbose = verbose
         with describe_full_disk(given["work_dir"]):
             super().__init__(*args, **kwargs)
+        for text in unread_entries(self.cfg):
+            self.logger.warning(text)
         show_progress(self.logger)
         self.logger.info(f"Environment, config and log: {self.log_dir}")
 
@@ -136,7 +141,7 @@ class GLIPRunner(CheckpointRunner):
         except Exception as error:  # the model can be anyone's
             raise ConfigError(
                 f"the model cannot be built from its config ({summarize(error)})"
-            ) from error
+            ) from foreign_cause(error)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Wrap the model for distributed training.

@@ -18,7 +18,8 @@ from mmengine.dataset import Compose
 from mmengine.structures import InstanceData
 from torch.utils.data import DataLoader, Dataset
 
-from glip.apis.inference import load_image, make_pipeline
+from glip.apis.inference import load_image
+from glip.apis.pipelines import make_pipeline
 from glip.datasets.odvg.records import Region, check_record, grounding_record
 from glip.labeling.pairs import Caption, Pairs
 from glip.labeling.statistics import Statistics

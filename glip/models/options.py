@@ -33,22 +33,23 @@ def check_test_cfg(test_cfg: Any) -> None:
     Raises:
         ConfigError: an option is unknown or invalid.
     """
-    options = check_mapping("test_cfg", test_cfg, none=True) or {}
-    check_keys("test_cfg", options, (*_POSTPROCESSING, *_DETECTOR))
-    check_number("test_cfg.score_thr", options.get("score_thr", 0), low=0, high=1)
-    check_int("test_cfg.nms_pre", options.get("nms_pre", 1), low=1)
-    check_int("test_cfg.max_per_img", options.get("max_per_img", 1), low=1)
-    check_number("test_cfg.min_bbox_size", options.get("min_bbox_size", 0), low=0)
-    check_int("test_cfg.chunks_at_a_time", options.get("chunks_at_a_time", 1), low=1)
-    check_int("test_cfg.chunked_size", options.get("chunked_size", -1), low=-1)
+    options = check_mapping("model.test_cfg", test_cfg, none=True) or {}
+    check_keys("model.test_cfg", options, (*_POSTPROCESSING, *_DETECTOR))
+    check_number("model.test_cfg.score_thr", options.get("score_thr", 0), low=0, high=1)
+    check_int("model.test_cfg.nms_pre", options.get("nms_pre", 1), low=1)
+    check_int("model.test_cfg.max_per_img", options.get("max_per_img", 1), low=1)
+    check_number("model.test_cfg.min_bbox_size", options.get("min_bbox_size", 0), low=0)
+    check_int("model.test_cfg.chunks_at_a_time", options.get("chunks_at_a_time", 1), low=1)
+    if options.get("chunked_size", -1) != -1:
+        check_int("model.test_cfg.chunked_size", options["chunked_size"], low=1)
     check_amp(options.get("amp"))
-    nms = check_mapping("test_cfg.nms", options.get("nms"), none=True) or {}
-    check_keys("test_cfg.nms", nms, _NMS)
+    nms = check_mapping("model.test_cfg.nms", options.get("nms"), none=True) or {}
+    check_keys("model.test_cfg.nms", nms, _NMS)
     if nms.get("type", "nms") != "nms":
-        raise ConfigError(f"expected test_cfg.nms of type 'nms', got {nms['type']!r}")
-    check_number("test_cfg.nms.iou_threshold", nms.get("iou_threshold", 0.5), low=0, high=1)
+        raise ConfigError(f"expected model.test_cfg.nms of type 'nms', got {nms['type']!r}")
+    check_number("model.test_cfg.nms.iou_threshold", nms.get("iou_threshold", 0.5), low=0, high=1)
     for key, value in _NMS_VALUES.items():
         if nms.get(key, value) != value:
             raise ConfigError(
-                f"expected test_cfg.nms.{key}={value}, as in every GLIP, got {nms[key]!r}"
+                f"expected model.test_cfg.nms.{key}={value}, as in every GLIP, got {nms[key]!r}"
             )

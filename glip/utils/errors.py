@@ -101,6 +101,23 @@ class LabelingMismatchError(DataError):
     """The labels at the output path belong to another labeling run."""
 
 
+#: Packages whose tracebacks are not shown with a message that sums up their error.
+_LIBRARIES = frozenset(
+    [
+        "glip",
+        "mmengine",
+        "mmcv",
+        "torch",
+        "torchvision",
+        "timm",
+        "transformers",
+        "numpy",
+        "PIL",
+        "cv2",
+        "importlib",
+        "copy",
+    ]
+)
 #: What a command line reports in one line, without a traceback.
 USER_ERRORS = (GLIPError, OSError)
 
@@ -115,6 +132,21 @@ def summarize(error: BaseException) -> str:
     text = text.rpartition("WeightsUnpickler error: ")[2]  # torch.load wraps the reason in advice
     sentence = re.split(r"\.\s|\n", text.strip())[0].rstrip(".")[:200]
     return f"{type(error).__name__}: {sentence}" if sentence else type(error).__name__
+
+
+def foreign_cause(error: BaseException) -> BaseException | None:
+    """Return an error if code of the user raised it, to be shown as the cause of another.
+
+    The traceback of an error inside this library and the libraries that it uses says nothing that
+    the message of the other error does not say.
+    """
+    place = error.__traceback__
+    while place is not None:
+        package = str(place.tb_frame.f_globals.get("__name__")).partition(".")[0]
+        if package not in _LIBRARIES:
+            return error
+        place = place.tb_next
+    return None
 
 
 def shorten(text: str, length: int = 100) -> str:

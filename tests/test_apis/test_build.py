@@ -75,7 +75,10 @@ def test_files_that_are_no_config(tmp_path, name, content):
     ("model", "message"),
     [
         (dict(type="FasterRCNN", backbone=dict(type="ResNet")), "there is no model 'FasterRCNN'"),
-        (dict(type="SwinTransformer", depths=[1, 1], num_heads=[1, 1]), "is a SwinTransformer"),
+        (
+            dict(type="SwinTransformer", depths=[1, 1], num_heads=[1, 1], out_indices=[1]),
+            "is a SwinTransformer",
+        ),
         (dict(type="GLIP"), "needs backbone and neck and bbox_head and language_model"),
         (dict(backbone=dict(type="ResNet")), "expected model as a dictionary with a type"),
         ("GLIP", "expected model as a dictionary"),

@@ -73,6 +73,10 @@ def test_errors_in_the_arguments(script, argv):
     assert imported == []
 
 
+#: Modules of parts that commands share.
+SHARED = (".common", ".argument_types", ".cfg_values")
+
+
 @pytest.mark.parametrize("command", [None, *COMMANDS])
 def test_glip(command):
     """``python -m glip`` and its sub-commands; the list imports none of their modules."""
@@ -103,7 +107,7 @@ def test_commands_can_be_subcommands():
     names = [
         module.name
         for module in pkgutil.walk_packages(glip.cli.__path__, "glip.cli.")
-        if not module.ispkg and not module.name.endswith(".common")
+        if not module.ispkg and not module.name.endswith(SHARED)
     ]
     without_script = {"glip.cli.configs", "glip.cli.download", "glip.cli.info"}
     # The experiment is a tool of the repository only.

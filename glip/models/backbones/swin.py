@@ -22,6 +22,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from glip.registry import MODELS
+from glip.utils.errors import ConfigError
+from glip.utils.messages import shorten
 from glip.utils.precision import is_autocast_enabled
 
 #: Added to the attention logits of positions that only the cyclic shift made neighbours (official).
@@ -320,6 +322,12 @@ class SwinTransformer(BaseModule):
         init_cfg: dict | None = None,
     ):
         super().__init__(init_cfg)
+        if len(depths) != len(num_heads) or any(not 0 <= at < len(depths) for at in out_indices):
+            raise ConfigError(
+                f"expected depths and num_heads of equally many stages and out_indices below their "
+                f"number, got depths={shorten(depths)}, num_heads={shorten(num_heads)} and "
+                f"out_indices={shorten(out_indices)}"
+            )
         self.out_indices = tuple(out_indices)
         self.frozen_stages = frozen_stages
         self.patch_embed = PatchEmbed(

@@ -26,6 +26,7 @@ from glip.registry import MODELS, build_part
 from glip.structures import DetDataSample
 from glip.text import Prompt, PromptChunk, TokenizedPrompt, chunk_prompt
 from glip.utils.errors import PromptError
+from glip.utils.options import check_mapping
 from glip.utils.precision import autocast
 
 
@@ -74,18 +75,24 @@ class GLIP(BaseModel):
         tuning: str = "full",
         init_cfg: dict | None = None,
     ):
+        for name, part in dict(bbox_head=bbox_head, language_model=language_model).items():
+            check_mapping(f"model.{name}", part)
         check_test_cfg(test_cfg)
         preprocessor = data_preprocessor or dict(type="DetDataPreprocessor")
-        super().__init__(build_part(MODELS, preprocessor), init_cfg)
+        super().__init__(build_part(MODELS, preprocessor, "model.data_preprocessor"), init_cfg)
         self.chunked_size = (test_cfg or {}).get("chunked_size", -1)
         self.chunks_at_a_time = (test_cfg or {}).get("chunks_at_a_time", 1)
         self.amp = (test_cfg or {}).get("amp")
-        self.backbone = build_part(MODELS, backbone)
-        self.neck = build_part(MODELS, neck)
+        self.backbone = build_part(MODELS, backbone, "model.backbone")
+        self.neck = build_part(MODELS, neck, "model.neck")
         self._tuning = find_tuning(tuning)
-        self.language_model = build_part(MODELS, self._tuning.complete(language_model))
+        self.language_model = build_part(
+            MODELS, self._tuning.complete(language_model), "model.language_model"
+        )
         self.bbox_head = build_part(
-            MODELS, self.language_model.head_arguments() | bbox_head | _cfgs(train_cfg, test_cfg)
+            MODELS,
+            self.language_model.head_arguments() | bbox_head | _cfgs(train_cfg, test_cfg),
+            "model.bbox_head",
         )
         self._register_load_state_dict_pre_hook(convert_in_place)
         self._tuning.freeze(self)

@@ -14,7 +14,7 @@ from glip.registry import TRANSFORMS
 from glip.text import Prompt, tokenize
 from glip.text.joining import with_period
 from glip.text.tokenizer import load_tokenizer
-from glip.utils.errors import DataError
+from glip.utils.errors import ConfigError, DataError
 from tests.test_datasets.files import draw, write
 from tests.test_text.strategies import sentences
 
@@ -116,7 +116,8 @@ def test_other_prompts_pass(vocabulary, results):
     "options", [dict(num_captions=0), dict(none_prob=1.1), dict(full_prob=-0.1)]
 )
 def test_options_out_of_range(vocabulary, options):
-    with pytest.raises(DataError, match="expected num_captions of 1 or more"):
+    (name,) = options
+    with pytest.raises(ConfigError, match=rf"expected PackNegativeCaptions\.{name} as"):
         packing(vocabulary, **options)
 
 
