@@ -35,6 +35,7 @@ import matplotlib.pyplot as plt
 
 from docs.code_blocks import ROOT, blocks
 from glip.apis import inference_detector, init_detector
+from glip.visualization import DetLocalVisualizer
 from glip.visualization.captions import draw_text
 
 ASSETS = ROOT / "docs" / "assets"
@@ -99,31 +100,30 @@ def save_plot(name: str) -> None:
 
 def detections() -> None:
     """Images of the README, of first detections, prompts and outputs."""
-    demo = "python -m glip detect demo/shapes.jpg"
-    run(
-        f"{demo} --texts 'red star . green triangle . purple square .' "
-        "--score-thr 0.6 --out-dir classes"
-    )
-    run(
-        f"{demo} --caption 'A dotted red star left of a green triangle.' "
-        "--score-thr 0.6 --out-dir caption"
-    )
-    run(f"{demo} --texts 'star . heart . ring .' --score-thr 0.6 --out-dir shapes")
-    classes, caption, shapes = (
-        Image.open(f"{folder}/vis/shapes.jpg") for folder in ("classes", "caption", "shapes")
-    )
-    save(classes, "first_detections.jpg")
-    titles = [
-        "red star . green triangle . purple square .",
-        "A dotted red star left of a green triangle.",
-        "star . heart . ring .",
+    prompts = [
+        ("--texts", "red star . green triangle . purple square ."),
+        ("--caption", "A dotted red star left of a green triangle."),
+        ("--texts", "star . heart . ring ."),
     ]
-    save(panels([classes, caption, shapes], titles), "hero.jpg")
-    save(panels([classes, caption], titles[:2]), "prompts.jpg")
+    titles = [prompt for _, prompt in prompts]
+    for option, prompt in prompts:
+        words = ["detect", "demo/shapes.jpg", option, prompt, "--score-thr", "0.6"]
+        run(shlex.join(["glip", *words, "--out-dir", prompt[:4]]))
+    drawn = [Image.open(f"{title[:4]}/vis/shapes.jpg") for title in titles]
+    save(drawn[0], "first_detections.jpg")
+    save(panels(drawn[:2], titles[:2]), "prompts.jpg")
 
     model = init_detector(weights="glip_nano_shapes", device="cpu")
-    prompt = "red star . green triangle . purple square ."
-    sample = inference_detector(model, "demo/shapes.jpg", text_prompt=prompt)
+    # The same with larger labels: the README shows three images side by side.
+    visualizer = DetLocalVisualizer(font_size=25, line_width=4)
+    pixels = np.asarray(Image.open("demo/shapes.jpg"))
+    large = []
+    for prompt in titles:
+        sample = inference_detector(model, "demo/shapes.jpg", text_prompt=prompt, score_thr=0.6)
+        large.append(Image.fromarray(visualizer.draw_datasample(pixels, sample)))
+    save(panels(large, titles), "hero.jpg")
+
+    sample = inference_detector(model, "demo/shapes.jpg", text_prompt=titles[0])
     drawn = [sample.filter(threshold).plot() for threshold in (0.1, 0.3, 0.6)]
     save(panels(drawn, ["score >= 0.1", "score >= 0.3", "score >= 0.6"]), "thresholds.jpg")
 
