@@ -86,7 +86,9 @@ def test_from_a_shell(photo, tiny_config_file, tiny_checkpoint, tmp_path):
         model="tiny",
         score_thr=0.3,
     )
-    assert list(saved)[6:] == ["labels", "label_names", "scores", "bboxes"]
+    assert list(saved)[6:] == [
+        "labels", "label_names", "scores", "bboxes", "phrases", "presence",
+    ]  # fmt: skip
     with Image.open(tmp_path / "out" / "vis" / "demo.jpg") as drawn, Image.open(photo) as image:
         assert drawn.size == image.size
 
@@ -164,7 +166,7 @@ def test_score_threshold(demo, capsys):
     assert "0.5 or more;" in printed[1]
     assert f"0.5 or more (of {counts[2]} detections);" in printed[2]
     demo("--score-thr", "1")
-    assert "nothing, with a score of 1.0 or more" in capsys.readouterr().out
+    assert "nothing, with a score of 1 or more" in capsys.readouterr().out
     for wrong in ("nan", "high", "30", "-1"):
         with pytest.raises(SystemExit, match="2"):
             demo("--score-thr", wrong)

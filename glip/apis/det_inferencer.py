@@ -155,7 +155,8 @@ class DetInferencer:
 
         Returns:
             ``predictions``: for each image a dict with ``labels``, ``label_names``, ``scores``
-            and ``bboxes`` (xyxy pixels of the image), best first, or with ``error``;
+            and ``bboxes`` (xyxy pixels of the image), best first, ``phrases``, the names of the
+            prompt, and ``presence``, for each its best score in the image; or with ``error``;
             ``visualization``: with ``return_vis`` for each image an RGB array (H, W, 3), or
             ``None`` for one with an error; ``images``: the path of each, or the name that its
             results have; and ``files``: for each the list of the files that were saved.

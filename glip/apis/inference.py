@@ -134,7 +134,8 @@ def inference_detector(
 
     Returns:
         A data sample for an image, a list for several. ``pred_instances`` has ``bboxes`` (K, 4),
-        xyxy pixels of the image, ``scores``, 0-based ``labels`` and ``label_names``.
+        xyxy pixels of the image, ``scores``, 0-based ``labels`` and ``label_names``; ``presence``
+        has the best score of each phrase.
 
     Raises:
         TypeError: ``model`` is no detector.

@@ -110,7 +110,8 @@ class Predictor:
 
         Returns:
             A data sample. ``pred_instances`` has ``bboxes`` (K, 4), xyxy pixels of the image,
-            ``scores``, 0-based ``labels`` and ``label_names``, best score first.
+            ``scores``, 0-based ``labels`` and ``label_names``, best score first; ``presence`` has
+            the best score of each phrase.
 
         Raises:
             ConfigError: no image was set, or ``score_thr`` is not a finite number.
@@ -126,6 +127,6 @@ class Predictor:
         set_prompt(sample, prompt)
         with torch.inference_mode():
             encoded = self._text_cache.encode_prompt(prompt)
-            ((found,),) = self.model.predict_prompts(self._levels, [sample], [[encoded]])
-        sample.pred_instances = found
+            ((result,),) = self.model.predict_prompts(self._levels, [sample], [[encoded]])
+        sample.pred_instances, sample.presence = result
         return sample if score_thr is None else sample.filter(score_thr)

@@ -11,6 +11,7 @@ import numpy as np
 from mmengine.config import Config
 
 from glip.structures import DetDataSample
+from glip.structures.export import presence_lists
 from glip.utils.atomic_write import atomic_open, describe_write_errors, storage_error
 from glip.utils.options import check_number
 from glip.visualization.saving import save_image
@@ -31,13 +32,14 @@ def default_score_thr(cfg: Config) -> float:
 
 
 def to_dict(sample: DetDataSample) -> dict[str, list]:
-    """Convert the detections of a data sample to JSON-ready lists."""
+    """Convert the detections and the presence of a data sample to JSON-ready lists."""
     found = sample.pred_instances
     return {
         "labels": found.labels.tolist(),
         "label_names": list(found.label_names),
         "scores": found.scores.tolist(),
         "bboxes": found.bboxes.tolist(),
+        **presence_lists(sample),
     }
 
 

@@ -26,7 +26,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +51,9 @@ from glip.weights import SMALL_MODEL
 
 if TYPE_CHECKING:
     from glip.text import Prompt
+
+#: Phrases that were not found and are printed for each image.
+_MAX_MISSING = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -275,7 +278,7 @@ def read_prompt(args: argparse.Namespace) -> Prompt:
 
 
 def print_counts(output: dict, prompt: Prompt, threshold: float) -> None:
-    """Print for each image the number of detections of each phrase, and the files of its results.
+    """Print for each image what was found, what was not, and the files of its results.
 
     Args:
         output: what :class:`glip.apis.DetInferencer` returned.
@@ -297,7 +300,27 @@ def print_counts(output: dict, prompt: Prompt, threshold: float) -> None:
         line = f"{image}: {found}, with a score of {threshold:g} or more"
         if len(result["scores"]) > len(kept):
             line += f" (of {len(result['scores'])} detections)"
+        if missing := describe_missing(result, set(kept)):
+            line += f"; not found: {missing}"
         print("; in ".join([line, " and ".join(map(str, files))]) if files else line)
+
+
+def describe_missing(result: dict, found: Collection[str]) -> str:
+    """Return the phrases that were not found with their best scores, the best ones first.
+
+    Args:
+        result: the predictions of an image.
+        found: the names of the phrases that were found.
+    """
+    best: dict[str, float] = {}
+    for name, score in zip(result["phrases"], result["presence"], strict=True):
+        if name not in found:
+            best[name] = max(score, best.get(name, 0.0))
+    ranked = sorted(best, key=lambda name: -best[name])
+    # Rounded down: 0.299 is not 0.30, which would have been found.
+    shown = [f"{name} (best {int(best[name] * 100) / 100:.2f})" for name in ranked[:_MAX_MISSING]]
+    more = len(ranked) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -12,7 +12,7 @@ from mmengine import fileio
 from mmengine.logging import print_log
 
 from glip.evaluation.base_metric import BaseDetMetric, ImageResult
-from glip.evaluation.predictions import Predictions
+from glip.evaluation.predictions import Predictions, to_array
 from glip.registry import METRICS
 from glip.utils.atomic_write import atomic_open, describe_write_errors
 from glip.utils.errors import DataError
@@ -32,9 +32,10 @@ class DumpDetResults(BaseDetMetric):
     The file is a list with a dictionary for each image: its meta information (``img_id``,
     ``img_path``, ``ori_shape``, a caption's phrases and their ground-truth boxes, ...; not the list
     of class names) and ``pred_instances`` with ``bboxes`` (K, 4), xyxy in pixels of the original
-    image, ``scores`` (K,), ``labels`` (K,) and ``label_names``. A pickle holds numpy arrays, a JSON
-    file lists. :func:`~glip.evaluation.load_predictions` reads both; an evaluator's
-    ``offline_evaluate`` computes metrics from them.
+    image, ``scores`` (K,), ``labels`` (K,) and ``label_names``; and ``presence``:
+    ``scores`` (P,), the best score of each phrase. A pickle holds numpy arrays, a JSON file lists.
+    :func:`~glip.evaluation.load_predictions` reads both; an evaluator's ``offline_evaluate``
+    computes metrics from them.
 
     Args:
         out_file_path: the file, with the extension ``.pkl``, ``.pickle`` or ``.json``.
@@ -79,7 +80,11 @@ class DumpDetResults(BaseDetMetric):
             and isinstance(value, _STORED_TYPES)
             and not (key == "text" and not isinstance(value, str))  # LVIS has 1203 class names
         }
-        return {**kept, "pred_instances": instances}
+        stored: dict[str, Any] = {**kept, "pred_instances": instances}
+        if "presence" in sample and not sample.get("unreadable"):
+            scores = to_array(sample["presence"]["scores"], np.float32)
+            stored["presence"] = dict(scores=scores)
+        return stored
 
     def compute_metrics(self, results: list[ImageResult]) -> dict[str, float]:
         """Write the file; return no metrics."""

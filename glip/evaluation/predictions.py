@@ -76,9 +76,9 @@ def read_predictions(sample: Mapping[str, Any]) -> tuple[Predictions, int]:
         )
     given = sample["pred_instances"]
     predictions = Predictions(
-        _to_array(given["bboxes"], np.float64).reshape(-1, 4),
-        _to_array(given["scores"], np.float64).reshape(-1),
-        _to_array(given["labels"], np.int64).reshape(-1),
+        to_array(given["bboxes"], np.float64).reshape(-1, 4),
+        to_array(given["scores"], np.float64).reshape(-1),
+        to_array(given["labels"], np.int64).reshape(-1),
     )
     if sample.get("unreadable"):
         return predictions[:0], 0
@@ -86,7 +86,8 @@ def read_predictions(sample: Mapping[str, Any]) -> tuple[Predictions, int]:
     return predictions[finite], int((~finite).sum())
 
 
-def _to_array(values: Any, dtype: type) -> np.ndarray:
+def to_array(values: Any, dtype: type) -> np.ndarray:
+    """Convert a tensor of any device and dtype, an array or a list to an array."""
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu()
         # numpy has no bfloat16.

@@ -195,8 +195,8 @@ class Labeler:
             levels = self.model.encode_image(batch["inputs"])
             found = self.model.predict_prompts(levels, batch["data_samples"], prompts)
         for (_, queries), own in zip(groundable, found, strict=True):
-            for query, detections in zip(queries, own, strict=True):
-                query.detections = detections
+            for query, result in zip(queries, own, strict=True):
+                query.detections = result.instances
 
     def _tokenize(self, query: CaptionQuery) -> None:
         """Tokenize a caption; exclude one that cannot be tokenized, not even in chunks."""

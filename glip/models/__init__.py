@@ -23,7 +23,7 @@ over all levels, B captions of T tokens, C = 256 visual and D = 768 text channel
 
 from glip.models.backbones import SwinTransformer
 from glip.models.data_preprocessors import DetDataPreprocessor
-from glip.models.detectors import GLIP, EncodedPrompt, TextFeatureCache
+from glip.models.detectors import GLIP, EncodedPrompt, PromptResult, TextFeatureCache
 from glip.models.heads import VLFusionHead
 from glip.models.language import BertModel
 from glip.models.losses import CrossEntropyLoss, FocalLoss, GIoULoss
@@ -49,6 +49,7 @@ __all__ = [
     "GIoULoss",
     "InclusiveBoxCoder",
     "InclusiveOverlaps",
+    "PromptResult",
     "SwinTransformer",
     "TextFeatureCache",
     "VLFusionHead",

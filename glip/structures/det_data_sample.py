@@ -45,7 +45,8 @@ class DetDataSample(BaseDataElement):
 
     - ``gt_instances``: ``bboxes`` (G, 4) and ``labels`` (G,);
     - ``pred_instances``: ``bboxes`` (K, 4), ``scores`` (K,), ``labels`` (K,) and
-      ``label_names``, a list of K phrases; best score first.
+      ``label_names``, a list of K phrases; best score first;
+    - ``presence``, for each of the P phrases of the prompt: ``scores`` (P,) and ``label_names``.
 
     Boxes are xyxy pixels, the predicted ones in the original image; labels are 0-based indices of
     the prompt's phrases. The meta information describes the image (``img_path``, ``ori_shape``,
@@ -105,13 +106,36 @@ class DetDataSample(BaseDataElement):
     def pred_instances(self) -> None:
         del self._pred_instances
 
+    @property
+    def presence(self) -> InstanceData:
+        """How well each phrase of the prompt is found in the image, whether it has a box or not.
+
+        ``scores`` (P,) and ``label_names``, in the order of the prompt. The score of a phrase is
+        the best one that any position of the image reaches, in the unit of the detections' scores:
+        before the score threshold, NMS and the other limits of the post-processing. So it is the
+        score of the phrase's best detection if that passes them, and never lower. 0 for a blank
+        class name.
+        """
+        return self._presence
+
+    @presence.setter
+    def presence(self, value: InstanceData) -> None:
+        self.set_field(value, "_presence", dtype=InstanceData)
+
+    @presence.deleter
+    def presence(self) -> None:
+        del self._presence
+
     def to_dict(self) -> dict[str, Any]:
         """Return annotations, detections and meta information as a dictionary.
 
-        ``prompt`` is left out, so that files hold plain values; the meta information has its text.
+        Files hold plain values, and the names of the prompt not once per image: ``prompt`` and the
+        ``label_names`` of ``presence`` are left out; the meta information has the text.
         """
         content = super().to_dict()
         content.pop("prompt", None)
+        if "presence" in content:
+            content["presence"] = {"scores": content["presence"]["scores"]}
         return content
 
     # Detections in other forms

@@ -71,7 +71,7 @@ def to_record(sample: BaseDataElement, **described: Any) -> dict[str, Any]:
     Returns:
         ``image`` (path, ``None`` for an image that is no file), ``width``, ``height``, ``prompt``,
         ``described``, and the lists ``labels``, ``label_names``, ``scores`` and ``bboxes`` (xyxy
-        pixels).
+        pixels); then, unless the sample lacks it, :func:`presence_lists`.
     """
     found = found_in(sample)
     height, width = _image_size(sample)
@@ -86,7 +86,24 @@ def to_record(sample: BaseDataElement, **described: Any) -> dict[str, Any]:
         "label_names": list(found.label_names),
         "scores": [round(score, SCORE_DECIMALS) for score in found.scores.tolist()],
         "bboxes": [[round(at, BOX_DECIMALS) for at in box] for box in found.bboxes.tolist()],
+        **presence_lists(sample, SCORE_DECIMALS),
     }
+
+
+def presence_lists(sample: BaseDataElement, decimals: int | None = None) -> dict[str, list]:
+    """Return ``phrases``, the names of a prompt, and ``presence``, the score of each.
+
+    Args:
+        sample: the data sample; without presence the result is empty.
+        decimals: round scores to so many; ``None`` for no rounding.
+    """
+    presence = sample.get("presence")
+    if presence is None:
+        return {}
+    scores = presence.scores.tolist()
+    if decimals is not None:
+        scores = [round(score, decimals) for score in scores]
+    return {"phrases": list(presence.label_names), "presence": scores}
 
 
 def to_coco(

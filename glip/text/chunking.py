@@ -29,10 +29,12 @@ class PromptChunk:
     Attributes:
         tokens: the chunk's own caption and phrases, tokenized.
         labels: (p,) int64, for each of its p phrases the label in the unsplit prompt.
+        prompt: the unsplit prompt.
     """
 
     tokens: TokenizedPrompt
     labels: np.ndarray
+    prompt: Prompt
 
 
 def chunk_prompt(
@@ -67,7 +69,7 @@ def chunk_prompt(
     else:
         groups = [list(range(count))]
     if len(groups) == 1 and full.num_tokens <= max_tokens:
-        return [PromptChunk(full, np.arange(count))]
+        return [PromptChunk(full, np.arange(count), prompt)]
     budget = max_tokens - 2  # [CLS] and [SEP]
     # Blank names are in no chunk: they are never detected.
     groups = [[index for index in group if prompt.phrases[index].spans] for group in groups]
@@ -84,7 +86,7 @@ def chunk_prompt(
         if not prompt.is_class_list:
             first, last = _widen(first, last, full, budget)
         chunk = _extract(full, members, first, last)
-        chunks.append(PromptChunk(tokenize(chunk, tokenizer), np.asarray(members)))
+        chunks.append(PromptChunk(tokenize(chunk, tokenizer), np.asarray(members), prompt))
     return chunks
 
 

@@ -100,6 +100,7 @@ def as_saved(prediction: dict) -> dict:
     rounded = dict(
         scores=[round(score, 4) for score in prediction["scores"]],
         bboxes=[[round(at, 2) for at in box] for box in prediction["bboxes"]],
+        presence=[round(score, 4) for score in prediction["presence"]],
     )
     return prediction | rounded
 
@@ -107,7 +108,8 @@ def as_saved(prediction: dict) -> dict:
 def saved_lists(path: Path) -> dict:
     """The detections of a file of predictions, without what it says of the image and the model."""
     content = json.loads(path.read_text(encoding="utf-8"))
-    return {key: content[key] for key in ("labels", "label_names", "scores", "bboxes")}
+    keys = ("labels", "label_names", "scores", "bboxes", "phrases", "presence")
+    return {key: content[key] for key in keys}
 
 
 def noise(seed: int, height: int = 90, width: int = 120) -> np.ndarray:
@@ -165,8 +167,15 @@ def test_prediction_can_be_json(inferencer, photo):
     result = inferencer(photo, texts=NAMES)
     assert result["visualization"] is None
     (prediction,) = json.loads(json.dumps(result["predictions"]))
-    assert list(prediction) == ["labels", "label_names", "scores", "bboxes"]
-    assert len({len(values) for values in prediction.values()}) == 1
+    assert list(prediction) == [
+        "labels", "label_names", "scores", "bboxes", "phrases", "presence",
+    ]  # fmt: skip
+    assert len({len(values) for values in list(prediction.values())[:4]}) == 1
+    assert prediction["phrases"] == ["bench", "car"]
+    best = dict(
+        zip(reversed(prediction["label_names"]), reversed(prediction["scores"]), strict=True)
+    )
+    assert [best[name] for name in prediction["phrases"]] == prediction["presence"]
     assert len(prediction["labels"]) > 20
     assert prediction["label_names"] == [["bench", "car"][label] for label in prediction["labels"]]
     assert prediction["scores"] == sorted(prediction["scores"], reverse=True)
@@ -412,7 +421,8 @@ def test_score_threshold(inferencer, photo, tmp_path):
     (kept,) = result["predictions"]
     count = sum(score >= 0.5 for score in whole["scores"])
     assert 0 < count < len(whole["scores"])
-    assert kept == {key: values[:count] for key, values in whole.items()}
+    detections = ("labels", "label_names", "scores", "bboxes")
+    assert kept == whole | {key: whole[key][:count] for key in detections}
     saved = json.loads((tmp_path / "preds" / "demo.json").read_text())
     assert saved["labels"] == kept["labels"]
     drawn = inferencer(photo, texts=NAMES, return_vis=True, pred_score_thr=0.5)["visualization"]
@@ -424,7 +434,8 @@ def test_score_threshold(inferencer, photo, tmp_path):
     assert sample.pred_instances.scores.tolist() == same.pred_instances.scores.tolist()
     assert same.pred_instances.scores.tolist() == kept["scores"]
     (nothing,) = inferencer(photo, texts=NAMES, score_thr=1.1)["predictions"]
-    assert nothing == dict(labels=[], label_names=[], scores=[], bboxes=[])
+    detections = dict(labels=[], label_names=[], scores=[], bboxes=[])
+    assert nothing == whole | detections
     for wrong in ("0.5", float("nan")):
         with pytest.raises(ConfigError, match="score_thr"):
             inferencer(photo, texts=NAMES, score_thr=wrong)

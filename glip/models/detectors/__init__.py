@@ -2,6 +2,7 @@
 
 from glip.models.detectors.encoded_prompt import EncodedPrompt
 from glip.models.detectors.glip import GLIP
+from glip.models.detectors.prompt_result import PromptResult
 from glip.models.detectors.text_feature_cache import TextFeatureCache
 
-__all__ = ["GLIP", "EncodedPrompt", "TextFeatureCache"]
+__all__ = ["GLIP", "EncodedPrompt", "PromptResult", "TextFeatureCache"]

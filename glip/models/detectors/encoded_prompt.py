@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from glip.models.language import TextFeatures
 from glip.text import PromptChunk
@@ -26,11 +25,7 @@ class EncodedPrompt:
         """Return the number of chunks."""
         return len(self.chunks)
 
-    @cached_property
-    def names(self) -> dict[int, str]:
-        """The phrase's name for each label."""
-        return {
-            label: name
-            for chunk in self.chunks
-            for label, name in zip(chunk.labels.tolist(), chunk.tokens.prompt.names, strict=True)
-        }
+    @property
+    def names(self) -> list[str]:
+        """The names of the prompt's phrases; label i is ``names[i]``."""
+        return self.chunks[0].prompt.names

@@ -11,16 +11,15 @@ from typing import NamedTuple
 
 import torch
 from mmengine.model import BaseModel
-from mmengine.structures import InstanceData
 from torch import Tensor
 
 from glip.checkpoint.formats import convert_in_place
 from glip.models.detectors.encoded_prompt import EncodedPrompt
+from glip.models.detectors.prompt_result import ChunkResult, PromptResult, merge_chunks
 from glip.models.detectors.samples import read_prompt, token_maps, tokenize_annotated
 from glip.models.heads.outputs import HeadOutputs
 from glip.models.language import TextFeatures, encode_in_groups, pad_captions
 from glip.models.options import check_test_cfg
-from glip.models.task_modules.coders.box_coder import inclusive_to_xyxy
 from glip.models.tuning import find_tuning
 from glip.registry import MODELS, build_part
 from glip.structures import DetDataSample
@@ -267,7 +266,8 @@ class GLIP(BaseModel):
                 :meth:`TextFeatureCache.encode_prompt` reuses what earlier batches computed.
 
         Returns:
-            The same samples with ``pred_instances``, boxes in pixels of the original image.
+            The same samples with ``pred_instances``, boxes in pixels of the original image, and
+            ``presence``.
 
         Raises:
             PromptError: a sample has no prompt, or one that cannot be tokenized.
@@ -279,8 +279,8 @@ class GLIP(BaseModel):
         found = self.predict_prompts(
             self.encode_image(inputs), data_samples, [[encoded[prompt]] for prompt in prompts]
         )
-        for sample, (instances,) in zip(data_samples, found, strict=True):
-            sample.pred_instances = instances
+        for sample, (result,) in zip(data_samples, found, strict=True):
+            sample.pred_instances, sample.presence = result
         return data_samples
 
     def predict_prompts(
@@ -288,7 +288,7 @@ class GLIP(BaseModel):
         levels: list[Tensor],
         data_samples: Sequence[DetDataSample],
         prompts: Sequence[Sequence[EncodedPrompt]],
-    ) -> list[list[InstanceData]]:
+    ) -> list[list[PromptResult]]:
         """Detect with any number of prompts per image, from encoded images and prompts.
 
         Args:
@@ -298,8 +298,7 @@ class GLIP(BaseModel):
                 :meth:`encode_chunks`.
 
         Returns:
-            For each image and each of its prompts: ``bboxes`` (K, 4), pixels of the original
-            image, ``scores`` (K,), ``labels`` (K,) and ``label_names``, best score first.
+            For each image and each of its prompts the detections and the presence of its phrases.
         """
         queues = [
             [
@@ -310,16 +309,15 @@ class GLIP(BaseModel):
             for row, own in enumerate(prompts)
         ]
         jobs = [job for turn in zip_longest(*queues) for job in turn if job is not None]
-        found: list[list[list[InstanceData]]] = [[[] for _ in own] for own in prompts]
+        found: list[list[list[ChunkResult]]] = [[[] for _ in own] for own in prompts]
         batch_size = len(prompts) * self.chunks_at_a_time
         for start in range(0, len(jobs), batch_size):
             batch = jobs[start : start + batch_size]
-            for job, instances in zip(
-                batch, self._detect(levels, batch, data_samples), strict=True
-            ):
-                found[job.row][job.number].append(instances)
+            for job, part in zip(batch, self._detect(levels, batch, data_samples), strict=True):
+                found[job.row][job.number].append(part)
+        limit = self.bbox_head.postprocess.max_per_img
         return [
-            [self._merge(*each, sample) for each in zip(parts, own, strict=True)]
+            [merge_chunks(*each, sample, limit) for each in zip(parts, own, strict=True)]
             for parts, own, sample in zip(found, prompts, data_samples, strict=True)
         ]
 
@@ -328,7 +326,7 @@ class GLIP(BaseModel):
         levels: list[Tensor],
         jobs: Sequence[_Job],
         data_samples: Sequence[DetDataSample],
-    ) -> list[InstanceData]:
+    ) -> list[ChunkResult]:
         """Run the head on one caption per row of a batch; labels are those of the prompts."""
         rows = [job.row for job in jobs]
         if rows != list(range(len(data_samples))):
@@ -339,27 +337,12 @@ class GLIP(BaseModel):
         shapes = [data_samples[row].img_shape for row in rows]
         with autocast(self.amp, levels[0].device):
             found = self.bbox_head.predict(levels, text, token_maps(tokens, text), shapes)
-        for job, instances in zip(jobs, found, strict=True):
+        parts = []
+        for job, (instances, presence) in zip(jobs, found, strict=True):
             labels = torch.as_tensor(job.chunk.labels, device=instances.labels.device)
             instances.labels = labels[instances.labels]
-        return found
-
-    def _merge(
-        self, parts: list[InstanceData], prompt: EncodedPrompt, sample: DetDataSample
-    ) -> InstanceData:
-        """Merge the detections of a prompt's chunks, in pixels of the original image."""
-        instances = parts[0]
-        if len(parts) > 1:
-            instances = InstanceData.cat(parts)
-            best = instances.scores.argsort(descending=True, stable=True)
-            instances = instances[best[: self.bbox_head.postprocess.max_per_img]]
-        scale = instances.bboxes.new_tensor(sample.get("scale_factor", (1.0, 1.0)))
-        boxes = inclusive_to_xyxy(instances.bboxes / scale.repeat(2))
-        # An inclusive box smaller than a pixel of the network's input can come out negative.
-        boxes[:, 2:] = torch.maximum(boxes[:, 2:], boxes[:, :2])
-        instances.bboxes = boxes
-        instances.label_names = [prompt.names[label] for label in instances.labels.tolist()]
-        return instances
+            parts.append(ChunkResult(instances, labels, presence))
+        return parts
 
 
 class _Job(NamedTuple):

@@ -47,8 +47,8 @@ class PostProcessor:
         anchors: list[Tensor],
         coder: InclusiveBoxCoder,
         img_shape: tuple[int, int],
-    ) -> InstanceData:
-        """Compute the detections of one image of a batch.
+    ) -> tuple[InstanceData, Tensor]:
+        """Compute the detections of one image of a batch, and the presence of its phrases.
 
         Args:
             outputs: outputs of the head for the batch.
@@ -59,20 +59,25 @@ class PostProcessor:
             img_shape: (height, width) of the image before padding, in pixels.
 
         Returns:
-            ``bboxes`` (K, 4), inclusive xyxy pixels of the network's input, ``scores`` (K,) and
-            ``labels`` (K,), rows of ``token_map``; by descending score.
+            - the detections: ``bboxes`` (K, 4), inclusive xyxy pixels of the network's input,
+              ``scores`` (K,) and ``labels`` (K,), rows of ``token_map``; by descending score;
+            - the presence (P,) of each phrase: the best score that any position reaches, before the
+              threshold and NMS. No detection of the phrase has a higher score, and its best one has
+              this score unless a limit above drops it.
         """
         weights = phrase_weights(token_map)
-        detections = []
+        detections, presence = [], []
         for level, level_anchors in enumerate(anchors):
             probability = outputs.token_logits[level][index].float().sigmoid() @ weights.T  # (N, P)
             centerness = outputs.centerness[level][index].float().sigmoid()
             product, position, label = self._candidates(probability, centerness)
+            presence.append(best_product(probability, centerness))
             boxes = coder.decode(level_anchors[position], outputs.deltas[level][index][position])
             detections.append((clip_inclusive(boxes, *img_shape), product.sqrt(), label))
         boxes, scores, labels = (torch.cat(parts) for parts in zip(*detections, strict=True))
         valid = scores >= 0  # false for NaN, the square root of _topk_candidates' fill value -1
-        return self._nms(boxes[valid], scores[valid], labels[valid])
+        found = self._nms(boxes[valid], scores[valid], labels[valid])
+        return found, torch.stack(presence).amax(dim=0).sqrt()
 
     def _candidates(self, probability: Tensor, centerness: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Select the best candidates of a level.
@@ -115,6 +120,22 @@ class PostProcessor:
         keep = batched_nms(continuous.double(), scores.double(), labels, self.iou_threshold)
         keep = keep[: self.max_per_img]
         return InstanceData(bboxes=boxes[keep], scores=scores[keep], labels=labels[keep])
+
+
+def best_product(probability: Tensor, centerness: Tensor) -> Tensor:
+    """Return for each phrase the largest product of probability and centerness of a level.
+
+    It is the multiplication that the candidates have, so equal scores are equal to the last bit.
+    NaN counts as 0: it gives no detection either.
+
+    Args:
+        probability: (N, P) phrase probabilities.
+        centerness: (N,) probabilities.
+
+    Returns:
+        (P,).
+    """
+    return (probability * centerness[:, None]).nan_to_num_(nan=0.0).amax(dim=0)
 
 
 def phrase_weights(token_map: Tensor) -> Tensor:

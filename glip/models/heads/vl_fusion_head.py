@@ -184,8 +184,8 @@ class VLFusionHead(BaseModule):
         text: TextFeatures,
         token_maps: Sequence[Tensor],
         img_shapes: Sequence[tuple[int, int]],
-    ) -> list[InstanceData]:
-        """Compute the detections of a batch.
+    ) -> list[tuple[InstanceData, Tensor]]:
+        """Compute the detections of a batch, and the presence of its phrases.
 
         Args:
             levels: feature maps of :meth:`forward_visual`.
@@ -194,7 +194,7 @@ class VLFusionHead(BaseModule):
             img_shapes: (height, width) of each image before padding, in pixels.
 
         Returns:
-            the detections of each image, see :class:`PostProcessor`.
+            the detections and the presence (P_b,) of each image, see :class:`PostProcessor`.
         """
         outputs = self._forward_dense(list(levels), text)
         anchors = self.prior_generator.grid_priors(outputs.sizes, levels[0].device)

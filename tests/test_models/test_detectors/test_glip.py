@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -52,6 +54,31 @@ def test_prediction(tiny_model, images):
         assert (instances.bboxes[:, 2] <= 90 / 0.5).all()
         assert (instances.bboxes[:, 3] <= 60 / 0.5).all()
         assert instances.bboxes[:, 2].max() > 90
+        assert sample.presence.label_names == names
+        for label, score in enumerate(sample.presence.scores):
+            assert score == instances.scores[instances.labels == label].max()
+
+
+@pytest.mark.parametrize("chunked_size", [-1, 2])
+def test_presence_of_every_phrase(chunked_size, vocabulary, images):
+    """Each phrase has its own value, in the order of the prompt, however the prompt is split."""
+    cfg = tiny_config(lang_model_name=vocabulary)
+    cfg.model.test_cfg.update(chunked_size=chunked_size, score_thr=0.0, max_per_img=10**6)
+    with DefaultScope.overwrite_default_scope("glip"):
+        model = MODELS.build(cfg.model).eval()
+    model.load_state_dict(draw_state_dict(model.state_dict()))
+    names = ("bench", "car", " ", "dog", "hair drier", "")
+    with torch.no_grad():
+        (sample,) = model.predict(images[:1], [sample_of(text=names)])
+    presence, found = sample.presence, sample.pred_instances
+    assert presence.label_names == list(names)
+    assert presence.scores[[2, 5]].tolist() == [0, 0]
+    for label in (0, 1, 3, 4):
+        assert presence.scores[label] == found.scores[found.labels == label].max()
+    assert len(set(presence.scores.tolist())) == 5
+    whole = sample.to_dict()
+    assert list(whole["presence"]) == ["scores"]
+    assert pickle.loads(pickle.dumps(sample)).presence.label_names == list(names)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +168,8 @@ def test_several_prompts_an_image(early_fuse, vocabulary, images):
     assert len(seen) == 1
     assert [len(own) for own in found] == [2, 1]
     for row, own in enumerate(prompts):
-        for prompt, instances in zip(own, found[row], strict=True):
+        for prompt, (instances, presence) in zip(own, found[row], strict=True):
+            assert presence.label_names == prompt.names
             sample = sample_of(text=prompt, scale_factor=samples[row].scale_factor)
             with torch.no_grad():
                 (alone,) = model.predict(images[row : row + 1], [sample])
@@ -194,7 +222,7 @@ def test_text_features_do_not_depend_on_other_prompts(tiny_model):
         tiny_model.encode_prompt(Prompt.from_caption("a dog on a sofa and a cat"))
         again = tiny_model.encode_prompt(Prompt.from_class_names(names))
     assert torch.equal(alone.features[0].hidden, again.features[0].hidden)
-    assert alone.names == dict(enumerate(names))
+    assert alone.names == names
 
 
 def test_several_prompts_encoded_together(tiny_model, encoder_calls):

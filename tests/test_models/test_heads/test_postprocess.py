@@ -82,6 +82,17 @@ def detect_slowly(
     return kept[: settings.max_per_img]
 
 
+def best_scores_slowly(outputs: HeadOutputs, index: int) -> list[float]:
+    """The presence of each phrase: its best score at any position."""
+    best = [0.0] * len(TOKEN_MAP)
+    for logits, centerness in zip(outputs.token_logits, outputs.centerness, strict=True):
+        for position, label in np.ndindex(logits.shape[1], len(TOKEN_MAP)):
+            tokens = sigmoid(logits[index, position].double().numpy())[TOKEN_MAP[label].numpy()]
+            center = sigmoid(centerness[index, position].double().numpy())
+            best[label] = max(best[label], (tokens.mean() * center) ** 0.5)
+    return best
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -95,12 +106,16 @@ def detect_slowly(
 def test_as_with_loops(settings, seed):
     outputs, coder = outputs_of(seed), InclusiveBoxCoder()
     for index, shape in ((0, (48, 64)), (1, (37, 50))):
-        found = settings(outputs, index, TOKEN_MAP, ANCHORS, coder, shape)
+        found, presence = settings(outputs, index, TOKEN_MAP, ANCHORS, coder, shape)
         expected = detect_slowly(outputs, index, settings, shape)
         assert found.labels.tolist() == [label for _, label, _ in expected]
         np.testing.assert_allclose(found.scores, [score for score, _, _ in expected], atol=1e-6)
         np.testing.assert_allclose(found.bboxes, [box for _, _, box in expected], atol=1e-4)
         assert 0 < len(found) <= settings.max_per_img
+        np.testing.assert_allclose(presence, best_scores_slowly(outputs, index), atol=1e-6)
+        for label in range(len(TOKEN_MAP)):
+            own = found.scores[found.labels == label]
+            assert not len(own) or own.max() <= presence[label]
 
 
 def test_the_reference_covers_every_rule():
@@ -136,7 +151,7 @@ def one_level(
 def run(settings: PostProcessor, outputs: tuple, token_map: list[list[int]]):
     outputs, anchors = outputs
     token_map = torch.tensor(token_map, dtype=torch.bool)
-    return settings(outputs, 0, token_map, anchors, InclusiveBoxCoder(), (100, 100))
+    return settings(outputs, 0, token_map, anchors, InclusiveBoxCoder(), (100, 100))[0]
 
 
 def test_suppression_counts_the_last_pixel():
@@ -193,12 +208,28 @@ def test_small_boxes():
 
 
 def test_nothing_found():
-    found = PostProcessor(score_thr=1.0)(
+    found, presence = PostProcessor(score_thr=1.0)(
         outputs_of(0), 0, TOKEN_MAP, ANCHORS, InclusiveBoxCoder(), (48, 64)
     )
     assert found.bboxes.shape == (0, 4)
     assert found.scores.shape == (0,)
     assert found.labels.dtype == torch.long
+    assert (presence > 0.3).all()
+
+
+def test_presence():
+    """The best product, also below the threshold; NaN and a phrase without tokens count as 0."""
+    boxes = [[0.0, 0.0, 9.0, 9.0], [50.0, 0.0, 59.0, 9.0], [70.0, 0.0, 79.0, 9.0]]
+    probabilities = [[0.04, 0.06, 0.9], [0.02, 0.04, 0.9], [0.03, 0.01, torch.nan]]
+    outputs, anchors = one_level(boxes, probabilities, [0.5, 0.999, 0.001])
+    token_map = torch.tensor([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]], dtype=torch.bool)
+    found, presence = PostProcessor()(outputs, 0, token_map, anchors, InclusiveBoxCoder(), (99, 99))
+    expected = np.sqrt([0.04 * 0.5, 0.04 * 0.999, 0.9 * 0.999, 0])
+    np.testing.assert_allclose(presence, expected, atol=1e-6)
+    assert sorted(set(found.labels.tolist())) == [1, 2]
+    best = found.scores[found.labels == 2].max()
+    assert best == presence[2]  # to the last bit
+    assert found.scores[found.labels == 1].max() < presence[1]  # its best position is no candidate
 
 
 def test_phrase_weights():
@@ -223,9 +254,10 @@ def test_candidates_on_a_gpu(nms_pre, score_thr, monkeypatch):
     settings = PostProcessor(nms_pre=nms_pre, score_thr=score_thr)
     outputs = outputs_of(3)
     args = (outputs, 1, TOKEN_MAP, ANCHORS, InclusiveBoxCoder(), (50, 60))
-    expected = settings(*args)
+    expected, presence = settings(*args)
     monkeypatch.setattr(PostProcessor, "_candidates", PostProcessor._topk_candidates)
-    found = settings(*args)
+    found, same = settings(*args)
+    assert torch.equal(same, presence)
     assert (len(expected) == 0) == (score_thr == 0.999)
     for key in ("bboxes", "scores", "labels"):
         assert torch.equal(found[key], expected[key])
