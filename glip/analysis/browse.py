@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.registry import DefaultScope
 
 from glip.apis.build import load_config
+from glip.datasets import leaf_datasets
 from glip.datasets.transforms import LoadAnnotations
 from glip.models.detectors.samples import read_prompt
 from glip.registry import DATASETS
@@ -46,22 +46,12 @@ def build_dataset(config: str, options: dict | None, split: str) -> BaseDataset:
 
 def move_boxes_with_images(dataset: BaseDataset) -> None:
     """Load the boxes first in test pipelines, so that the other transforms change them too."""
-    for leaf in leaves(dataset):
+    for leaf in leaf_datasets(dataset):
         if leaf.test_mode:
             # The sort is stable: the other transforms keep their order.
             leaf.pipeline.transforms.sort(
                 key=lambda transform: not isinstance(transform, LoadAnnotations)
             )
-
-
-def leaves(dataset: BaseDataset) -> Iterator[BaseDataset]:
-    """Yield the data sets inside a data set that concatenates, repeats or otherwise wraps them."""
-    below = getattr(dataset, "datasets", None) or [getattr(dataset, "dataset", None)]
-    if below == [None]:
-        yield dataset
-        return
-    for each in below:
-        yield from leaves(each)
 
 
 def draw_sample(packed: dict, font: str | None = None) -> np.ndarray:

@@ -40,7 +40,7 @@ from glip.text import Prompt
 from glip.utils.atomic_write import is_storage_problem
 from glip.utils.errors import ImageReadError, PromptError, StorageError
 from glip.utils.image_files import ImageLimits
-from glip.utils.options import check_int, check_number
+from glip.utils.options import check_bool, check_int, check_number
 from glip.visualization import DetLocalVisualizer
 from glip.visualization.local_visualizer import check_display
 
@@ -176,6 +176,12 @@ class DetInferencer:
         check_number("pred_score_thr", pred_score_thr)
         check_number("score_thr", score_thr, none=True)
         check_number("wait_time", wait_time, low=0)
+        for option, value in {
+            **dict(return_vis=return_vis, show=show, no_save_vis=no_save_vis, draw_pred=draw_pred),
+            **dict(return_datasamples=return_datasamples, print_result=print_result),
+            **dict(no_save_pred=no_save_pred, recursive=recursive),
+        }.items():
+            check_bool(option, value)
         images = ImageInputs(inputs, recursive)
         if images.count is None:
             prompts = [_one_prompt(texts, custom_entities, tokens_positive)]

@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 from glip.text import Prompt, parse_prompt
 from glip.text.parse import is_class_text
 from glip.text.reading import warn_doubtful
-from glip.text.validation import to_lists
+from glip.text.validation import check_custom_entities, to_lists
 from glip.text.vocabulary import parse_vocabulary_shorthand
 from glip.utils.errors import PromptError
 from glip.utils.messages import shorten
@@ -53,6 +53,7 @@ def prompts_for(
     if texts is None:
         raise PromptError("there is no prompt: give class names, for example 'bench . car .'")
     texts, tokens_positive = to_lists(texts), to_lists(tokens_positive)
+    custom_entities = check_custom_entities(custom_entities)
     if not _is_per_image(texts, count, custom_entities, tokens_positive):
         if tokens_positive is not None and not isinstance(texts, str):
             raise PromptError(

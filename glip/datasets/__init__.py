@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from glip.datasets.odvg.dataset import ODVGDataset
     from glip.datasets.refexp import MDETRStyleRefCocoDataset
     from glip.datasets.samplers import AspectRatioBatchSampler, WeightedConcatSampler
-    from glip.datasets.wrappers import ConcatDataset
+    from glip.datasets.wrappers import ConcatDataset, leaf_datasets
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
@@ -29,7 +29,7 @@ else:
             "glip.datasets.odvg.dataset": ("ODVGDataset",),
             "glip.datasets.refexp": ("MDETRStyleRefCocoDataset",),
             "glip.datasets.samplers": ("AspectRatioBatchSampler", "WeightedConcatSampler"),
-            "glip.datasets.wrappers": ("ConcatDataset",),
+            "glip.datasets.wrappers": ("ConcatDataset", "leaf_datasets"),
         },
     )
 
@@ -46,4 +46,5 @@ __all__ = [
     "MDETRStyleRefCocoDataset",
     "ODVGDataset",
     "WeightedConcatSampler",
+    "leaf_datasets",
 ]

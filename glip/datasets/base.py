@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from mmengine.dataset import BaseDataset
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger, print_log
 from mmengine.structures import InstanceData
 
 from glip.datasets.annotation_file import check_exists
@@ -17,6 +17,8 @@ from glip.datasets.categories import check_classes, check_metainfo
 from glip.datasets.image_sizes import check_sizes
 from glip.registry import TRANSFORMS
 from glip.structures import DetDataSample
+from glip.text import Prompt
+from glip.text.reading import warn_doubtful
 from glip.text.validation import check_descriptions
 from glip.utils.component_values import check_filter
 from glip.utils.errors import AnnotationFileError, DataError, ImageReadError
@@ -149,6 +151,11 @@ class BaseDetDataset(BaseDataset):
         if self._indices is not None:
             self.data_list = self._get_unserialized_subset(self._indices)
         self._check_not_empty()
+        if self.return_classes and self._metainfo.get("classes"):
+            prompt = Prompt.from_class_names(self._metainfo["classes"], allow_blank=True)
+            # A data set may have numbers as names, and a name of two categories.
+            kinds = ("numbers", "duplicates")
+            warn_doubtful([prompt], logger=MMLogger.get_current_instance(), without=kinds)
         if self.serialize_data:
             self.data_bytes, self.data_address = self._serialize_data()
         self._fully_initialized = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mmengine.dataset import BaseDataset
@@ -149,3 +149,13 @@ def _equal(first: Any, second: Any) -> bool:
         return bool(first == second)
     except ValueError:
         return bool((first == second).all())
+
+
+def leaf_datasets(dataset: BaseDataset) -> Iterator[BaseDataset]:
+    """Yield the data sets inside a data set that concatenates, repeats or otherwise wraps them."""
+    below = getattr(dataset, "datasets", None) or [getattr(dataset, "dataset", None)]
+    if below == [None]:
+        yield dataset
+        return
+    for each in below:
+        yield from leaf_datasets(each)

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from mmengine.dist import broadcast_object_list, get_rank
+from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop as MMEngineEpochBasedTrainLoop
 from mmengine.runner import IterBasedTrainLoop as MMEngineIterBasedTrainLoop
 from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
+from glip.datasets import leaf_datasets
 from glip.engine.seeding import (
     STEP_STREAM,
     SeededDataLoader,
     derive_seed,
     set_seed,
 )
+from glip.models import GLIP, TextFeatureCache
 from glip.registry import LOOPS
+from glip.text import Prompt
+from glip.utils.errors import PromptError
 
 #: Key of the message hub for the iteration whose validation has finished.
 VALIDATED_ITER = "validated_iter"
@@ -31,6 +37,19 @@ class _ResumableTrainLoop:
     val_begin: int
     val_interval: int
     _iter: int
+
+    def _warn_of_unknown_names(self) -> None:
+        """Warn of class names of which the tokenizer knows no word."""
+        model = self.runner.model
+        model = model.module if is_model_wrapper(model) else model
+        if not isinstance(model, GLIP):
+            return
+        cache = TextFeatureCache(model)  # which logs them
+        for dataset in leaf_datasets(self.dataloader.dataset):
+            names = (getattr(dataset, "metainfo", None) or {}).get("classes")
+            if names and getattr(dataset, "return_classes", False):
+                with suppress(PromptError):  # of the images that have such a prompt
+                    cache.chunk_prompt(Prompt.from_class_names(names, allow_blank=True))
 
     def _seed_step(self) -> None:
         """Seed the random numbers that the model uses in this step (dropout, drop path)."""
@@ -99,6 +118,7 @@ class EpochBasedTrainLoop(_ResumableTrainLoop, MMEngineEpochBasedTrainLoop):
 
     def run(self) -> nn.Module:
         """Train and return the model."""
+        self._warn_of_unknown_names()
         self.runner.call_hook("before_train")
         self._decide_current_val_interval()
         if not self.batches_done:
@@ -174,6 +194,7 @@ class IterBasedTrainLoop(_ResumableTrainLoop, MMEngineIterBasedTrainLoop):
 
     def run(self) -> nn.Module:
         """Train and return the model."""
+        self._warn_of_unknown_names()
         self.runner.call_hook("before_train")
         self.runner.call_hook("before_train_epoch")
         self.dataloader.batch_sampler.seek(batch=self._iter)

@@ -24,7 +24,7 @@ from typing import Any, Protocol
 
 from glip.text.prompt import Prompt
 from glip.text.reading import warn_doubtful
-from glip.text.validation import check_text, to_lists
+from glip.text.validation import check_custom_entities, check_text, to_lists
 from glip.text.vocabulary import load_vocabulary, parse_vocabulary_shorthand
 from glip.utils.errors import PromptError
 from glip.utils.messages import shorten
@@ -61,6 +61,7 @@ def parse_prompt(
     Raises:
         PromptError: the prompt is empty or of an unknown kind.
     """
+    custom_entities = check_custom_entities(custom_entities)
     if isinstance(text, Prompt):
         return text
     if isinstance(text, str):
@@ -133,7 +134,7 @@ def parse_prompt_fields(fields: Fields) -> Prompt | None:
         return None
     return parse_prompt(
         text,
-        custom_entities=bool(fields.get("custom_entities")),
+        custom_entities=fields.get("custom_entities"),
         tokens_positive=fields.get("tokens_positive"),
         descriptions=fields.get("caption_prompt"),
         allow_blank=True,

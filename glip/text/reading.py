@@ -9,7 +9,7 @@ import logging
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from glip.text.prompt import Prompt
 from glip.utils.messages import shorten
@@ -39,18 +39,25 @@ _BRACKETS = "[]{}<>"
 _SHOWN = 3
 
 
-def warn_doubtful(prompts: Iterable[Prompt], *, logger: logging.Logger = _logger) -> None:
+def warn_doubtful(
+    prompts: Iterable[Prompt],
+    *,
+    logger: logging.Logger = _logger,
+    without: Collection[str] = (),
+) -> None:
     """Log how prompts were read, once for each kind of doubt.
 
     Args:
         prompts: the prompts of one call.
         logger: where to log.
+        without: kinds of doubt that are not logged, see :func:`find_doubts`.
     """
     distinct = {id(prompt): prompt for prompt in prompts}
     doubts: dict[str, list[str]] = {}
     for prompt in distinct.values():
         for kind, message in find_doubts(prompt).items():
-            doubts.setdefault(kind, []).append(message)
+            if kind not in without:
+                doubts.setdefault(kind, []).append(message)
     for messages in doubts.values():
         more = len(messages) - 1
         logger.warning("%s", messages[0] + (f" ({more} more prompts like this)" if more else ""))

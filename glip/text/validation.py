@@ -48,6 +48,18 @@ def check_text(text: Any, what: str = "a sentence") -> str:
     return text
 
 
+def check_custom_entities(value: Any) -> bool:
+    """Return ``custom_entities``: True, False, 1, 0 or None, which is False.
+
+    Raises:
+        PromptError: it is something else, such as the text ``'no'``, which would count as true.
+    """
+    value = to_lists(value)
+    if value is None or (isinstance(value, (bool, int)) and value in (0, 1)):
+        return bool(value)
+    raise PromptError(f"expected custom_entities as True or False, got {shorten(value)}")
+
+
 def check_names(names: Any) -> list[str]:
     """Return class names as a list.
 

@@ -145,3 +145,30 @@ def test_subset_and_pickling(build):
     assert len(dataset) == 2
     assert dataset.get_subset([1])[0]["data_samples"].img_id == 7
     assert dataset.get_cat_ids(0) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("names", "is_doubtful"),
+    [
+        (("cat, dog, bus", "car"), True),
+        (("cat|dog",), True),
+        (("cat . dog", "car"), True),
+        (("'cat'", "dog"), True),
+        (("***",), True),
+        (("mug, with a handle", "car", "dog"), False),
+        (("1", "2", "3"), False),
+        (("traffic light", "stop-sign"), False),
+    ],
+)
+def test_class_names_that_look_like_several(tmp_path, monkeypatch, names, is_doubtful):
+    content = coco_content()
+    content["annotations"] = content["annotations"][:1]
+    content["categories"] = [dict(id=at + 1, name=name) for at, name in enumerate(names)]
+    content["annotations"][0]["category_id"] = 1
+    write(tmp_path, content)
+    warned = []
+    monkeypatch.setattr(
+        "mmengine.logging.MMLogger.warning", lambda self, *args: warned.append(args)
+    )
+    CocoDataset(ann_file="instances.json", data_root=str(tmp_path), metainfo=dict(classes=names))
+    assert bool(warned) == is_doubtful

@@ -1,9 +1,11 @@
 """Every row of the table in the module's docstring, and what fits no row."""
 
+import numpy as np
 import pytest
 
+from glip.apis.prompting import prompts_for
 from glip.text import Prompt, load_vocabulary, parse_prompt
-from glip.text.parse import is_class_text
+from glip.text.parse import is_class_text, parse_prompt_fields
 from glip.utils.errors import PromptError
 
 
@@ -123,3 +125,20 @@ def test_bad_prompts(text, options, message):
 )
 def test_is_class_text(text, expected):
     assert is_class_text(text) is expected
+
+
+@pytest.mark.parametrize("value", ["yes", "no", "false", "True", "", [], [True], 2, -1, 0.5, b"1"])
+def test_custom_entities_of_no_clear_meaning(value):
+    for parse in (
+        lambda: parse_prompt("dog. cat", custom_entities=value),
+        lambda: parse_prompt_fields(dict(text="dog. cat", custom_entities=value)),
+        lambda: prompts_for(1, "dog. cat", custom_entities=value),
+        lambda: prompts_for(2, ["dog", "cat"], custom_entities=value),
+    ):
+        with pytest.raises(PromptError, match="expected custom_entities as True or False, got"):
+            parse()
+
+
+@pytest.mark.parametrize("value", [True, 1, np.bool_(True), np.int64(1), False, 0, None])
+def test_custom_entities_as_a_number(value):
+    assert parse_prompt("two dogs. a cat sits", custom_entities=value).is_class_list == bool(value)

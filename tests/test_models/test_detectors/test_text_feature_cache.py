@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from glip.models import TextFeatureCache
+from glip.models.detectors.text_feature_cache import sum_bits
 from glip.text import Prompt
 
 
@@ -28,6 +29,35 @@ def calls(model):
 
 def names(count, word="thing"):
     return Prompt.from_class_names([f"{word} {at}" for at in range(count)])
+
+
+def permute(model, dim):
+    """Reverse the words, or the channels of a word, which keeps the sum of the weights."""
+    weights = model.language_model.bert.embeddings.word_embeddings.weight
+    weights.data.copy_(weights.data.flip(dim))
+
+
+def nudge(model):
+    """Change one weight of many by the smallest amount."""
+    weights = model.language_model.bert.embeddings.word_embeddings.weight
+    weights.data[5, 5] = weights.data[5, 5].nextafter(torch.tensor(9.0))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.uint8])
+@pytest.mark.parametrize("shape", [(), (3,), (1000,), (7, 300), (2048,)])
+def test_sums_differ_after_any_change(dtype, shape):
+    value = (torch.rand(shape) * 200).to(dtype)
+    before = sum_bits(value)
+    assert torch.equal(sum_bits(value.clone()), before)
+    flat = value.flatten()
+    for at in range(0, value.numel(), 97):
+        changed = flat.clone()
+        changed[at] += 2
+        assert not torch.equal(sum_bits(changed.view(shape)), before)
+        swapped = flat.clone()
+        swapped[[at, -1]] = flat[[-1, at]]
+        assert torch.equal(swapped, flat) or not torch.equal(sum_bits(swapped.view(shape)), before)
 
 
 @torch.no_grad()
@@ -63,6 +93,9 @@ def test_bounded(model, calls):
             "data",
             model.language_model.bert.embeddings.word_embeddings.weight * 0.9,
         ),
+        lambda model: permute(model, 0),
+        lambda model: permute(model, 1),
+        lambda model: nudge(model),
         lambda model: model.double(),
         lambda model: setattr(model, "chunked_size", 3),
     ],
