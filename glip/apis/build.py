@@ -87,7 +87,10 @@ def _read_config(path: Path) -> Config:
             "only those that you trust"
         )
     try:
+        _check_bases(path)
         return Config.fromfile(path)
+    except ConfigError:
+        raise
     except SyntaxError as error:  # of the file itself or of one of its bases
         place = f" in line {error.lineno}" if error.lineno else ""
         raise ConfigError(
@@ -99,6 +102,24 @@ def _read_config(path: Path) -> Config:
             f"{path} cannot be read as a config ({summarize(error)}{_line_of(error, path)}): "
             "expected a Python file as in configs/glip"
         ) from None
+
+
+def _check_bases(path: Path) -> None:
+    """Check that a config inherits from Python files only; mmengine would run a YAML file's code.
+
+    Raises:
+        ConfigError: a base, or a base of a base, is another file.
+    """
+    for base in Config._get_base_files(str(path)):
+        file = Path(Config._get_cfg_path(base, str(path))[0])
+        if file.suffix.lower() in _DATA_EXTENSIONS:
+            raise ConfigError(
+                f"{path} cannot be read as a config (its _base_ {shorten(base)} is a "
+                f"{file.suffix[1:].upper()} file, which could run code unseen): expected Python "
+                "files as in configs/glip"
+            )
+        if file.is_file():  # if not, loading it says so
+            _check_bases(file)
 
 
 def _line_of(error: BaseException, path: Path) -> str:

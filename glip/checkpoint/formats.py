@@ -59,11 +59,19 @@ def find_state_dict(checkpoint: Mapping) -> dict[str, Tensor]:
     """Return the tensors of a checkpoint, without its containers and the ``module.`` prefix.
 
     Raises:
-        CheckpointError: the checkpoint has no tensors, or a key with and without ``module.``.
+        CheckpointError: the checkpoint has no tensors, a tensor whose key is no text, or a key with
+            and without ``module.``.
     """
     for container in CONTAINERS:
         if isinstance(checkpoint.get(container), Mapping):
             checkpoint = checkpoint[container]
+    other = [key for key, value in checkpoint.items() if isinstance(value, Tensor)]
+    other = [key for key in other if not isinstance(key, str)]
+    if other:
+        raise CheckpointError(
+            f"the file holds {len(other)} tensors whose keys are not texts, for example "
+            f"{shorten(repr(other[0]))}: expected the names of parameters. Save model.state_dict()"
+        )
     tensors: dict[str, Tensor] = {}
     for key, value in checkpoint.items():
         if isinstance(key, str) and isinstance(value, Tensor):

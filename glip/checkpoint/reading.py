@@ -11,7 +11,7 @@ from pickle import UnpicklingError
 from typing import Any
 from zipfile import BadZipFile
 
-from glip.checkpoint.restricted_pickle import RefusedObjectError, UnsupportedContentError
+from glip.checkpoint.pickle_checks import RefusedObjectError, UnsupportedContentError
 from glip.checkpoint.torch_file import load_torch_file
 from glip.utils.errors import CheckpointError, summarize
 from glip.weights import download_url, find_weights_file

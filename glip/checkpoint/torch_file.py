@@ -13,19 +13,19 @@ import os
 import zipfile
 import zlib
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, BinaryIO, cast
 
 import torch
 from torch import Tensor
 
-from glip.checkpoint.restricted_pickle import (
-    RefusedObjectError,
-    RestrictedUnpickler,
-    UnsupportedContentError,
-)
+from glip.checkpoint.pickle_checks import RefusedObjectError, UnsupportedContentError
+from glip.checkpoint.restricted_pickle import RestrictedUnpickler
 from glip.utils.errors import shorten
 
 _ZIP_MAGIC = b"PK\x03\x04"
+#: The first byte of a pickle of protocol 2, which the legacy format has.
+_PICKLE_MAGIC = b"\x80"
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 #: Bytes of a record that are read and summed at once; they stay in the processor's cache.
 _BLOCK = 1 << 20
@@ -44,8 +44,11 @@ def load_torch_file(path: Path, *, mapped: bool, verify: bool) -> Any:
         Exception: the file is damaged; it can raise any exception.
     """
     with open(path, "rb") as file:
-        if file.read(4) == _ZIP_MAGIC:
+        magic = file.read(4)
+        if magic == _ZIP_MAGIC:
             return _ZipReader(path, file, mapped=mapped, verify=verify).load()
+        if magic and not magic.startswith(_PICKLE_MAGIC):
+            raise UnpicklingError("it is neither a zip archive nor a pickle")
         return _load_legacy(file)
 
 
@@ -61,11 +64,11 @@ class _Storages(dict[str, tuple[Tensor, int]]):
         if key in self:
             storage = self[key][0]
             if storage.numel() != number * itemsize:
-                raise ValueError("a storage has two lengths")
+                raise UnpicklingError("a storage has two lengths")
             return storage
         self._left -= number * itemsize
         if self._left < 0:
-            raise ValueError("the tensors are larger than the file")
+            raise UnpicklingError("the tensors are larger than the file")
         self[key] = torch.empty(number * itemsize, dtype=torch.uint8), itemsize
         return self[key][0]
 
@@ -81,16 +84,16 @@ class _ZipReader:
         entries = self._zip.infolist()
         self._records = {entry.filename: entry for entry in entries}
         if len(self._records) != len(entries):
-            raise ValueError("two records have the same name")
+            raise UnpicklingError("two records have the same name")
         pickles = [name for name in self._records if name.endswith("/data.pkl")]
         if len(pickles) != 1:
-            raise ValueError("a zip archive without data.pkl")
+            raise UnpicklingError("a zip archive without data.pkl")
         self._folder = pickles[0].removesuffix("data.pkl")
         if f"{self._folder}constants.pkl" in self._records:
             raise RefusedObjectError("it is a TorchScript program")
         order = self._records.get(f"{self._folder}byteorder")
         if order is not None and self._content(order) != b"little":
-            raise ValueError("the byte order is not little-endian")
+            raise UnpicklingError("the byte order is not little-endian")
         self._mapped: torch.UntypedStorage | None = None
         if mapped:
             self._mapped = torch.UntypedStorage.from_file(os.fspath(path), False, self._size)  # type: ignore[assignment]
@@ -111,7 +114,9 @@ class _ZipReader:
     def _compare(self, entry: zipfile.ZipInfo, checksum: int) -> None:
         # torch writes 0 if it is told to write no checksums.
         if entry.CRC not in (0, checksum):
-            raise ValueError(f"the checksum of the record {shorten(repr(entry.filename))} is wrong")
+            raise UnpicklingError(
+                f"the checksum of the record {shorten(repr(entry.filename))} is wrong"
+            )
 
     def _start(self, entry: zipfile.ZipInfo) -> int:
         """Return the first byte of a record, after checking that it is a range of the file."""
@@ -119,15 +124,15 @@ class _ZipReader:
         if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
             raise UnsupportedContentError(f"its record {name} is compressed")
         if entry.flag_bits & 1 or entry.header_offset + entry.file_size > self._size:
-            raise ValueError(f"the record {name} is encrypted or longer than the file")
+            raise UnpicklingError(f"the record {name} is encrypted or longer than the file")
         self._file.seek(entry.header_offset)
         header = self._file.read(30)
         if len(header) != 30 or header[:4] != _ZIP_MAGIC:
-            raise ValueError(f"the record {name} has no header")
+            raise UnpicklingError(f"the record {name} has no header")
         lengths = (int.from_bytes(header[at : at + 2], "little") for at in (26, 28))
         start = entry.header_offset + 30 + sum(lengths)
         if start + entry.file_size > self._size:
-            raise ValueError(f"the record {name} is longer than the file")
+            raise UnpicklingError(f"the record {name} is longer than the file")
         return start
 
     def _load_storage(self, key: str, number: int, itemsize: int) -> Tensor:
@@ -138,7 +143,7 @@ class _ZipReader:
         start = self._start(entry)
         if entry.file_size != number * itemsize:
             name = shorten(repr(entry.filename))
-            raise ValueError(
+            raise UnpicklingError(
                 f"the record {name} has {entry.file_size} bytes, expected {number * itemsize}"
             )
         if self._mapped is None:
@@ -169,19 +174,19 @@ def _load_legacy(file: BinaryIO) -> Any:
             return RestrictedUnpickler(cast(BinaryIO, content), size, storages.allocate).load()
 
         if load() != _LEGACY_MAGIC or load() != 1001:
-            raise ValueError("not a file of torch.save")
+            raise UnpicklingError("not a file of torch.save")
         system = load()
         if not isinstance(system, dict) or system.get("little_endian") is not True:
-            raise ValueError("the byte order is not little-endian")
+            raise UnpicklingError("the byte order is not little-endian")
         value, keys = load(), load()
         file.seek(content.tell())
     if type(keys) is not list or len(keys) != len(storages) or set(keys) != storages.keys():
-        raise ValueError("the storages are not those of the tensors")
+        raise UnpicklingError("the storages are not those of the tensors")
     for key in keys:
         number = int.from_bytes(file.read(8), "little")
         storage, itemsize = storages[key]
         if number * itemsize != storage.numel():
-            raise ValueError("a storage has another length than its tensors expect")
+            raise UnpicklingError("a storage has another length than its tensors expect")
         _read_into(file, storage)
     return value
 

@@ -20,8 +20,8 @@ from glip.datasets.annotation_file import check_exists
 from glip.datasets.odvg.writing import RecordWriter
 from glip.utils.errors import AnnotationFileError, ImageReadError, TarFileError
 from glip.utils.file_names import is_safe_name
-from glip.utils.image_files import preferred_extension
-from glip.utils.tar_files import TarMember, iter_members
+from glip.utils.image_files import MAX_BYTES, preferred_extension
+from glip.utils.tar_files import MAX_TEXT, TarMember, iter_members
 
 
 class PairWriter(RecordWriter):
@@ -171,6 +171,10 @@ def _tar_pairs(path: Path, img_root: Path, caption_key: str, report: Report) -> 
             if image is None:
                 name = next(iter(by_extension.values())).name
                 report.exclude("pair", "without an image in the shard", name)
+                continue
+            texts = [by_extension[each] for each in (".txt", ".json") if each in by_extension]
+            if any(each.size > MAX_TEXT for each in texts) or image.size > MAX_BYTES:
+                report.exclude("pair", "with a caption or an image that is too large", image.name)
                 continue
             caption = None
             if ".txt" in by_extension:

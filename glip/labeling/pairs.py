@@ -18,9 +18,9 @@ from glip.apis.inference import Image
 from glip.datasets.annotation_file import Skipped
 from glip.datasets.images import decode_image
 from glip.datasets.odvg.records import parse_record
-from glip.utils.errors import DataError, OdvgRecordError
+from glip.utils.errors import DataError, ImageReadError, OdvgRecordError
 from glip.utils.image_files import ImageLimits, readable_extensions
-from glip.utils.tar_files import TarMember, iter_members
+from glip.utils.tar_files import MAX_TEXT, TarMember, iter_members
 
 #: Keys that are not copied to labeled records: these get their own from the image and the teacher.
 _OWN_KEYS = ("filename", "caption", "captions", "height", "width")
@@ -225,7 +225,12 @@ class PairsTar(Pairs):
             if member.path.name.startswith("."):
                 continue
             key, extension = member.key, member.extension
-            content = member.read() if extension in (".txt", ".json") else b""
+            content = b""
+            if extension in (".txt", ".json"):
+                if member.size > MAX_TEXT:
+                    self.skipped.add("with captions of more than 64 MiB", member.name)
+                    continue
+                content = member.read()
             digest.update(f"{member.name} {member.size} {member.mtime}\n".encode() + content)
             own = texts.setdefault(key, {})
             if extension in (".txt", ".json"):
@@ -248,8 +253,13 @@ class PairsTar(Pairs):
 
     def image(self, filename: str) -> Image:
         """Decode an image; see the base class."""
-        content = self._members[filename].read()
-        return decode_image(content, f"the image '{filename}' of '{self.path}'", self.limits)
+        member = self._members[filename]
+        if member.size > self.limits.bytes_allowed:
+            raise ImageReadError(
+                f"the image '{filename}' of '{self.path}' has {member.size} bytes, more than "
+                f"max_bytes={self.limits.bytes_allowed}"
+            )
+        return decode_image(member.read(), f"the image '{filename}' of '{self.path}'", self.limits)
 
     def _add(self, key: str, name: str | None, texts: dict[str, bytes]) -> None:
         if name is None:

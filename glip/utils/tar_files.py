@@ -28,6 +28,8 @@ from glip.utils.file_names import is_safe_path
 from glip.utils.file_ranges import read_range
 from glip.utils.regular_files import file_problem
 
+#: Longest text (a caption or a JSON record) in an archive, in bytes: 64 MiB.
+MAX_TEXT = 1 << 26
 #: Larger than any file.
 _MAX_OFFSET = 1 << 60
 

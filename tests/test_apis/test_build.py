@@ -141,3 +141,17 @@ def test_data_files_are_no_configs(extension, content, tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="A config is a program: load only those that you trust"):
         load_config(path)
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("extension", [".yml", ".yaml", ".json", ".YML"])
+@pytest.mark.parametrize("depth", [1, 2])
+def test_a_base_that_could_run_code(tmp_path, extension, depth):
+    """mmengine reads YAML with a loader that calls any function."""
+    made = tmp_path / "made"
+    text = f"a: !!python/object/apply:os.mkdir ['{made}']"
+    (tmp_path / f"b{extension}").write_text("{}" if extension == ".json" else text)
+    (tmp_path / "a1.py").write_text(f"_base_ = ['./b{extension}']\nc = 1\n")
+    (tmp_path / "a2.py").write_text("_base_ = 'a1.py'\n")
+    with pytest.raises(ConfigError, match=r"_base_ .* file, which could run code unseen"):
+        load_config(tmp_path / f"a{depth}.py")
+    assert not made.exists()

@@ -25,7 +25,7 @@ TENSORS = {"a.weight": torch.ones(2), "b.bias": torch.zeros(3)}
         {"state_dict": {"model": TENSORS}},
         {"model": TENSORS, "optimizer": {"state": {0: torch.ones(1)}}, "iteration": 3},
         {"state_dict": TENSORS, "model": None, "meta": {}},
-        {**TENSORS, "epoch": 3, 7: torch.ones(1)},
+        {**TENSORS, "epoch": 3, 7: "of another library"},
         {"model": {f"module.{key}": value for key, value in TENSORS.items()}},
         {f"module.{key}": value for key, value in TENSORS.items()},
     ],

@@ -21,7 +21,9 @@ from mmengine.logging.history_buffer import HistoryBuffer
 from safetensors.torch import save_file
 
 from glip.checkpoint import read_checkpoint
-from glip.checkpoint.restricted_pickle import RestrictedUnpickler, history_buffer_getattr
+from glip.checkpoint.formats import find_state_dict
+from glip.checkpoint.pickle_stand_ins import history_buffer_getattr
+from glip.checkpoint.restricted_pickle import RestrictedUnpickler
 from glip.utils.errors import CheckpointError
 from tests.test_checkpoint.conftest import same_tensors
 
@@ -389,3 +391,31 @@ def test_a_url_without_a_file(server, hub_folder):
     assert "cannot be downloaded (HTTPError: HTTP Error 404: File not found)" in message
     assert f"or put it at {hub_folder / 'x.pth'}" in message
     assert list(hub_folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"hello",
+        b"Ihello\n.",
+        b"{}",
+        b"\x89PNG\r\n",
+        b"GIF89a",
+        b"<html></html>",
+        b"version https://",
+    ],
+)
+def test_files_of_another_kind(tmp_path, content):
+    (tmp_path / "a.pth").write_bytes(content)
+    with pytest.raises(CheckpointError, match="it is neither a zip archive nor a pickle"):
+        read_checkpoint(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize("keys", [[1], [1, 2], ["a", 5], [None], [2.5], [b"a"], [True]])
+@pytest.mark.parametrize("container", [None, "state_dict", "model"])
+def test_keys_that_are_no_names(tmp_path, keys, container):
+    content = {key: torch.zeros(2) for key in keys}
+    torch.save(content if container is None else {container: content}, tmp_path / "a.pth")
+    with pytest.raises(CheckpointError, match=r"[12] tensors") as caught:
+        find_state_dict(read_checkpoint(tmp_path / "a.pth"))
+    assert "whose keys are not texts" in str(caught.value)

@@ -55,6 +55,9 @@ HOSTILE = {
     "an integer of 2^31 bytes": b"\x8b\xff\xff\xff\x7f",
     "an integer of 6000 digits": b"I" + b"9" * 6000 + b"\n",
     "deep lists": b"]" * 2000 + b"a" * 1999,
+    "many deep lists": b"]" * 200_000 + b"a" * 199_999,
+    "many deep dictionaries": b"}" * 200_000,
+    "deep lists in lists": (b"](" * 30_000),
     "deep tuples": b")" + b"\x85" * 2000,
     "a list of itself": b"]q\x00h\x00a",
     "a billion laughs": doubled(60),
@@ -137,6 +140,15 @@ def test_arrays_stay(protocol, dtype):
         assert type(loaded[key]) is type(value)
         assert loaded[key].dtype == value.dtype
         assert np.array_equal(loaded[key], value)
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a pickle", b"Invalid\n.", b"L12x\n.", b"", b"{}", b"\x89PNG\r\n", b"[1, 2]"]
+)
+def test_files_that_are_no_pickle(content):
+    with pytest.raises(pickle.UnpicklingError) as caught:
+        restricted_loads(content)
+    assert "literal" not in str(caught.value)
 
 
 @settings(max_examples=200, deadline=None)

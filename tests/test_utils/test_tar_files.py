@@ -7,11 +7,15 @@ import os
 import tarfile
 import tracemalloc
 from contextlib import suppress
+from unittest import mock
 
 import pytest
 
-from glip.utils.errors import TarFileError
-from glip.utils.tar_files import iter_members
+from glip.converters.captions import _tar_pairs
+from glip.datasets.odvg.sources import iter_records
+from glip.labeling import open_pairs
+from glip.utils.errors import DataError, TarFileError
+from glip.utils.tar_files import TarMember, iter_members
 
 
 def write_tar(path, members, **options):
@@ -191,3 +195,19 @@ def test_archives_are_regular_files(tmp_path):
     os.mkfifo(tmp_path / "a.tar")
     with pytest.raises(TarFileError, match="not a regular file"):
         list(iter_members(tmp_path / "a.tar"))
+
+
+def test_texts_that_are_too_long(tmp_path, monkeypatch):
+    """No reader takes memory for a text that no caption or record has."""
+    record = b'{"filename": "a.png", "height": 6, "width": 8, "detection": {"instances": []}}'
+    for module in ("labeling.pairs", "converters.captions", "datasets.odvg.sources"):
+        monkeypatch.setattr(f"glip.{module}.MAX_TEXT", 10)
+    shard = write_tar(tmp_path / "0.tar", [("a.png", b"image"), ("a.json", record)])
+    monkeypatch.setattr(TarMember, "read", lambda self: pytest.fail("the text was read"))
+    with pytest.raises(DataError, match="with captions of more than 64 MiB"):
+        open_pairs(shard)
+    (error,) = (each.error for each in iter_records(str(shard)))
+    assert "more than 64 MiB" in str(error)
+    report = mock.Mock()
+    assert list(_tar_pairs(shard, tmp_path / "out", "caption", report)) == []
+    assert "too large" in report.exclude.call_args.args[1]

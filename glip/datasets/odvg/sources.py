@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from glip.datasets.odvg.records import parse_record
 from glip.utils.errors import AnnotationFileError, AnnotationFileNotFoundError, OdvgRecordError
-from glip.utils.tar_files import iter_members
+from glip.utils.tar_files import MAX_TEXT, TarMember, iter_members
 
 
 class Record(NamedTuple):
@@ -101,7 +101,7 @@ def _shard_records(path: str) -> Iterator[Record]:
         name = str(member.path)
         if member.name.endswith(".json"):
             line_number += 1
-            record = Record(line_number, member.offset, member.size, *_parse(member.read()))
+            record = Record(line_number, member.offset, member.size, *_parse_member(member))
             image_name = _image_name(record)
             if image_name is None:
                 yield record
@@ -129,6 +129,12 @@ def _without_image(record: Record) -> Record:
         "no image in the shard for the record's 'filename'", repr(_image_name(record))
     )
     return record._replace(error=error)
+
+
+def _parse_member(member: TarMember) -> tuple[dict[str, Any] | None, OdvgRecordError | None]:
+    if member.size > MAX_TEXT:
+        return None, OdvgRecordError("a record of more than 64 MiB", f"{member.size} bytes")
+    return _parse(member.read())
 
 
 def _parse(content: bytes) -> tuple[dict[str, Any] | None, OdvgRecordError | None]:
