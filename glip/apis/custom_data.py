@@ -229,7 +229,10 @@ def find_split(data: Path, split: str) -> Split:
                 folders = [f"{name}", f"images/{name}", f"{stem}", f"images/{stem}", "images", "."]
                 beside = [files[0].parent, files[0].parent / "images"]
                 return open_split(files[0], [*(data / each for each in folders), *beside])
-    problem = "has no annotation file" if data.is_dir() else "does not exist, so there is no file"
+    problem = "has no annotation file"
+    if not data.is_dir():
+        problem = "is no folder" if data.exists() else "does not exist"
+        problem += ", so there is no file"
     raise AnnotationFileNotFoundError(f"{data} {problem} for {split}: expected {LAYOUTS}")
 
 
@@ -245,6 +248,10 @@ def open_split(ann_file: str | Path, folders: Iterable[Path]) -> Split:
         ImageReadError: none of the folders has the file's first and last image.
     """
     file = read_annotation_file(str(Path(ann_file).expanduser().absolute()))
+    if not file.images:
+        raise AnnotationFileError(
+            f"'{file.path}' has no images: expected them in its list 'images', with 'file_name'"
+        )
     names = [str(image.get("file_name", "")) for image in (file.images[0], file.images[-1])]
     tried = list(dict.fromkeys(folders))
     for folder in tried:

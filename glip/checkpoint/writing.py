@@ -42,9 +42,7 @@ def write_checkpoint(
         CheckpointError: the file extension or the dtype is another one, or the file cannot be
             written.
     """
-    path = Path(path)
-    if path.suffix not in (".pth", ".safetensors"):
-        raise CheckpointError(f"expected DST to end in .pth or .safetensors, got {path.name!r}")
+    path = check_extension(path)
     if dtype is not None and dtype not in DTYPES:
         raise CheckpointError(f"expected dtype to be one of {sorted(DTYPES)}, got {dtype!r}")
     if naming != "glip":
@@ -72,6 +70,18 @@ def write_checkpoint(
     finally:
         if partial.is_file():
             partial.unlink()
+
+
+def check_extension(path: str | Path) -> Path:
+    """Return the path of a checkpoint to write.
+
+    Raises:
+        CheckpointError: its file extension is not ``.pth`` or ``.safetensors``.
+    """
+    path = Path(path)
+    if path.suffix not in (".pth", ".safetensors"):
+        raise CheckpointError(f"expected DST to end in .pth or .safetensors, got {path.name!r}")
+    return path
 
 
 def _save_safetensors(tensors: Mapping[str, Tensor], meta: dict[str, str], path: Path) -> None:

@@ -26,6 +26,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
+import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -141,6 +143,8 @@ def run(args: argparse.Namespace) -> None:
     elif args.weights is None and find_weights(args.config) is None:
         raise UsageError(f"expected a checkpoint for the config {args.config}: --weights W")
     prompt = read_prompt(args)
+    if args.weights == SMALL_MODEL:
+        warn_of_unknown_words(prompt)
 
     from glip.apis import DetInferencer
     from glip.apis.build import make_detector
@@ -275,6 +279,22 @@ def read_prompt(args: argparse.Namespace) -> Prompt:
             )
         return parse_prompt(args.caption, tokens_positive=spans)
     return Prompt.from_caption(args.caption, np_extractor=args.np_extractor)
+
+
+def warn_of_unknown_words(prompt: Prompt) -> None:
+    """Say which words of a prompt the small model was not trained on; it answers all the same."""
+    from glip.testing.shapes import all_words
+
+    known = set(all_words())
+    words = re.findall(r"\w+", " ".join(prompt.names).lower())
+    unknown = [word for word in dict.fromkeys(words) if word not in known]
+    if unknown:
+        print(
+            f"warning: {SMALL_MODEL} detects coloured shapes only and does not know "
+            f"{shorten(' '.join(unknown))}; for other objects pass --weights, for example "
+            "--weights glip_tiny_a (downloaded once)",
+            file=sys.stderr,
+        )
 
 
 def print_counts(output: dict, prompt: Prompt, threshold: float) -> None:

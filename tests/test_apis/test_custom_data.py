@@ -71,6 +71,11 @@ def test_data_that_cannot_be_used(tmp_path):
     write(tmp_path / "val.json", tmp_path, [dict(id=7), dict(id=8)])
     with pytest.raises(AnnotationFileError, match="name"):
         class_names(find_split(tmp_path, "val"))
+    write(tmp_path / "val.json", tmp_path, count=0)
+    with pytest.raises(AnnotationFileError, match="has no images"):
+        find_split(tmp_path, "val")
+    with pytest.raises(AnnotationFileNotFoundError, match="is no folder"):
+        find_split(tmp_path / "val.json", "val")
     (tmp_path / "val.json").unlink()
     for year in (2014, 2017):
         write(tmp_path / "annotations" / f"instances_val{year}.json", tmp_path)

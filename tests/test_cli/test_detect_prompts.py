@@ -2,7 +2,8 @@
 
 import pytest
 
-from glip.cli.detect import build_parser, read_prompt
+from glip.cli.detect import build_parser, find_image, read_prompt, warn_of_unknown_words
+from glip.config import demo_file
 from glip.utils.errors import DependencyError, PromptError
 
 CAPTION = ("--caption", "a red car")
@@ -55,3 +56,31 @@ def test_spacy_is_missing(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "spacy", None)
     with pytest.raises(DependencyError, match="pip install spacy"):
         read(*CAPTION, "--np-extractor", "spacy")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unknown"),
+    [
+        (("--texts", "Red star . two small green triangles . ring ."), ""),
+        (("--caption", "A dotted red star left of a green triangle."), ""),
+        (("--texts", "red zebra . giraffe . giraffe"), "'zebra giraffe'"),
+        (("--texts", "$: coco"), "'person bicycle"),
+    ],
+)
+def test_words_that_the_small_model_does_not_know(arguments, unknown, capsys):
+    warn_of_unknown_words(read(*arguments))
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == bool(unknown)
+    assert unknown in printed
+    assert ("--weights glip_tiny_a" in printed) == bool(unknown)
+
+
+def test_images_that_ship_with_the_library(tmp_path, monkeypatch):
+    """Found outside a clone too; a file of the user's comes first."""
+    monkeypatch.chdir(tmp_path)
+    assert find_image("demo/shapes.jpg") == str(demo_file("shapes.jpg"))
+    for other in ("demo/none.jpg", "shapes.jpg", "a/demo/shapes.jpg", "demo/", "demo/*.jpg"):
+        assert find_image(other) == other
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "shapes.jpg").touch()
+    assert find_image("demo/shapes.jpg") == "demo/shapes.jpg"

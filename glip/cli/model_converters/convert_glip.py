@@ -59,10 +59,12 @@ def run(args: argparse.Namespace) -> None:
 
     from glip.apis.build import load_config
     from glip.checkpoint import check_finite, compare, open_checkpoint, write_checkpoint
+    from glip.checkpoint.writing import check_extension
     from glip.config import shipped_name
     from glip.registry import MODELS
     from glip.text.tokenizer import load_tokenizer, tokenizer_to_bytes
 
+    check_extension(args.dst)
     checkpoint = open_checkpoint(args.src, verify=True)
     state_dict = checkpoint["state_dict"]
     named = shipped_name(checkpoint["meta"].get("config"))
