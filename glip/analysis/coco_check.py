@@ -74,6 +74,7 @@ class CocoChecker(Notes):
         file = read_content(self.content, str(path), self)
         kept = self._check_annotations(file, originals)
         self._check_images(file)
+        self._check_categories(file, kept)
         if file.unusual:
             self.problems.append(Problem("annotations", "in an unusual layout", file.unusual, ""))
         if originals and not kept and file.images:
@@ -171,6 +172,23 @@ class CocoChecker(Notes):
             for number, entry in enumerate(kept, 1):
                 entry["id"] = number
         return kept
+
+    def _check_categories(self, file: AnnotationFile, kept: list[dict[str, Any]]) -> None:
+        """Check that no two categories with annotations have the same name."""
+        used = {each.get("category_id") for each in kept}
+        if kept and not file.categories:
+            self.remarks["boxes without categories in the file"] = len(kept)
+        first: dict[Any, Any] = {}
+        for category in file.categories:
+            name = category.get("name")
+            if name is None or category["id"] not in used:
+                continue
+            other = first.setdefault(name, category["id"])
+            if other != category["id"]:
+                _, index = self._positions[id(category)]
+                detail = f"{shorten(name)}, that of the category {shorten(other)}"
+                reason = "with the name of another one that has annotations too"
+                self._add("categories", index, category, reason, detail, "")
 
     def _check_images(self, file: AnnotationFile) -> None:
         """Check the names and sizes of the images."""

@@ -107,8 +107,9 @@ def read_images(
         accepted = conversion.accept_image(image, name, stated_size(image), coco_id=coco_id)
         if accepted is not None:
             yield accepted
+    known = {*owners.found, *owners.found.values()}  # the table has the ids of the images by now
     for owner, boxes in table.counts():
-        if owner not in owners.found:
+        if owner not in known:
             example = f"image {str(owner)[:40]}"
             report.exclude("box", "of images not in the file", example, boxes)
 

@@ -12,6 +12,7 @@ from glip.converters.conversion import Conversion, Entry
 from glip.datasets.annotation_values import (
     IdMatcher,
     InvalidValueError,
+    id_order,
     parse_category_name,
     parse_id,
 )
@@ -94,16 +95,16 @@ def _category_id(annotation: Entry) -> int | str | float | None:
 def _category_names(
     categories: list[Entry], path: Path, rename: Callable[[str], str]
 ) -> dict[int | str | float, str]:
-    """Return the name of each category id, in the order of the ids."""
+    """Return the name of each category id, in the order of the ids: numbers, then texts."""
     names: dict[int | str | float, str] = {}
     for category in categories:
         try:
             category_id = parse_id(category.get("id"))
             name = rename(parse_category_name(category.get("name")))
-        except InvalidValueError as error:
+        except InvalidValueError:
             raise AnnotationFileError(
                 f"'{path}' has a category without 'id' and 'name': {shorten(category)}"
-            ) from error
+            ) from None
         if names.setdefault(category_id, name) != name:
             raise AnnotationFileError(
                 f"'{path}' has two categories with the id {shorten(category_id)}, "
@@ -111,9 +112,4 @@ def _category_names(
             )
     if not names:
         raise AnnotationFileError(f"'{path}' has no categories: expected detection data.")
-    if len({isinstance(key, str) for key in names}) == 2:
-        raise AnnotationFileError(
-            f"'{path}' has category ids of two types, numbers and texts, so they have no order; "
-            "write all as numbers."
-        )
-    return dict(sorted(names.items()))  # type: ignore[arg-type]
+    return {key: names[key] for key in sorted(names, key=id_order)}

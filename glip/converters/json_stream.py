@@ -16,7 +16,7 @@ from typing import Any, NoReturn, TextIO
 from tqdm import tqdm
 
 from glip.converters.progress import byte_progress
-from glip.datasets.annotation_json import check_exists
+from glip.datasets.annotation_json import check_exists, not_unicode
 from glip.utils.errors import AnnotationFileError
 from glip.utils.messages import shorten
 
@@ -36,8 +36,8 @@ def stream_entries(
     """Yield the entries of lists in a JSON file, in file order, with a progress bar.
 
     Args:
-        path: a JSON file in UTF-8, with or without BOM: an object that holds lists, as COCO's
-            annotations, or one list.
+        path: a JSON file in UTF-8, UTF-16 or UTF-32, with or without BOM: an object that holds
+            lists, as COCO's annotations, or one list.
         keys: the lists of the object to read; without keys, the file must be a list.
         to_end: also read what follows the last of the lists, to check that the file is complete.
         chunk: characters read at a time.
@@ -56,10 +56,17 @@ def stream_entries(
                 f"the annotation file '{path}' is not valid JSON (compressed by gzip, not utf-8); "
                 "unpack it first."
             )
-    with open(path, encoding="utf-8-sig") as file, byte_progress(path) as progress:
+        raw.seek(0)
+        encoding = json.detect_encoding(raw.read(4))  # as json.loads does
+    encoding = "utf-8-sig" if encoding == "utf-8" else encoding
+    with open(path, encoding=encoding) as file, byte_progress(path) as progress:
         reader = _Reader(file, str(path), progress, chunk)
         try:
             yield from reader.object_entries(keys, to_end) if keys else reader.list_entries("")
+        except AnnotationFileError:
+            raise
+        except UnicodeDecodeError as error:
+            raise AnnotationFileError(not_unicode(str(path), error)) from None
         except (ValueError, RecursionError) as error:  # also a number of thousands of digits
             what = shorten(str(error), 200)[1:-1]
             if isinstance(error, RecursionError):

@@ -34,6 +34,15 @@ def check_exists(path: str, backend_args: dict[str, Any] | None = None) -> None:
     )
 
 
+def not_unicode(path: str, error: UnicodeDecodeError) -> str:
+    """Return the message about a file that is in another encoding."""
+    return (
+        f"the annotation file '{path}' is not in UTF-8 (byte {error.object[error.start]:#x} at "
+        f"{error.start}): save it in UTF-8; Python writes it so with open(path, 'w', "
+        "encoding='utf-8')"
+    )
+
+
 def load_content(path: str, backend_args: dict[str, Any] | None = None) -> dict[str, Any]:
     """Load a file in COCO's format; ``images``, ``annotations`` and ``categories`` are lists.
 
@@ -53,7 +62,9 @@ def load_content(path: str, backend_args: dict[str, Any] | None = None) -> dict[
         raise AnnotationFileError(
             f"the annotation file '{path}' is invalid JSON: it is nested too deeply."
         ) from None
-    except ValueError as error:  # also UnicodeDecodeError, and a number of thousands of digits
+    except UnicodeDecodeError as error:
+        raise AnnotationFileError(not_unicode(path, error)) from None
+    except ValueError as error:  # also a number of thousands of digits
         raise AnnotationFileError(
             f"the annotation file '{path}' is invalid JSON ({shorten(str(error), 200)[1:-1]}); "
             "copy or download it again."

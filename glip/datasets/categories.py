@@ -16,6 +16,7 @@ from typing import Any
 
 from mmengine.logging import print_log
 
+from glip.datasets.annotation_values import id_order
 from glip.text.prompt import clean_name
 from glip.utils.errors import AnnotationFileError, DataError
 from glip.utils.messages import shorten
@@ -116,7 +117,7 @@ def match_categories(
         ids[category.get("name")].append(category["id"])
     missing = [name for name in classes if name not in ids]
     if missing and same_order and _are_same_when_cleaned(classes, categories):
-        return sorted(category["id"] for category in categories)
+        return sorted((category["id"] for category in categories), key=id_order)
     if missing:
         _report_missing(classes, missing, [name for name in ids if name not in classes], path)
     return [_choose(ids[name], name, used, path) if name in ids else None for name in classes]
@@ -192,7 +193,7 @@ def _normalize(name: str) -> str:
 
 
 def _are_same_when_cleaned(classes: Sequence[str], categories: Sequence[dict[str, Any]]) -> bool:
-    ordered = sorted(categories, key=lambda category: category["id"])
+    ordered = sorted(categories, key=lambda category: id_order(category["id"]))
     return len(classes) == len(ordered) and all(
         clean_name(name).casefold() == clean_name(str(category.get("name"))).casefold()
         for name, category in zip(classes, ordered, strict=True)

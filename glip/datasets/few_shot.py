@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from glip.datasets.annotation_values import id_order
 from glip.utils.errors import DataError
 
 #: Shots of the paper and of the ODinW challenge, and the seeds of the challenge.
@@ -26,9 +27,10 @@ def choose_images(
     """Choose images until every category occurs in ``shots`` of them.
 
     Images without a box larger than one pixel on both sides are excluded. The others are sorted by
-    id and, with a seed, shuffled. In this order, an image is chosen if it has a category that fewer
-    than ``shots`` of the images chosen before have. A shot is therefore an image with all its
-    boxes, and a common category gets more than ``shots`` images, from those chosen for others. All
+    id (numbers before texts) and, with a seed, shuffled. In this order, an image is chosen if it
+    has a category that fewer than ``shots`` of the images chosen before have. A shot is therefore
+    an image with all its boxes, and a common category gets more than ``shots`` images, from those
+    chosen for others. All
     annotations of an image count, crowds too.
 
     Args:
@@ -41,17 +43,12 @@ def choose_images(
         The ids of the chosen images, in the order of choice.
 
     Raises:
-        DataError: ``shots`` is not positive, or the ids cannot be sorted.
+        DataError: ``shots`` is not positive.
     """
     if shots < 1:
         raise DataError(f"expected 1 shot or more, got {shots}.")
     candidates = [image_id for image_id, each in annotations.items() if any(map(_has_area, each))]
-    try:
-        order = sorted(candidates)
-    except TypeError as error:
-        raise DataError(
-            f"the image ids cannot be sorted ({error}): expected only numbers or only strings."
-        ) from None
+    order = sorted(candidates, key=id_order)
     if seed:
         random.Random(seed).shuffle(order)
     counts: Counter = Counter()  # chosen images per category

@@ -195,3 +195,21 @@ def test_sizes_of_images(folder, capsys):
     each("images", "height", 100)(data)
     check(write(folder, data), "--images", folder)
     assert "2 x of another size than stated" in capsys.readouterr().out
+
+
+def test_categories_of_one_name(folder, capsys):
+    """Training and evaluation refuse them; a category without annotations does no harm."""
+    data = content()
+    data["categories"][1]["name"] = "car"
+    check(write(folder, data))
+    assert "category 1 (id 2), with the name of another one" in capsys.readouterr().out
+    for annotation in data["annotations"]:
+        annotation["category_id"] = 1
+    check(write(folder, data), fails=False)
+
+
+def test_no_categories(folder, capsys):
+    check(write(folder, dict(content(), categories=[])), fails=False)
+    assert (
+        "boxes without categories in the file, not used in training: 4" in capsys.readouterr().out
+    )

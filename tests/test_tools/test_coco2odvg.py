@@ -10,6 +10,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from glip.datasets import CocoDataset, ODVGDataset
+from glip.datasets.annotation_file import read_annotation_file
 from glip.utils.errors import USER_ERRORS
 from tests.test_tools.commands import command
 from tests.test_tools.converting import convert, draw, label_map, read_lines, write_json
@@ -223,7 +224,6 @@ def spoil(key, value):
         (lambda data: {key: data[key] for key in ("images", "annotations")}, "no 'categories'"),
         (spoil("categories", []), "has no categories"),
         (spoil("categories", [dict(id=1)]), "a category without 'id' and 'name'"),
-        (spoil("categories", [dict(id=1, name="a"), dict(id="x", name="b")]), "two types"),
         (spoil("categories", [dict(id=1, name="a"), dict(id=2, name="a")]), "'a' is the name"),
         (spoil("annotations", [3]), "has 3 among its 'annotations'"),
         (
@@ -268,3 +268,49 @@ def test_the_command(tmp_path):
     printed = command(program, path, tmp_path / "a.jsonl", fails=True)
     assert printed.strip().splitlines()[-1].startswith("error: '")
     assert "Traceback" not in printed
+
+
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_encodings(tmp_path, encoding):
+    """The converters read what the data sets read."""
+    (tmp_path / "a.json").write_bytes(json.dumps(content(), ensure_ascii=False).encode(encoding))
+    write_json(tmp_path / "b.json", content())
+    for name in "ab":
+        convert("coco2odvg", tmp_path / f"{name}.json", tmp_path / f"{name}.jsonl")
+    assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
+    assert read_annotation_file(str(tmp_path / "a.json")).num_annotations == 12
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "shift-jis"])
+def test_other_encodings(tmp_path, encoding):
+    text = json.dumps(spoil("info", "\u00a7\u00b6" * 9)(content()), ensure_ascii=False)
+    (tmp_path / "a.json").write_bytes(text.encode(encoding))
+    for read in (
+        lambda path: convert("coco2odvg", path, tmp_path / "a.jsonl"),
+        lambda path: read_annotation_file(str(path)),
+    ):
+        with pytest.raises(USER_ERRORS, match="is not in UTF-8"):
+            read(tmp_path / "a.json")
+
+
+def test_ids_of_two_types(tmp_path, capsys):
+    """Numbers come before texts; an annotation may write an id as the other type."""
+    data = content()
+    data["categories"] = [dict(id=key, name=f"{key}") for key in ("b", 5, "18", 90)]
+    data["images"][1]["id"] = "7"
+    write_json(tmp_path / "a.json", data)
+    convert("coco2odvg", tmp_path / "a.json", tmp_path / "a.jsonl")
+    assert label_map(tmp_path / "a.jsonl") == {"0": "5", "1": "90", "2": "18", "3": "b"}
+    assert "images not in the file (image 99)" in capsys.readouterr().out
+    assert len(read_lines(tmp_path / "a.jsonl")[1]["detection"]["instances"]) == 1
+
+
+def test_a_long_name(tmp_path):
+    data = spoil("categories", [dict(id=key, name="c" * 5000) for key in (5, 18)])(content())
+    write_json(tmp_path / "a.json", data)
+    with pytest.raises(USER_ERRORS) as caught:
+        convert("coco2odvg", tmp_path / "a.json", tmp_path / "a.jsonl")
+    assert len(str(caught.value)) < 400

@@ -68,3 +68,13 @@ def test_help_has_the_defaults():
     text = " ".join(tool(TOOL).build_parser().format_help().split())
     for values in (SHOTS, SEEDS):
         assert f"default: {' '.join(map(str, values))}" in text
+
+
+def test_image_ids_of_two_types(ann_file):
+    content = json.loads(ann_file.read_text())
+    content["images"][0]["id"] = "four"
+    content["annotations"][5]["image_id"] = "four"
+    ann_file.write_text(json.dumps(content))
+    tool(TOOL).main([str(ann_file), "--shots", "3", "--seeds", "0"])
+    chosen = json.loads(ann_file.with_name("train_shot3_seed0.json").read_text())
+    assert [image["id"] for image in chosen["images"]] == ["four", 2, 3, 1]

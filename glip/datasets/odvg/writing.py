@@ -12,6 +12,7 @@ from glip.datasets.annotation_file import check_exists
 from glip.datasets.odvg.records import check_record
 from glip.utils.atomic_write import atomic_write, fsync_rename
 from glip.utils.errors import AnnotationFileError, DataError
+from glip.utils.messages import shorten
 
 
 class RecordWriter:
@@ -136,7 +137,7 @@ def _check_names(names: Sequence[str], where: str) -> None:
             raise AnnotationFileError(f"{where}: expected a name for label {label}, got {name!r}.")
         if name in labels:
             raise AnnotationFileError(
-                f"{where}: {name!r} is the name of the labels {labels[name]} and {label}; give "
-                "each label a name of its own."
+                f"{where}: {shorten(name)} is the name of the labels {labels[name]} and {label}; "
+                "give each label a name of its own."
             )
         labels[name] = label
