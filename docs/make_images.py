@@ -146,14 +146,14 @@ def finetune() -> None:
     """Images of fine-tuning, training and evaluation."""
     run("python tools/dataset_converters/make_examples.py data/examples")
     config = "configs/glip/_templates/finetune_on_cpu.py"
-    run(f"python tools/train.py {config} --work-dir work_dirs/try --seed 0")
+    run(f"glip train {config} --work-dir work_dirs/try --seed 0")
     sides: dict[str, list[Path]] = {}
     for folder, checkpoint in (
         ("before", "demo/glip_nano_shapes.safetensors"),
         ("after", "work_dirs/try/epoch_10.pth"),
     ):
         run(
-            f"python tools/test.py {config} {checkpoint} --out {folder}.pkl --show-dir {folder} "
+            f"glip test {config} {checkpoint} --out {folder}.pkl --show-dir {folder} "
             "--cfg-options default_hooks.visualization.score_thr=0.5"
         )
         files = [path for path in Path(folder).rglob("*") if path.suffix in (".jpg", ".png")]

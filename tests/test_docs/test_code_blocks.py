@@ -33,7 +33,9 @@ def parser_arguments(words: list[str]) -> tuple[str, list[str]] | None:
     """The module and the arguments of a command of this library."""
     while words and "=" in words[0] and not words[0].startswith("-"):
         words = words[1:]
-    if words[:1] == ["torchrun"]:
+    if words[:1] == ["torchrun"] and "-m" in words:
+        words = words[words.index("-m") + 1 :]
+    elif words[:1] == ["torchrun"]:
         script = next((i for i, word in enumerate(words) if word.endswith(".py")), None)
         words = [] if script is None else ["python", *words[script:]]
     if words[:1] == ["glip"] and len(words) > 1:
