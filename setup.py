@@ -53,7 +53,7 @@ setup(
     license="Apache-2.0",
     keywords=["computer vision", "open-vocabulary object detection", "phrase grounding", "GLIP"],
     packages=find_packages(include=["glip", "glip.*"]),
-    package_data={"glip.text": ["vocabularies/*.txt"]},
+    package_data={"glip.text": ["vocabularies/*.txt"], "glip.labeling": ["review_page/*"]},
     python_requires=">=3.10",
     install_requires=[*requirements("runtime"), *requirements("multimodal")],
     extras_require={

@@ -106,6 +106,10 @@ lines = sum(1 for _ in open("train.txt"))
 assert lines < 60, f"glip train printed {lines} lines"
 PY
 
+echo "+ labels of a folder"
+glip label demo/shapes.jpg "$prompt" --num-workers 0 --out labels
+test -s labels/annotations.json && test -s labels/review.html
+
 echo "+ without mmcv, one sentence says what to install"
 mkdir "$dir/no_mmcv"
 cat > "$dir/no_mmcv/sitecustomize.py" << 'PY'

@@ -32,7 +32,7 @@ SECTIONS = {
     "glip.datasets.odvg": "ODVG records",
     "glip.evaluation": "Evaluation",
     "glip.engine": "Engine",
-    "glip.labeling": "Pseudo-labeling",
+    "glip.labeling": "Labeling",
     "glip.testing": "Testing",
     "glip.utils.errors": "Errors",
 }

@@ -17,6 +17,7 @@ from glip.version import __version__
 #: Sub-command -> its module, and what it does.
 COMMANDS = {
     "detect": ("glip.cli.detect", "detect in images the objects that a prompt names"),
+    "label": ("glip.cli.label", "label a folder, for annotation tools and for training"),
     "test": ("glip.cli.test", "evaluate a model on your own data, COCO, LVIS, ..."),
     "train": ("glip.cli.train", "fine-tune a model on your own data, or train by a config"),
     "convert": (

@@ -50,6 +50,9 @@ if TYPE_CHECKING:
 
     from glip.labeling import Pairs, ResumableOutput
 
+#: Boxes of captions with a higher score are kept (GLIP: 0.5).
+DEFAULT_SCORE_THR = 0.5
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
@@ -61,9 +64,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--score-thr",
         type=parse_score,
-        default=0.5,
+        default=DEFAULT_SCORE_THR,
         help="keep boxes with a score above this; default: %(default)s",
     )
+    add_caption_options(parser)
+    add_run_options(parser)
+
+
+def add_caption_options(parser: argparse._ActionsContainer) -> None:
+    """Add the options of captions."""
     parser.add_argument(
         "--max-boxes-per-phrase",
         type=positive_int,
@@ -79,6 +88,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="rules",
         help="method that finds the noun phrases; default: %(default)s",
     )
+    parser.add_argument(
+        "--samples",
+        type=non_negative_int,
+        default=12,
+        help="records to draw in OUT.samples.jpg; default: %(default)s",
+    )
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a labeling run: batches, processes, shards, limits."""
     parser.add_argument(
         "--batch-size", type=positive_int, default=4, help="images per batch; default: %(default)s"
     )
@@ -100,12 +119,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="label one shard per process of this launcher; default: %(default)s",
     )
     parts.add_argument("--merge", action="store_true", help="merge the finished shards")
-    parser.add_argument(
-        "--samples",
-        type=int,
-        default=12,
-        help="records to draw in OUT.samples.jpg; default: %(default)s",
-    )
     add_image_limits(parser)
     add_cfg_options(parser)
 
@@ -138,16 +151,29 @@ def run(args: argparse.Namespace) -> None:
         DataError: the images and captions cannot be used.
         LabelingMismatchError: the files at OUT are of other settings.
     """
+    from glip.apis.build import load_config
+
+    check_np_extractor(args.np_extractor)
+    label_captions(args, load_config(args.config, args.cfg_options))
+
+
+def check_np_extractor(name: str) -> None:
+    """Check that the extractor of noun phrases is installed.
+
+    Raises:
+        ConfigError: it is not.
+    """
     try:
-        find_noun_phrases("A check.", args.np_extractor)
+        find_noun_phrases("A check.", name)
     except ImportError as error:
         raise ConfigError(str(error)) from error
 
-    from glip.apis.build import load_config
+
+def label_captions(args: argparse.Namespace, cfg: Config) -> None:
+    """Label the captions of the arguments with the model of a config; see :func:`run`."""
     from glip.apis.pipelines import set_image_limits
     from glip.labeling import ResumableOutput, merge_shards, open_pairs, write_report
 
-    cfg = load_config(args.config, args.cfg_options)
     limits = ImageLimits(args.max_pixels, args.max_bytes)
     set_image_limits(cfg, limits)
     part = Shard.of_launcher(args.launcher) if args.launcher != "none" else args.shard
@@ -178,14 +204,11 @@ def find_settings(args: argparse.Namespace, cfg: Config, pairs: Pairs) -> dict[s
         ConfigError: the config has no model or no pipeline.
         OSError: the checkpoint cannot be read.
     """
-    from glip.apis.pipelines import find_test_pipeline
-
     if "model" not in cfg:
         raise ConfigError(f"{args.config} has no `model`: expected a config of a GLIP")
-    config = f"{cfg.model}\n{find_test_pipeline(cfg)}"
     return {
-        "config": hashlib.sha256(config.encode()).hexdigest(),
-        "checkpoint": _digest(args.checkpoint),
+        "config": digest_config(cfg),
+        "checkpoint": digest_checkpoint(args.checkpoint),
         "pairs": pairs.digest,
         "np_extractor": args.np_extractor,
         "score_thr": args.score_thr,
@@ -195,7 +218,18 @@ def find_settings(args: argparse.Namespace, cfg: Config, pairs: Pairs) -> dict[s
     }
 
 
-def _digest(checkpoint: str) -> str:
+def digest_config(cfg: Config) -> str:
+    """Return the SHA-256 digest of what a config says of the model and of test images.
+
+    Raises:
+        ConfigError: the config has no pipeline.
+    """
+    from glip.apis.pipelines import find_test_pipeline
+
+    return hashlib.sha256(f"{cfg.model}\n{find_test_pipeline(cfg)}".encode()).hexdigest()
+
+
+def digest_checkpoint(checkpoint: str) -> str:
     """Return the SHA-256 digest of a file; of a URL, the URL."""
     if "://" in checkpoint:
         return checkpoint

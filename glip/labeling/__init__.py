@@ -1,8 +1,14 @@
-"""Pseudo-labeling: a teacher model grounds the noun phrases of captions that have no boxes.
+"""Labeling: a model labels images with classes, or grounds the noun phrases of captions.
 
-``pairs.py`` reads images and captions, ``labeler.py`` runs the teacher, ``output.py`` writes the
-records so that a run can be resumed, ``shards.py`` divides a run, ``merging.py`` merges its shards,
-``statistics.py`` counts, and ``report.py`` shows the counts.
+Classes: ``image_list.py`` lists the images, ``class_labeler.py`` runs the model, ``folder.py`` is
+the run, ``formats/`` writes its labels, ``class_report.py`` counts, ``preview.py`` shows a sample,
+and ``review.py`` writes the page for corrections.
+
+Captions: ``pairs.py`` reads images and captions, ``labeler.py`` runs the model, ``statistics.py``
+counts, and ``report.py`` shows the counts.
+
+Both: ``output.py`` writes records so that a run can be resumed, ``shards.py`` divides a run, and
+``merging.py`` merges its shards.
 """
 
 from typing import TYPE_CHECKING
@@ -10,6 +16,10 @@ from typing import TYPE_CHECKING
 from glip.utils.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from glip.labeling.class_labeler import ClassLabeler, ImageLabels, label_images
+    from glip.labeling.files import OutputFiles
+    from glip.labeling.folder import FolderRun, label_folder
+    from glip.labeling.image_list import ImageList
     from glip.labeling.labeler import BatchLabels, CaptionDataset, Labeler, label_pairs
     from glip.labeling.merging import merge_shards
     from glip.labeling.output import ResumableOutput
@@ -21,6 +31,10 @@ else:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
+            "glip.labeling.class_labeler": ("ClassLabeler", "ImageLabels", "label_images"),
+            "glip.labeling.files": ("OutputFiles",),
+            "glip.labeling.folder": ("FolderRun", "label_folder"),
+            "glip.labeling.image_list": ("ImageList",),
             "glip.labeling.labeler": ("BatchLabels", "CaptionDataset", "Labeler", "label_pairs"),
             "glip.labeling.merging": ("merge_shards",),
             "glip.labeling.output": ("ResumableOutput",),
@@ -36,11 +50,18 @@ __all__ = [
     "Caption",
     "CaptionDataset",
     "CaptionedImage",
+    "ClassLabeler",
+    "FolderRun",
+    "ImageLabels",
+    "ImageList",
     "Labeler",
+    "OutputFiles",
     "Pairs",
     "ResumableOutput",
     "Shard",
     "Statistics",
+    "label_folder",
+    "label_images",
     "label_pairs",
     "merge_shards",
     "open_pairs",

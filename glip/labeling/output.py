@@ -138,6 +138,27 @@ class ResumableOutput:
         self._save_state()
         self._rename_part()
 
+    def is_of_others(self) -> bool:
+        """Return whether the files at the output are not of a run with these settings."""
+        try:
+            state = read_state(self.path)
+        except LabelingMismatchError:
+            return True
+        return state is None or bool(self._differing(state))
+
+    def discard(self) -> None:
+        """Delete the files of a run, before entering.
+
+        Raises:
+            LabelingMismatchError: another process is writing them.
+        """
+        if self.part.exists():
+            with self._stack:
+                self._lock()
+        for each in (_beside(self.path, ".state.json"), self.part, self.excluded, self.path):
+            with describe_write_errors(each):
+                each.unlink(missing_ok=True)
+
     def _commit(self, num_batches: int, statistics: Statistics) -> None:
         for file in self._files:
             file.flush()
@@ -216,19 +237,23 @@ class ResumableOutput:
                 )
 
     def _check_settings(self, state: Mapping[str, Any]) -> None:
-        before = state["settings"] | {"number of batches": state["batches"]}
-        now = self.settings | {"number of batches": self.num_batches}
-        differing = [
-            f"{name} ({str(before.get(name))[:40]} then, {str(now.get(name))[:40]} now)"
-            for name in dict.fromkeys([*before, *now])
-            if before.get(name) != now.get(name)
-        ]
+        differing = self._differing(state)
         if differing:
             raise LabelingMismatchError(
                 f"'{self.path}' was started with other settings: {'; '.join(differing)}. Resume it "
                 "with the same settings, choose another output, or delete it and the files whose "
                 f"names begin with {self.path.name}"
             )
+
+    def _differing(self, state: Mapping[str, Any]) -> list[str]:
+        """Return the settings that differ from those of a state, with both values."""
+        before = state["settings"] | {"number of batches": state["batches"]}
+        now = self.settings | {"number of batches": self.num_batches}
+        return [
+            f"{name} ({str(before.get(name))[:40]} then, {str(now.get(name))[:40]} now)"
+            for name in dict.fromkeys([*before, *now])
+            if before.get(name) != now.get(name)
+        ]
 
 
 def read_state(path: Path) -> dict[str, Any] | None:

@@ -1,0 +1,205 @@
+"""A labeling run over a folder: detections first, which resumes, then the formats made of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from tqdm import tqdm
+
+from glip.apis.build import build_detector, config_name
+from glip.apis.results import default_score_thr
+from glip.classes.class_file import ClassFile
+from glip.labeling.class_labeler import ClassLabeler, label_images
+from glip.labeling.class_report import write_class_report
+from glip.labeling.files import OutputFiles, read_records
+from glip.labeling.formats.export import TARGETS, Export, check_format, write_format
+from glip.labeling.image_list import ImageList
+from glip.labeling.merging import merge_shards
+from glip.labeling.output import ResumableOutput, read_state
+from glip.labeling.review import write_review
+from glip.labeling.shards import Shard
+from glip.models import GLIP
+from glip.utils.errors import LabelingMismatchError
+
+
+@dataclass(frozen=True)
+class FolderRun:
+    """What to label, with what, and where to write it.
+
+    Attributes:
+        images: the images.
+        classes: what to detect.
+        files: where to write.
+        cfg: config of the model.
+        checkpoint: its weights.
+        digests: hashes of the config and the checkpoint, by name.
+        formats: names of :data:`glip.labeling.formats.export.FORMATS`.
+        batch_size: images per batch; the last digits of the results depend on it.
+        num_workers: processes that read images.
+        num_reviewed: images of the review page, the most doubtful first; 0 for no page.
+        image_prefix: of the URLs of images in Label Studio.
+    """
+
+    images: ImageList
+    classes: ClassFile
+    files: OutputFiles
+    cfg: Config
+    checkpoint: str
+    digests: dict[str, str]
+    formats: Sequence[str] = ("coco",)
+    batch_size: int = 4
+    num_workers: int = 2
+    num_reviewed: int = 2000
+    image_prefix: str = Export.image_prefix
+    thresholds: list[float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        thresholds = self.classes.thresholds(default_score_thr(self.cfg))
+        object.__setattr__(self, "thresholds", thresholds)
+        for name in self.formats:
+            check_format(name, self.classes.names, self.images)
+
+    @property
+    def model_version(self) -> str:
+        """Name of the config, and the start of the hash of the weights."""
+        name = Path(config_name(self.cfg)).stem
+        return f"{name} {self.digests['checkpoint'][:8]}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a resumed run must not change."""
+        thresholds = hashlib.sha256(repr(self.thresholds).encode()).hexdigest()
+        return {
+            **self.digests,
+            "images": self.images.digest,
+            "classes": self.classes.digest(),
+            "thresholds": thresholds,
+            "batch_size": self.batch_size,
+        }
+
+    def build(self, device: str | None) -> ClassLabeler:
+        """Build the model and encode the text.
+
+        Raises:
+            CheckpointError: the checkpoint does not fit the config.
+            ClassFileError: a phrase cannot be tokenized.
+        """
+        model: GLIP = build_detector(self.cfg, self.checkpoint, device or "cpu")
+        return ClassLabeler(model, self.classes, self.thresholds)
+
+
+def label_folder(
+    run: FolderRun,
+    *,
+    device: str | None = None,
+    part: Shard | None = None,
+    merge: bool = False,
+) -> str:
+    """Label, or resume; then write the formats, the report and the review page.
+
+    Args:
+        run: what to do.
+        device: where the model runs.
+        part: label only this shard, and write no formats.
+        merge: merge the finished shards instead of labeling.
+
+    Returns:
+        The report as text.
+
+    Raises:
+        LabelingMismatchError: the files at the output are of another run.
+        StorageError: a file cannot be written; what is finished is kept.
+    """
+    shard = part or Shard()
+    batches = shard.batches(len(run.images), run.batch_size)
+    detections = part.path(run.files.detections) if part else run.files.detections
+    settings = run.settings | ({"shard": str(part)} if part else {})
+    output = ResumableOutput(detections, settings=settings, num_batches=len(batches))
+    if run.files.overwrite:
+        _remove_of_others(run, output)
+    elif read_state(detections) is None:
+        _check_free(run)
+    with output as out:
+        if merge and not out.finished:
+            merge_shards(out, run.settings)
+        elif not out.finished:
+            _label(run, run.build(device), batches, out, shard)
+        if part:
+            return f"shard {part} is finished; merge the shards when all are"
+        export = Export(
+            run.files, run.classes.names, run.model_version, run.images, run.image_prefix
+        )
+        written = [path for name in run.formats for path in write_format(name, export)]
+        if run.num_reviewed:
+            written.append(write_review(export, run.thresholds, run.num_reviewed))
+        report = write_class_report(export, run.thresholds, out)
+    return "\n".join([report, "", *(f"written: {path}" for path in written)])
+
+
+def _label(
+    run: FolderRun,
+    labeler: ClassLabeler,
+    batches: Sequence[range],
+    out: ResumableOutput,
+    shard: Shard,
+) -> None:
+    """Label the batches that are not finished."""
+    todo = batches[out.done :]
+    bar = tqdm(
+        desc="Labeling",
+        unit="image",
+        initial=sum(map(len, batches[: out.done])),
+        total=sum(map(len, batches)),
+        disable=shard.local_rank > 0,
+        dynamic_ncols=True,
+    )
+    with bar:
+        found = label_images(labeler, run.images, todo, num_workers=run.num_workers)
+        for batch, labels in zip(todo, found, strict=True):
+            out.add_batch(labels.records, labels.excluded, labels.statistics)
+            bar.update(len(batch))
+            counts = out.statistics.counts
+            bar.set_postfix(boxes=counts["boxes"], unreadable=counts["unreadable"], refresh=False)
+    out.finish()
+
+
+def _targets(run: FolderRun) -> list[Path]:
+    names = [name for each in run.formats for name in TARGETS[each]]
+    if run.num_reviewed:
+        names += ["review.html", "thumbnails"]
+    coco = [run.files.coco()] if "coco" in run.formats else []
+    return [*coco, *map(run.files.path, names)]
+
+
+def _check_free(run: FolderRun) -> None:
+    """Check before the slow part that nothing is there which the formats would replace."""
+    for path in _targets(run):
+        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+            raise LabelingMismatchError(
+                f"'{path}' exists already and is not of this run: choose another output, or pass "
+                "--overwrite"
+            )
+
+
+def _remove_of_others(run: FolderRun, output: ResumableOutput) -> None:
+    """Delete the detections of another run, and the files that were written for its images."""
+    part = output.part if output.part.exists() else output.path
+    if part.exists() and output.is_of_others():
+        stale = [
+            run.files.path(folder) / f"{record['stem']}{extension}"
+            for record in read_records(part)
+            for folder, extension in (
+                ("labels", ".txt"),
+                ("annotations", ".xml"),
+                ("labelme", ".json"),
+                ("thumbnails", ".jpg"),
+            )
+        ]
+        output.discard()
+        for path in stale:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,192 @@
+"""The images of a labeling run: a folder, a pattern, a JSON lines file or tar shards.
+
+A source is listed once from start to end. After that its images are read by index, in any order and
+by several processes.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from glip.apis.image_inputs import ImageInputs, output_name
+from glip.apis.inference import Image
+from glip.datasets.images import decode_image
+from glip.datasets.odvg.records import parse_record
+from glip.utils.errors import DataError, ImageReadError, OdvgRecordError
+from glip.utils.image_files import ImageLimits, is_image_file
+from glip.utils.messages import shorten
+from glip.utils.tar_files import TarMember, iter_members
+
+_MAGIC = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True)
+class ListedImage:
+    """An image to label.
+
+    Attributes:
+        source: its path, or the member of a tar archive.
+        file_name: the name in the output, with ``/``: relative to the folder that was searched;
+            for a tar archive the name of the member, after that of the archive if there are
+            several.
+        stem: the file name for output files, unique also where case does not count, without
+            extension; it may have folders.
+    """
+
+    source: str | TarMember
+    file_name: str
+    stem: str
+
+
+class ImageList:
+    """Images by index.
+
+    Args:
+        images: a folder; a pattern such as ``'photos/*.jpg'``; one image; ``.jsonl``, lines with
+            ``filename``, relative to the file's folder; or a ``.tar``, or a pattern of them.
+        recursive: also search the subfolders of a folder.
+
+    Attributes:
+        from_array: whether :meth:`load` returns pixels instead of paths.
+        root: folder that the file names are relative to; ``None`` for tar archives.
+        digest: hash of the file names and sizes.
+        limits: of the images.
+
+    Raises:
+        DataError: there are no images, or the source cannot be read.
+    """
+
+    def __init__(self, images: str | Path, recursive: bool = False) -> None:
+        self.limits = ImageLimits()
+        self.root: Path | None = None
+        self.from_array = False
+        text = os.fspath(images)
+        self._images: list[ListedImage]
+        if text.lower().endswith(".tar"):
+            self.from_array = True
+            self._images = _unique(_in_archives(text))
+        elif text.lower().endswith((".jsonl", ".ndjson")):
+            self.root = Path(text).parent
+            self._images = _unique(_in_lines(Path(text)))
+        else:
+            self.root = _root(text)
+            self._images = [
+                ListedImage(os.fspath(each.source), _relative(each.source, self.root), each.name)
+                for each in ImageInputs(text, recursive)
+            ]
+        digest = hashlib.sha256()
+        for each in self._images:
+            name = each.file_name.encode("utf-8", "surrogateescape")
+            digest.update(name + b"\0%d\n" % _size(each.source))
+        self.digest = digest.hexdigest()
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self._images)
+
+    def __getitem__(self, index: int) -> ListedImage:
+        """Return an image's names."""
+        return self._images[index]
+
+    def load(self, index: int) -> Image:
+        """Return the path of an image, or its pixels (H, W, 3), BGR.
+
+        Raises:
+            ImageReadError: an image of an archive cannot be decoded.
+        """
+        source = self._images[index].source
+        if isinstance(source, str):
+            return source
+        name = f"the image '{shorten(source.name)}' of '{source.archive}'"
+        return decode_image(source.read(), name, self.limits)
+
+
+def _root(text: str) -> Path:
+    """Return the folder that the images of a folder, a pattern or a file are relative to."""
+    path = Path(text)
+    if path.is_dir():
+        return path
+    for at, part in enumerate(path.parts):
+        if _MAGIC.search(part) and not path.exists():
+            return Path(*path.parts[:at])
+    return path.parent
+
+
+def _relative(source: object, root: Path) -> str:
+    path = os.fspath(source)  # type: ignore[call-overload]  # ImageInputs of a path has paths only
+    return PurePosixPath(os.path.relpath(path, root).replace(os.sep, "/")).as_posix()
+
+
+def _size(source: str | TarMember) -> int:
+    if isinstance(source, TarMember):
+        return source.size
+    try:
+        return os.path.getsize(source)
+    except OSError:  # reported when it is read
+        return -1
+
+
+def _in_archives(pattern: str) -> Iterator[tuple[str | TarMember, str]]:
+    """Yield the images of tar archives and their names."""
+    paths = [pattern] if os.path.isfile(pattern) else sorted(glob.glob(pattern, recursive=True))
+    if not paths:
+        raise DataError(f"there is no tar archive '{pattern}'")
+    found = False
+    for path in paths:
+        for member in iter_members(path):
+            if is_image_file(member.path) and member.is_safe:
+                found = True
+                prefix = f"{Path(path).stem}/" if len(paths) > 1 else ""
+                yield member, prefix + member.path.as_posix()
+    if not found:
+        raise ImageReadError(f"'{pattern}' has no images: expected members such as a.jpg")
+
+
+def _in_lines(path: Path) -> Iterator[tuple[str | TarMember, str]]:
+    """Yield the images that a JSON lines file names, each once, and their names."""
+    seen: set[str] = set()
+    try:
+        with open(path, "rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.strip():
+                    continue
+                try:
+                    name = parse_record(line).get("filename")
+                except OdvgRecordError as error:
+                    raise DataError(f"'{path}', line {number}: {error}") from None
+                if not isinstance(name, str) or not name.strip() or "\0" in name:
+                    raise DataError(
+                        f'\'{path}\', line {number}: expected {{"filename": "a.jpg"}}, got '
+                        f"{shorten(name)} as the file name"
+                    )
+                if name not in seen:
+                    seen.add(name)
+                    yield os.path.join(path.parent, name), name.replace(os.sep, "/")
+    except FileNotFoundError:
+        raise DataError(f"there is no file '{path}'") from None
+    if not seen:
+        raise ImageReadError(f'\'{path}\' is empty: expected lines such as {{"filename": "a.jpg"}}')
+
+
+def _unique(images: Iterable[tuple[str | TarMember, str]]) -> list[ListedImage]:
+    """Give each image a stem of its own, as :class:`ImageInputs` does."""
+    found: list[ListedImage] = []
+    taken: Counter[str] = Counter()
+    for index, (source, name) in enumerate(images):
+        parts = [part for part in PurePosixPath(name).parts if part not in ("/", "..", ".")]
+        stem = output_name(Path("root", *parts), index, Path("root"))
+        number, unique = taken[stem.casefold()], stem
+        while unique.casefold() in taken:
+            number += 1
+            unique = f"{stem}_{number}"
+        taken[stem.casefold()] = number
+        taken.setdefault(unique.casefold(), 0)
+        found.append(ListedImage(source, name, unique))
+    return found
