@@ -145,7 +145,7 @@ class ClassFile:
     @property
     def phrases(self) -> list[str]:
         """All phrases to prompt with, each once: every class's prompts, then what competes."""
-        every = {}
+        every: dict[str, str] = {}
         for each in self.classes:
             for phrase in (*each.prompts, *each.not_):
                 every.setdefault(normalize(phrase), phrase)

@@ -207,10 +207,10 @@ def _texts(file: YamlFile, place: Place, value: Any) -> tuple[str, ...]:
         return (file.texts[place],)
     if not isinstance(value, list):
         raise ClassFileError(f"expected {place[-1]} as a list of phrases, got {shorten(value)}")
-    for at, each in enumerate(value):
-        if (*place, at) not in file.texts or each is None:
-            raise ClassFileError(f"expected {place[-1]} as a list of phrases, got {shorten(value)}")
-    return tuple(file.texts[(*place, at)] for at in range(len(value)))
+    places: list[Place] = [(*place, at) for at in range(len(value))]
+    if None in value or not all(each in file.texts for each in places):
+        raise ClassFileError(f"expected {place[-1]} as a list of phrases, got {shorten(value)}")
+    return tuple(file.texts[each] for each in places)
 
 
 def _calibration(file: YamlFile, value: Any) -> Calibration:

@@ -28,14 +28,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glip.cli.common import (
-    UsageError,
-    add_model_options,
-    new_parser,
-    non_negative_int,
-    parse_and_run,
-    positive_int,
-)
+from glip.cli.argument_types import non_negative_int, positive_int
+from glip.cli.common import UsageError, add_model_options, new_parser, parse_and_run
 from glip.cli.pseudo_label import (
     DEFAULT_SCORE_THR,
     add_caption_options,

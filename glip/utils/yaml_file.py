@@ -108,13 +108,14 @@ def _convert(node: yaml.Node, place: Place, result: YamlFile) -> Any:
             where = f"{result.path}, line {key.start_mark.line + 1}"
             if not isinstance(key, yaml.ScalarNode):
                 raise ConfigError(f"{where}: expected a text as a key, got a list or a mapping")
+            own = (*place, key.value)
             if key.value in content:
                 raise ConfigError(
                     f"{where}: the key {shorten(key.value)} is there twice, first in line "
-                    f"{result.lines[(*place, key.value)]}; keep one"
+                    f"{result.lines[own]}; keep one"
                 )
-            content[key.value] = _convert(value, (*place, key.value), result)
-            result.lines[(*place, key.value)] = key.start_mark.line + 1
+            content[key.value] = _convert(value, own, result)
+            result.lines[own] = key.start_mark.line + 1
         return content
     if isinstance(node, yaml.SequenceNode):
         return [_convert(each, (*place, at), result) for at, each in enumerate(node.value)]

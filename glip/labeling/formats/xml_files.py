@@ -61,16 +61,10 @@ def write_cvat(export: Export) -> list[Path]:
                 height=str(record["height"]),
             )
             for found in record["detections"]:
-                corners = zip(("xtl", "ytl", "xbr", "ybr"), found["bbox"], strict=True)
-                box = ET.SubElement(
-                    image,
-                    "box",
-                    label=export.names[found["label"]],
-                    source="auto",
-                    occluded="0",
-                    **{name: f"{value:.2f}" for name, value in corners},
-                    z_order="0",
-                )
+                box = ET.SubElement(image, "box", label=export.names[found["label"]])
+                box.attrib.update(source="auto", occluded="0", z_order="0")
+                for name, value in zip(("xtl", "ytl", "xbr", "ybr"), found["bbox"], strict=True):
+                    box.set(name, f"{value:.2f}")
                 for name in ("score", "prompt"):
                     ET.SubElement(box, "attribute", name=name).text = str(found[name])
             ET.indent(image)
