@@ -17,6 +17,7 @@ from mmengine.dataset import Compose
 from torch.utils.data import DataLoader, Dataset
 
 from glip.apis.inference import load_image
+from glip.apis.pipelines import make_pipeline
 from glip.classes.class_file import ClassFile
 from glip.classes.combining import ClassDetections, apply_limits, combine_phrases
 from glip.labeling.image_list import ImageList
