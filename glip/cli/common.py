@@ -267,7 +267,11 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 
 
 def apply_run_options(cfg: Config, args: argparse.Namespace) -> None:
-    """Apply :func:`add_run_options` to a config, in place; tell mmengine the local rank."""
+    """Apply :func:`add_run_options` to a config, in place; tell mmengine the local rank.
+
+    Raises:
+        StorageError: the folder for the results cannot be created.
+    """
     from glip.apis.pipelines import set_image_limits
     from glip.utils.image_files import ImageLimits
 
@@ -277,3 +281,7 @@ def apply_run_options(cfg: Config, args: argparse.Namespace) -> None:
     cfg.work_dir = (
         args.work_dir or cfg.get("work_dir") or f"work_dirs/{Path(cfg.filename or 'glip').stem}"
     )
+    try:
+        Path(cfg.work_dir).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(cfg.work_dir, error) from None

@@ -13,7 +13,12 @@ from glip.__main__ import run
 from glip.apis import DetInferencer
 from glip.apis.custom_data import class_names, evaluation_config, find_split, training_config
 from glip.config import demo_file
-from glip.utils.errors import AnnotationFileError, AnnotationFileNotFoundError, ImageReadError
+from glip.utils.errors import (
+    AnnotationFileError,
+    AnnotationFileNotFoundError,
+    ImageReadError,
+    StorageError,
+)
 
 NAMES = ("red star", "green triangle")
 CATEGORIES = [dict(id=i, name=name, supercategory="shapes") for i, name in enumerate(NAMES, 7)]
@@ -129,6 +134,16 @@ def test_train_test_and_detect(tmp_path, monkeypatch, capsys):
     assert "config      glip_nano_shapes (the keys and shapes" in capsys.readouterr().out
     run(["convert", str(best), "small.safetensors"])
     assert DetInferencer(weights="small.safetensors").cfg.model.type == "GLIP"
+
+
+def test_a_file_as_the_folder_of_the_results(tmp_path, monkeypatch):
+    for split in ("train", "val"):
+        write(tmp_path / f"{split}.json", tmp_path / split)
+    monkeypatch.chdir(tmp_path)
+    options = ["--weights", "glip_nano_shapes", "--device", "cpu", "--out-dir", "train.json"]
+    for argv in (["train", "--data", "."], ["test", "--ann", "val.json", "--images", "val"]):
+        with pytest.raises(StorageError, match="a part of the path is a file"):
+            run([*argv, *options])
 
 
 @pytest.mark.parametrize(
