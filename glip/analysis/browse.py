@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 from mmengine.dataset import BaseDataset
-from mmengine.registry import DefaultScope
 
+from glip.apis import evaluation
 from glip.apis.build import load_config
 from glip.datasets import leaf_datasets
 from glip.datasets.transforms import LoadAnnotations
 from glip.models.detectors.samples import read_prompt
-from glip.registry import DATASETS
 from glip.structures import DetDataSample
 from glip.utils.config_entries import config_name
 from glip.utils.errors import ConfigError
+from glip.utils.options import check_mapping
 from glip.visualization import draw_detections, label_color
 from glip.visualization.captions import draw_caption, draw_text, join
 from glip.visualization.draw import default_sizes
@@ -34,14 +34,14 @@ def build_dataset(config: str, options: dict | None, split: str) -> BaseDataset:
         DataError: its annotations are missing or cannot be used.
     """
     cfg = load_config(config, options)
-    if not (cfg.get(f"{split}_dataloader") or {}).get("dataset"):
+    loader = check_mapping(f"{split}_dataloader", cfg.get(f"{split}_dataloader"), none=True)
+    if not (loader or {}).get("dataset"):
         present = [each for each in _SPLITS if cfg.get(f"{each}_dataloader")]
         has = f"--split {' or '.join(present)}" if present else "another config: it has no data"
         raise ConfigError(
             f"{config_name(cfg)} has no {split}_dataloader with a data set: try {has}"
         )
-    with DefaultScope.overwrite_default_scope(cfg.get("default_scope", "glip")):
-        return DATASETS.build(cfg[f"{split}_dataloader"].dataset)
+    return evaluation.build_dataset(cfg, split)
 
 
 def move_boxes_with_images(dataset: BaseDataset) -> None:

@@ -12,13 +12,12 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from PIL import Image
 
-from glip.apis.evaluation import build_evaluator, check_test_data
+from glip.apis.evaluation import build_dataset, build_evaluator, check_test_data
 from glip.datasets import CocoDataset
 from glip.datasets.images import read_image
 from glip.evaluation import Predictions
 from glip.evaluation.base_ap_metric import BaseAPMetric
 from glip.evaluation.predictions import read_predictions
-from glip.registry import DATASETS
 from glip.utils.atomic_write import write_new_file
 from glip.utils.errors import ConfigError, ImageReadError
 from glip.utils.tables import format_csv
@@ -64,8 +63,8 @@ def build(cfg: Config) -> tuple[CocoDataset, BaseAPMetric]:
         DataError: the annotations are missing or cannot be used.
     """
     check_test_data(cfg)
-    with DefaultScope.overwrite_default_scope(cfg.get("default_scope", "glip")):
-        dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    dataset = build_dataset(cfg)
+    with DefaultScope.overwrite_default_scope(cfg.get("default_scope") or "glip"):
         if not isinstance(dataset, CocoDataset):
             raise ConfigError(
                 "expected test data of one data set in COCO or LVIS format, got "

@@ -110,8 +110,12 @@ def _check_bases(path: Path) -> None:
     Raises:
         ConfigError: a base, or a base of a base, is another file.
     """
-    for base in Config._get_base_files(str(path)):
-        file = Path(Config._get_cfg_path(base, str(path))[0])
+    try:
+        names = Config._get_base_files(str(path))
+        bases = {name: Path(Config._get_cfg_path(name, str(path))[0]) for name in names}
+    except Exception:  # of a config that cannot be loaded; loading it says what is wrong
+        return
+    for base, file in bases.items():
         if file.suffix.lower() in _DATA_EXTENSIONS:
             raise ConfigError(
                 f"{path} cannot be read as a config (its _base_ {shorten(base)} is a "

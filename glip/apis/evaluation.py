@@ -6,15 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.dataset import BaseDataset
 from mmengine.dataset.base_dataset import is_abs
 from mmengine.evaluator import Evaluator
 from mmengine.fileio import join_path
+from mmengine.registry import DefaultScope
 
 from glip.datasets.annotation_file import check_exists
+from glip.engine.data_loader_options import check_data_set
+from glip.engine.options import check_evaluator
 from glip.evaluation.tables import dataset_table
-from glip.registry import EVALUATOR
+from glip.registry import DATASETS, EVALUATOR
 from glip.utils.config_entries import config_name
 from glip.utils.errors import AnnotationFileNotFoundError, ConfigError
+from glip.utils.options import check_mapping
 from glip.utils.tables import format_table
 
 
@@ -68,13 +73,35 @@ def check_annotation_files(loader: Any) -> None:
         )
 
 
+def build_dataset(cfg: Config, split: str = "test") -> BaseDataset:
+    """Build the data set of a config, after checking its options.
+
+    Args:
+        cfg: a config.
+        split: ``train``, ``val`` or ``test``.
+
+    Raises:
+        ConfigError: a type or an option is unknown or invalid.
+        DataError: the annotations are missing or cannot be used.
+    """
+    loader = cfg[f"{split}_dataloader"]
+    check_mapping(f"{split}_dataloader", loader)
+    with DefaultScope.overwrite_default_scope(cfg.get("default_scope") or "glip"):
+        check_data_set(f"{split}_dataloader.dataset", loader.get("dataset"))
+        return DATASETS.build(loader.dataset)
+
+
 def build_evaluator(cfg: Config) -> Evaluator:
     """Build a config's ``test_evaluator`` as mmengine's runner does.
 
     Args:
         cfg: a config; its scope must be the current one.
+
+    Raises:
+        ConfigError: a type or an option is unknown or invalid.
     """
     evaluator = cfg.test_evaluator
+    check_evaluator("test_evaluator", evaluator)
     if isinstance(evaluator, Mapping) and "metrics" in evaluator:
         return EVALUATOR.build({"type": "Evaluator", **evaluator})
     return Evaluator(evaluator)

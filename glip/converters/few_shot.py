@@ -9,7 +9,7 @@ from pathlib import Path
 from glip.datasets.annotation_entries import category_problem
 from glip.datasets.annotation_file import AnnotationFile, read_annotation_file
 from glip.datasets.few_shot import choose_images
-from glip.utils.atomic_write import atomic_write
+from glip.utils.atomic_write import atomic_write, make_folder
 from glip.utils.errors import AnnotationFileError
 
 
@@ -54,7 +54,7 @@ def write_subsets(
     if not choose_images(file.annotations, 1, 0):
         raise AnnotationFileError(f"'{ann_file}' has no image with a box larger than one pixel")
     folder = out_dir or ann_file.parent
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for number in shots:
         for seed in seeds:
             chosen = set(choose_images(file.annotations, number, seed))

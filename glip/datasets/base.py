@@ -149,6 +149,7 @@ class BaseDetDataset(BaseDataset):
         self.data_list = self.load_data_list()
         self.data_list = self.filter_data()
         if self._indices is not None:
+            self._check_indices()
             self.data_list = self._get_unserialized_subset(self._indices)
         self._check_not_empty()
         if self.return_classes and self._metainfo.get("classes"):
@@ -159,6 +160,17 @@ class BaseDetDataset(BaseDataset):
         if self.serialize_data:
             self.data_bytes, self.data_address = self._serialize_data()
         self._fully_initialized = True
+
+    def _check_indices(self) -> None:
+        indices: Any = self._indices
+        if isinstance(indices, Sequence):
+            number = len(self.data_list)
+            outside = [each for each in indices if not -number <= each < number]
+            if outside:
+                raise DataError(
+                    f"expected indices below the number of images of '{self.ann_file}', {number}, "
+                    f"got {shorten(outside[0])}"
+                )
 
     def _check_ann_file(self) -> None:
         check_exists(self.ann_file, self.backend_args)

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import torch
+from mmengine.evaluator import Evaluator as BaseEvaluator
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
 from mmengine.registry import DefaultScope
@@ -88,7 +89,7 @@ def check_options(cfg: Mapping) -> None:
         _check_model(cfg.get("model"))
         for split in ("train", "val", "test"):
             if cfg.get(f"{split}_evaluator") is not None:
-                _check_evaluator(f"{split}_evaluator", cfg[f"{split}_evaluator"])
+                check_evaluator(f"{split}_evaluator", cfg[f"{split}_evaluator"])
             if cfg.get(f"{split}_dataloader") is not None:
                 check_data_loader(f"{split}_dataloader", cfg[f"{split}_dataloader"])
 
@@ -303,7 +304,18 @@ def _check_model(model: Any) -> None:
         check_test_cfg(model["test_cfg"])
 
 
-def _check_evaluator(name: str, evaluator: Any) -> None:
+def check_evaluator(name: str, evaluator: Any) -> None:
+    """Check the config of an evaluator and of its metrics.
+
+    Args:
+        name: its place in the config, for example ``test_evaluator``.
+        evaluator: the config, or an evaluator.
+
+    Raises:
+        ConfigError: a type or an option is unknown or invalid.
+    """
+    if isinstance(evaluator, BaseEvaluator):
+        return
     if isinstance(evaluator, Mapping) and "metrics" in evaluator:
         check_component(EVALUATOR, {"type": "Evaluator", **evaluator}, name)
         metrics, name = evaluator["metrics"], f"{name}.metrics"

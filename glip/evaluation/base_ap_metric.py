@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +18,7 @@ from glip.datasets.annotation_values import id_order
 from glip.evaluation.base_metric import BaseDetMetric
 from glip.evaluation.ground_truth import GroundTruth, load_ground_truth
 from glip.evaluation.predictions import Predictions
+from glip.utils.atomic_write import write_new_file
 from glip.utils.errors import DataError
 
 
@@ -163,9 +164,11 @@ class BaseAPMetric(BaseDetMetric):
 
 def write_results(results: list[dict[str, Any]], outfile_prefix: str) -> None:
     """Write detections in COCO's result format to ``<outfile_prefix>.bbox.json``."""
-    path = Path(f"{outfile_prefix}.bbox.json")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fileio.dump(results, path)
+    path = f"{outfile_prefix}.bbox.json"
+    if "://" in path:
+        fileio.dump(results, path)
+    else:
+        write_new_file(path, json.dumps(results))
     print_log(f"wrote {len(results)} detections to {path}", logger="current")
 
 

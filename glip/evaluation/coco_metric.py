@@ -17,6 +17,7 @@ from glip.evaluation.ground_truth import GroundTruth, to_coco_results
 from glip.evaluation.predictions import Predictions
 from glip.registry import METRICS
 from glip.utils.errors import DataError
+from glip.utils.messages import shorten, suggest
 from glip.utils.tables import log_table
 
 #: pycocotools' area ranges, in its order: all, below 32² pixels, from 32² to 96², above 96².
@@ -83,8 +84,9 @@ class CocoMetric(BaseAPMetric):
             unknown = sorted(set(members) - set(ground_truth.classes))
             if unknown:
                 raise DataError(
-                    f"class_groups[{group!r}] has {unknown}; expected names of the data set's "
-                    f"classes, {list(ground_truth.classes)}."
+                    f"class_groups[{group!r}] has {len(unknown)} names that are not classes of the "
+                    f"data, for example {shorten(unknown[0])}: "
+                    f"{suggest(unknown[0], ground_truth.classes)}"
                 )
         return ground_truth
 

@@ -65,6 +65,16 @@ class _BaseLVISMetric(BaseAPMetric):
                     "no 'neg_category_ids' or no 'not_exhaustive_category_ids'. For annotations in "
                     "COCO's format use CocoMetric."
                 )
+        categories = [each["name"] for each in ground_truth.file.categories]
+        known = {each["name"] for each in ground_truth.file.categories if _has_frequency(each)}
+        if len(known) < len(categories):
+            unknown = next(name for name in categories if name not in known)
+            self.warn(
+                f"{len(categories) - len(known)} of {len(categories)} categories of "
+                f"'{ground_truth.file.path}' have no 'frequency' r, c or f, for example "
+                f"{shorten(unknown)}: they do not count in the AP of rare, common and frequent "
+                "categories"
+            )
         return ground_truth
 
     def compute_metrics(self, results: list[ImageResult]) -> dict[str, float]:
@@ -257,6 +267,10 @@ def _federate(ground_truth: GroundTruth, img_ids: list[Any]) -> FederatedGroundT
         np.array(kept, dtype=np.int64).reshape(-1, 2) for kept in pairs.values()
     )
     return FederatedGroundTruth(len(img_ids), len(index_of), boxes, negative, not_exhaustive)
+
+
+def _has_frequency(category: dict[str, Any]) -> bool:
+    return category.get("frequency") in ("r", "c", "f")
 
 
 def _frequency_groups(ground_truth: GroundTruth) -> dict[str, list[int]]:

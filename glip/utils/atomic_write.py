@@ -49,6 +49,18 @@ def atomic_write(path: str | Path, content: bytes) -> None:
             raise
 
 
+def make_folder(path: str | Path) -> None:
+    """Create a folder and those above it, if they are missing.
+
+    Raises:
+        StorageError: it cannot be created.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(path, error) from None
+
+
 def write_new_file(path: str | Path, content: str | bytes) -> None:
     """Write a small file atomically; missing folders are created, and text is UTF-8.
 
@@ -56,10 +68,7 @@ def write_new_file(path: str | Path, content: str | bytes) -> None:
         StorageError: it cannot be written; ``path`` stays as it was.
     """
     path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise storage_error(path.parent, error) from None
+    make_folder(path.parent)
     atomic_write(path, content.encode() if isinstance(content, str) else content)
 
 

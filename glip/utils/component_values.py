@@ -171,6 +171,13 @@ def _interval(name: str, value: Any) -> None:
         _int(1)(name, value)
 
 
+def _groups(name: str, value: Any) -> None:
+    """Check groups of names, of which none is empty."""
+    for key, names in check_mapping(name, value).items():
+        if not isinstance(names, (list, tuple)) or not names:
+            raise ConfigError(f"expected {name}[{key!r}] as a list of names, got {shorten(names)}")
+
+
 def _optional(check: Callable[[str, Any], Any]) -> Callable:
     return lambda name, value: None if value is None else check(name, value)
 
@@ -241,6 +248,11 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "pad_size_divisor": _SIZE,
     # metrics
     "proposal_nums": _each(_int(1)),
+    "CocoMetric.iou_thrs": lambda name, value: (
+        value is None or (_each(_RATE) if isinstance(value, (list, tuple)) else _RATE)(name, value)
+    ),
+    "class_groups": _optional(_groups),
+    "collect_device": lambda name, value: check_choice(name, value, ("cpu", "gpu", "npu")),
     "max_dets": _int(1),
     "LVISFixedAPMetric.topk": _int(1),
     "RefExpMetric.topk": _each(_int(1)),

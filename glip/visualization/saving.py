@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from glip.utils.atomic_write import atomic_open, storage_error
+from glip.utils.atomic_write import atomic_open, make_folder
 from glip.utils.errors import StorageError
 
 
@@ -24,10 +24,7 @@ def save_image(path: str | PathLike[str], image: np.ndarray) -> None:
     """
     path = Path(path)
     content = encode_image(image, path.suffix)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise storage_error(path.parent, error) from None
+    make_folder(path.parent)
     with atomic_open(path) as file:
         file.write(content)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 
-from glip.apis.evaluation import check_test_data, dataset_names, format_metrics
+from glip.apis.evaluation import build_evaluator, check_test_data, dataset_names, format_metrics
 from glip.utils.errors import AnnotationFileNotFoundError, ConfigError
 
 
@@ -102,3 +103,52 @@ def test_names_of_data_sets():
     assert dataset_names(Config(dict(test_evaluator=[dict(type="M")]))) == []
     cfg = Config(dict(test_evaluator=dict(type="M", metrics=[], dataset_prefixes=("a", "b"))))
     assert dataset_names(cfg) == ["a", "b"]
+
+
+METRICS = [
+    (dict(metric="segm"), "expected metric='bbox'"),
+    (dict(metric=5), "metric as a text or a list of texts, got 5"),
+    (dict(iou_thrs="x"), "iou_thrs as a finite number from 0 to 1"),
+    (dict(iou_thrs=2), "iou_thrs as a finite number from 0 to 1, got 2"),
+    (dict(iou_thrs=[]), "iou_thrs as a list of one or more"),
+    (dict(iou_thrs=[0.5, float("nan")]), "got nan"),
+    (dict(proposal_nums=(1, 10)), "three proposal_nums"),
+    (dict(proposal_nums=(0, 1, 2)), "proposal_nums as an integer of 1 or more"),
+    (dict(metric_items="mAP"), "metric_items as a list of texts"),
+    (dict(metric_items=["map"]), "metric_items has"),
+    (dict(classwise=1), "classwise as True or False"),
+    (dict(class_groups=5), "class_groups as a dictionary"),
+    (dict(class_groups=dict(a="cat")), "as a list of names, got 'cat'"),
+    (dict(class_groups=dict(a=[])), "as a list of names"),
+    (dict(outfile_prefix=5), "outfile_prefix as a text"),
+    (dict(prefix=5), "prefix as a text"),
+    (dict(ann_file=5), "ann_file as a text"),
+    (dict(collect_device="cuda"), "'cpu' or 'gpu'"),
+    (dict(backend_args=5), "backend_args as a dictionary"),
+    (dict(topk=5), "has no option 'topk'"),
+    (dict(type="LVISMetric", max_dets=0), "max_dets as an integer of 1 or more"),
+    (dict(type="LVISFixedAPMetric", topk=-1), "topk as an integer of 1 or more"),
+    (dict(type="LVISFixedAPMetric", topk=1.5), "topk as an integer"),
+    (dict(type="Flickr30kMetric", topk=(0,)), "topk as an integer of 1 or more"),
+    (dict(type="RefExpMetric", iou_thrs=1.5), "from 0 to 1"),
+    (dict(type="RefExpMetric", topk=()), "topk as a list of one or more"),
+    (dict(type="CocoMetrik"), "did you mean 'CocoMetric'"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), METRICS, ids=[str(each) for each, _ in METRICS])
+@pytest.mark.parametrize("several", [False, True])
+def test_options_of_metrics(options, message, several):
+    metric = dict(type="CocoMetric") | options
+    cfg = Config(dict(test_evaluator=[metric] if several else metric))
+    with DefaultScope.overwrite_default_scope("glip"), pytest.raises(ConfigError) as caught:
+        build_evaluator(cfg)
+    assert message in str(caught.value)
+    assert str(caught.value).count("test_evaluator") == 1
+
+
+@pytest.mark.parametrize("evaluator", [5, "CocoMetric", [], [5], [None], dict(metrics=[])])
+def test_no_evaluator(evaluator):
+    cfg = Config(dict(test_evaluator=evaluator))
+    with DefaultScope.overwrite_default_scope("glip"), pytest.raises(ConfigError):
+        build_evaluator(cfg)

@@ -9,7 +9,7 @@ from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
 
 from glip.datasets import CocoDataset
-from glip.utils.errors import AnnotationFileError, ImageReadError
+from glip.utils.errors import AnnotationFileError, DataError, ImageReadError
 from tests.test_datasets.files import CLASSES, PIPELINE, coco_content, draw, write
 
 
@@ -172,3 +172,14 @@ def test_class_names_that_look_like_several(tmp_path, monkeypatch, names, is_dou
     )
     CocoDataset(ann_file="instances.json", data_root=str(tmp_path), metainfo=dict(classes=names))
     assert bool(warned) == is_doubtful
+
+
+@pytest.mark.parametrize("indices", [[999], [0, 3], [-4]])
+def test_indices_without_an_image(build, indices):
+    with pytest.raises(DataError, match=r"expected indices below the number of images .*, 3, got"):
+        build(indices=indices)
+
+
+@pytest.mark.parametrize("indices", [[2, 0], [-1], 2, -1])
+def test_indices(build, indices):
+    assert len(build(indices=indices)) == (2 if indices in ([2, 0], 2) else 1)

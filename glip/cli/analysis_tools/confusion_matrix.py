@@ -56,22 +56,18 @@ def run(args: argparse.Namespace) -> np.ndarray:
     """
     if args.out.suffix != ".png":
         raise ConfigError(f"expected OUT to end in .png, got '{args.out}'")
-    from mmengine.registry import DefaultScope
-
     from glip.analysis.confusion_matrix import confusion_matrix, draw
     from glip.apis.build import load_config
-    from glip.apis.evaluation import check_test_data
+    from glip.apis.evaluation import build_dataset, check_test_data
     from glip.datasets import CocoDataset
     from glip.evaluation import check_predictions, load_predictions
-    from glip.registry import DATASETS
     from glip.utils.atomic_write import write_new_file
     from glip.utils.tables import format_csv
 
     cfg = load_config(args.config, args.cfg_options)
     check_test_data(cfg)
     predictions = load_predictions(args.predictions)
-    with DefaultScope.overwrite_default_scope(cfg.get("default_scope", "glip")):
-        dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    dataset = build_dataset(cfg)
     if not isinstance(dataset, CocoDataset):
         raise ConfigError(
             f"expected test data of one data set in COCO format in '{args.config}', got "

@@ -51,21 +51,21 @@ def run(args: argparse.Namespace) -> dict[str, float]:
 
     from glip.apis.build import load_config
     from glip.apis.evaluation import (
+        build_dataset,
         build_evaluator,
         check_test_data,
         dataset_names,
         format_metrics,
     )
     from glip.evaluation import check_predictions, load_predictions
-    from glip.registry import DATASETS
     from glip.utils.atomic_write import write_new_file
     from glip.utils.serialization import to_builtin
 
     cfg = load_config(args.config, args.cfg_options)
     check_test_data(cfg)
     predictions = load_predictions(args.predictions)
-    with DefaultScope.overwrite_default_scope(cfg.get("default_scope", "glip")):
-        dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    dataset = build_dataset(cfg)
+    with DefaultScope.overwrite_default_scope(cfg.get("default_scope") or "glip"):
         evaluator = build_evaluator(cfg)
     evaluator.dataset_meta = dataset.metainfo
     check_predictions(predictions, dataset, args.predictions)

@@ -31,12 +31,12 @@ def run(args: argparse.Namespace) -> None:
     if args.save and args.save.suffix != ".py":
         raise ConfigError(f"expected --save to end in .py, got '{args.save}'")
     from glip.apis.build import load_config
+    from glip.utils.atomic_write import write_new_file
 
     cfg = load_config(args.config, args.cfg_options)
     print(cfg.pretty_text)
     if args.save:
-        args.save.parent.mkdir(parents=True, exist_ok=True)
-        cfg.dump(args.save)
+        write_new_file(args.save, cfg.pretty_text)
 
 
 def build_parser() -> argparse.ArgumentParser:
