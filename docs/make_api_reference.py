@@ -23,6 +23,7 @@ SECTIONS = {
     "glip.apis": "Detection",
     "glip.text": "Prompts",
     "glip.classes": "Classes",
+    "glip.calibration": "Calibration",
     "glip.structures": "Results",
     "glip.visualization": "Drawing",
     "glip.checkpoint": "Checkpoints",

@@ -18,6 +18,10 @@ from glip.version import __version__
 COMMANDS = {
     "detect": ("glip.cli.detect", "detect in images the objects that a prompt names"),
     "label": ("glip.cli.label", "label a folder, for annotation tools and for training"),
+    "calibrate": (
+        "glip.cli.calibrate",
+        "choose thresholds of classes, and probabilities, on labelled images",
+    ),
     "test": ("glip.cli.test", "evaluate a model on your own data, COCO, LVIS, ..."),
     "train": ("glip.cli.train", "fine-tune a model on your own data, or train by a config"),
     "convert": (

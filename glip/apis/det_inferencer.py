@@ -20,6 +20,7 @@ from mmengine.dataset import Compose
 from tqdm import tqdm
 
 from glip.apis.build import make_detector
+from glip.apis.class_detection import Classes, ClassPrompt, with_class_limit
 from glip.apis.image_inputs import ImageInput, ImageInputs, list_images
 from glip.apis.inference import (
     Image,
@@ -32,6 +33,8 @@ from glip.apis.inference import (
 from glip.apis.pipelines import make_pipeline
 from glip.apis.prompting import Texts, prompts_for
 from glip.apis.results import ResultFolder, to_dict
+from glip.classes.class_file import ClassFile
+from glip.classes.reading import load_classes
 from glip.datasets.images import open_image
 from glip.models import GLIP, TextFeatureCache
 from glip.structures import DetDataSample
@@ -70,9 +73,13 @@ class DetInferencer:
         font: font file of the labels in drawn images; by default that of the config's visualizer,
             else DejaVu Sans, and for the characters that it lacks an installed font.
         cfg_options: config values to override, by dotted name.
+        classes: detect these classes instead of prompts of each call: a class file (see
+            ``docs/label.md``), names, or a :class:`glip.classes.ClassFile`. A model that is built
+            here then returns up to 1000 detections of their prompts.
 
     Raises:
         ValueError: neither model nor weights are given.
+        ClassFileError: the classes are invalid, or their calibration is not of this model.
         CheckpointError: the checkpoint cannot be read safely or does not fit the config.
         ConfigError: a limit is not an integer of 1 or more, or the font is no font file.
     """
@@ -88,7 +95,12 @@ class DetInferencer:
         max_bytes: int | None = None,
         font: str | Path | None = None,
         cfg_options: Mapping | None = None,
+        classes: Classes | None = None,
     ):
+        if classes is not None and not isinstance(classes, ClassFile):
+            classes = load_classes(classes)  # before the model is built
+        if classes is not None and not isinstance(model, GLIP):
+            cfg_options = with_class_limit(cfg_options)
         self._limits = ImageLimits(max_pixels, max_bytes)
         self.model = make_detector(model, weights, device, cfg_options)
         self.cfg: Config = self.model.cfg
@@ -99,6 +111,7 @@ class DetInferencer:
         self._pipelines: dict[bool, Compose] = {}
         self._lock = threading.Lock()  # of the pipelines; and a window belongs to one thread
         self._text_cache = TextFeatureCache(self.model)
+        self._classes = None if classes is None else ClassPrompt(classes, self.model)
 
     def __call__(
         self,
@@ -139,7 +152,7 @@ class DetInferencer:
             no_save_vis: save no drawn images.
             draw_pred: draw the detections.
             pred_score_thr: draw detections from this score on; predictions hold all, or those
-                of ``score_thr``.
+                of ``score_thr``. With ``classes`` all that pass the thresholds are drawn.
             return_datasamples: return data samples rather than JSON-ready dicts.
             print_result: print the predictions as they are saved.
             no_save_pred: save no predictions.
@@ -151,12 +164,14 @@ class DetInferencer:
             tokens_positive: for each phrase of a sentence its character spans.
             recursive: also search the subfolders of a folder.
             score_thr: return, save and draw only detections of this score or more; ``None`` for
-                all.
+                all. With ``classes`` the threshold of those without one, ``None`` for the model's.
 
         Returns:
             ``predictions``: for each image a dict with ``labels``, ``label_names``, ``scores``
             and ``bboxes`` (xyxy pixels of the image), best first, ``phrases``, the names of the
-            prompt, and ``presence``, for each its best score in the image; or with ``error``;
+            prompt, and ``presence``, for each its best score in the image; or with ``error``. With
+            ``classes`` also ``prompts``, and after a calibration ``probabilities`` and
+            ``presence_probabilities``, see :func:`glip.structures.export.class_lists`;
             ``visualization``: with ``return_vis`` for each image an RGB array (H, W, 3), or
             ``None`` for one with an error; ``images``: the path of each, or the name that its
             results have; and ``files``: for each the list of the files that were saved.
@@ -182,6 +197,13 @@ class DetInferencer:
             **dict(no_save_pred=no_save_pred, recursive=recursive),
         }.items():
             check_bool(option, value)
+        if self._classes is not None:
+            if texts is not None or custom_entities or tokens_positive is not None:
+                raise PromptError(
+                    "this inferencer detects the classes that it was made with: expected no prompt "
+                    "in the call, or DetInferencer without classes"
+                )
+            texts, pred_score_thr = self._classes.prompt, 0.0
         images = ImageInputs(inputs, recursive)
         if images.count is None:
             prompts = [_one_prompt(texts, custom_entities, tokens_positive)]
@@ -215,7 +237,9 @@ class DetInferencer:
                 names.append(name)
                 records.append({"error": str(sample)})
                 continue
-            if score_thr is not None:
+            if self._classes is not None:
+                sample = self._classes.to_classes(sample, score_thr)
+            elif score_thr is not None:
                 sample = sample.filter(score_thr)
             names.append(sample.get("img_path") or name)
             predictions.append(sample if return_datasamples else to_dict(sample))

@@ -23,6 +23,7 @@ from glip.apis.build import (
     load_config,
     make_detector,
 )
+from glip.apis.class_detection import Classes, ClassPrompt
 from glip.apis.image_inputs import ImageInputs
 from glip.apis.pipelines import make_pipeline
 from glip.apis.prompting import Texts, prompts_for
@@ -31,7 +32,7 @@ from glip.datasets.transforms import LoadImageFromFile
 from glip.models import GLIP, TextFeatureCache
 from glip.structures import DetDataSample
 from glip.text import Prompt
-from glip.utils.errors import ImageReadError
+from glip.utils.errors import ImageReadError, PromptError
 from glip.utils.image_files import ImageLimits
 from glip.utils.options import check_number
 
@@ -114,6 +115,7 @@ def inference_detector(
     score_thr: float | None = None,
     max_pixels: int | None = None,
     max_bytes: int | None = None,
+    classes: Classes | None = None,
 ) -> DetDataSample | list[DetDataSample]:
     """Detect in one or several images the objects that a prompt names.
 
@@ -131,6 +133,9 @@ def inference_detector(
         max_pixels: largest image, height times width, checked before it is decoded; by default the
             config's, which by default is Pillow's limit of about 179 million.
         max_bytes: largest file or download; by default the config's, which by default is 512 MiB.
+        classes: detect these classes instead of a prompt, see
+            :meth:`glip.apis.class_detection.ClassPrompt.to_classes`; ``score_thr`` is the threshold
+            of those without one.
 
     Returns:
         A data sample for an image, a list for several. ``pred_instances`` has ``bboxes`` (K, 4),
@@ -141,10 +146,17 @@ def inference_detector(
         TypeError: ``model`` is no detector.
         ConfigError: ``score_thr`` is not a finite number.
         PromptError: there is no prompt, or it cannot be parsed or tokenized.
+        ClassFileError: the classes are invalid, or their calibration is not of this model.
         ImageReadError: an image cannot be read.
         TypeError: ``imgs`` is or holds something else.
     """
     check_detector(model)
+    class_prompt = None
+    if classes is not None:
+        if text_prompt is not None or custom_entities or tokens_positive is not None:
+            raise PromptError("expected a prompt or classes, got both")
+        class_prompt = ClassPrompt(classes, model)
+        text_prompt = class_prompt.prompt
     if test_pipeline is not None and not callable(test_pipeline):
         raise TypeError(f"expected test_pipeline as a Compose of transforms, got {test_pipeline!r}")
     check_number("score_thr", score_thr, none=True)
@@ -168,7 +180,9 @@ def inference_detector(
                 model.cfg, from_array=from_array, limits=limits
             )
         samples += detect_batch([prepare(image, prompt, pipelines[from_array])], text_cache)
-    if score_thr is not None:
+    if class_prompt is not None:
+        samples = [class_prompt.to_classes(sample, score_thr) for sample in samples]
+    elif score_thr is not None:
         samples = [sample.filter(score_thr) for sample in samples]
     return samples[0] if inputs.is_single else samples
 

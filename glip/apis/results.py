@@ -11,7 +11,7 @@ import numpy as np
 from mmengine.config import Config
 
 from glip.structures import DetDataSample
-from glip.structures.export import presence_lists
+from glip.structures.export import class_lists, presence_lists
 from glip.utils.atomic_write import atomic_open, describe_write_errors, storage_error
 from glip.utils.options import check_number
 from glip.visualization.saving import save_image
@@ -40,6 +40,7 @@ def to_dict(sample: DetDataSample) -> dict[str, list]:
         "scores": found.scores.tolist(),
         "bboxes": found.bboxes.tolist(),
         **presence_lists(sample),
+        **class_lists(sample),
     }
 
 

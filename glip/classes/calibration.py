@@ -68,8 +68,17 @@ class Calibration:
     Attributes:
         binding: what the scores depend on, as names and values: weights, prompts, chunking, scale
             of the images. Elsewhere the calibration is not valid.
-        probabilities: class name -> its function; a class may have none.
+        probabilities: class name -> its function of a detection's score; a class may have none.
+        presence: class name -> its function of the class's presence in an image: the probability
+            that an object of the class is in it.
     """
 
     binding: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
     probabilities: Mapping[str, ScoreMap] = field(default_factory=dict)
+    presence: Mapping[str, ScoreMap] = field(default_factory=dict)
+
+    def difference(self, binding: Mapping[str, str | int | float | bool | None]) -> str:
+        """Return what differs from another binding, as ``'weights and image scale'``; or ''."""
+        names = dict.fromkeys([*self.binding, *binding])
+        other = [name for name in names if self.binding.get(name) != binding.get(name)]
+        return " and ".join([", ".join(other[:-1]), other[-1]] if len(other) > 1 else other)

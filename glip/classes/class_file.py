@@ -10,6 +10,7 @@ import json
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from glip.classes.calibration import Calibration
 from glip.text.prompt import Prompt, clean_name, split_class_text
@@ -130,7 +131,8 @@ class ClassFile:
         check_number("threshold", self.threshold, low=0, high=1, none=True)
         check_number("nms", self.nms, positive=True, high=1)
         if self.calibration is not None:
-            unknown = [n for n in self.calibration.probabilities if n not in self.names]
+            maps = (self.calibration.probabilities, self.calibration.presence)
+            unknown = [name for each in maps for name in each if name not in self.names]
             if unknown:
                 raise ClassFileError(
                     f"{self.path or 'the classes'}: the calibration has probabilities of "
@@ -146,8 +148,9 @@ class ClassFile:
     def phrases(self) -> list[str]:
         """All phrases to prompt with, each once: every class's prompts, then what competes."""
         every: dict[str, str] = {}
-        for each in self.classes:
-            for phrase in (*each.prompts, *each.not_):
+        # The prompts first: a competing phrase that is a prompt as well does not change the order.
+        for phrases in ([each.prompts for each in self.classes], [c.not_ for c in self.classes]):
+            for phrase in chain.from_iterable(phrases):
                 every.setdefault(normalize(phrase), phrase)
         return list(every.values())
 
@@ -173,19 +176,27 @@ class ClassFile:
     def scoring_digest(self) -> str:
         """Return a hash of all that changes scores or boxes before any threshold or limit.
 
-        Equal digests mean that a calibration of one file is valid for the other: thresholds,
-        limits and the calibration itself do not count.
+        Thresholds, limits and the calibration do not count.
         """
         plain = [(c.name, c.prompts, c.combine, c.not_) for c in self.classes]
         content = json.dumps([plain, self.nms, self.class_agnostic])
         return hashlib.sha256(content.encode()).hexdigest()
 
+    def calibrated_digest(self) -> str:
+        """Return a hash of all that a calibration depends on: all but it and the thresholds."""
+        limits = [(c.max, c.min_size, c.max_size) for c in self.classes]
+        content = json.dumps([self.scoring_digest(), limits])
+        return hashlib.sha256(content.encode()).hexdigest()
+
     def digest(self) -> str:
         """Return a hash of everything that changes the output."""
         limits = [(c.threshold, c.max, c.min_size, c.max_size) for c in self.classes]
-        maps = self.calibration.probabilities if self.calibration else {}
-        probabilities = [(name, each.isotonic, each.platt) for name, each in sorted(maps.items())]
-        content = json.dumps([self.scoring_digest(), limits, self.threshold, probabilities])
+        calibration = self.calibration or Calibration()
+        maps = [
+            [(name, each.isotonic, each.platt) for name, each in sorted(own.items())]
+            for own in (calibration.probabilities, calibration.presence)
+        ]
+        content = json.dumps([self.scoring_digest(), limits, self.threshold, maps])
         return hashlib.sha256(content.encode()).hexdigest()
 
     def with_default_threshold(self, threshold: float | None) -> ClassFile:

@@ -218,17 +218,28 @@ def _calibration(file: YamlFile, value: Any) -> Calibration:
     with _at(file, place, "calibration: "):
         if not isinstance(value, dict):
             raise ClassFileError(f"expected binding and probabilities, got {shorten(value)}")
-        check_keys("it", value, ("binding", "probabilities"))
+        check_keys("it", value, ("binding", "probabilities", "presence"))
         binding, maps = value.get("binding"), value.get("probabilities")
         if not isinstance(binding, dict) or not binding:
             raise ClassFileError(f"expected binding as a mapping, got {shorten(binding)}")
         if any(isinstance(each, (dict, list)) for each in binding.values()):
             raise ClassFileError("expected texts and numbers in binding")
-        if not isinstance(maps, dict):
-            raise ClassFileError(f"expected probabilities as a mapping, got {shorten(maps)}")
+    return Calibration(
+        binding,
+        _score_maps(file, "probabilities", maps),
+        _score_maps(file, "presence", value.get("presence", {})),
+    )
+
+
+def _score_maps(file: YamlFile, key: str, maps: Any) -> dict[str, ScoreMap]:
+    if not isinstance(maps, dict):
+        raise ClassFileError(
+            f"{file.where(('calibration',))}: calibration: expected {key} as a mapping, got "
+            f"{shorten(maps)}"
+        )
     found = {}
     for name, each in maps.items():
-        with _at(file, (*place, "probabilities", name), f"probabilities of {shorten(name)}: "):
+        with _at(file, ("calibration", key, name), f"{key} of {shorten(name)}: "):
             if not isinstance(each, dict):
                 raise ClassFileError(f"expected isotonic or platt, got {shorten(each)}")
             check_keys("it", each, ("isotonic", "platt"))
@@ -237,7 +248,7 @@ def _calibration(file: YamlFile, value: Any) -> Calibration:
                 tuple((x, y) for x, y in map(_pair, points)) if points else (),
                 None if platt is None else _pair(platt),
             )
-    return Calibration(binding, found)
+    return found
 
 
 def _pair(value: Any) -> tuple[float, float]:

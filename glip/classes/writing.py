@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from glip.classes.calibration import ScoreMap
 from glip.classes.class_file import DEFAULT_NMS, ClassFile, LabelClass
 from glip.utils.atomic_write import atomic_write
 
@@ -32,14 +34,20 @@ def to_yaml(classes: ClassFile) -> str:
     if classes.calibration is not None:
         content["calibration"] = {
             "binding": dict(classes.calibration.binding),
-            "probabilities": {
-                name: {"platt": list(each.platt)}
-                if each.platt is not None
-                else {"isotonic": [list(point) for point in each.isotonic]}
-                for name, each in classes.calibration.probabilities.items()
-            },
+            "probabilities": _score_maps(classes.calibration.probabilities),
         }
+        if classes.calibration.presence:
+            content["calibration"]["presence"] = _score_maps(classes.calibration.presence)
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None)
+
+
+def _score_maps(maps: Mapping[str, ScoreMap]) -> dict[str, Any]:
+    return {
+        name: {"platt": list(each.platt)}
+        if each.platt is not None
+        else {"isotonic": [list(point) for point in each.isotonic]}
+        for name, each in maps.items()
+    }
 
 
 def _class(each: LabelClass) -> dict[str, Any]:

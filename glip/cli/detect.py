@@ -75,6 +75,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="class names: 'bench . car .', or several names, or '$: coco', '$: lvis'",
     )
     prompt.add_argument("--caption", help="caption to ground")
+    prompt.add_argument(
+        "--classes",
+        metavar="FILE",
+        help="class file with prompts and thresholds of classes, also a calibrated one",
+    )
     parser.add_argument(
         "--tokens-positive",
         help="with --caption: the character spans of each phrase, '[[[start, end], ...], ...]'; "
@@ -142,12 +147,24 @@ def run(args: argparse.Namespace) -> None:
         args.weights = SMALL_MODEL
     elif args.weights is None and find_weights(args.config) is None:
         raise UsageError(f"expected a checkpoint for the config {args.config}: --weights W")
-    prompt = read_prompt(args)
+    classes = None
+    if args.classes is not None:
+        if args.pred_score_thr is not None:
+            raise UsageError("--pred-score-thr goes without --classes: all that is found is drawn")
+        from glip.classes import load_classes
+
+        classes = load_classes(args.classes)
+        prompt = classes.prompt()
+        names = classes.names
+    else:
+        prompt = read_prompt(args)
+        names = prompt.names
     if args.weights == SMALL_MODEL:
         warn_of_unknown_words(prompt)
 
     from glip.apis import DetInferencer
     from glip.apis.build import make_detector
+    from glip.apis.class_detection import with_class_limit
     from glip.apis.det_inferencer import list_images
     from glip.apis.results import default_score_thr
     from glip.models.compile import compile_model
@@ -159,6 +176,8 @@ def run(args: argparse.Namespace) -> None:
         options["model.test_cfg.chunked_size"] = args.chunked_size
     if args.amp:
         options["model.test_cfg.amp"] = args.amp
+    if classes is not None:
+        options = with_class_limit(options)
     font = check_font(args.font)  # before the model is built, which takes seconds
     if args.show:
         check_display()
@@ -167,18 +186,18 @@ def run(args: argparse.Namespace) -> None:
         inputs = [image for each in args.inputs for image in list_images(each)]
     model = make_detector(args.config, args.weights, args.device, options)
     score_thr, drawn_thr = args.score_thr, args.pred_score_thr
-    if score_thr is None and drawn_thr is None:
+    if score_thr is None and drawn_thr is None and classes is None:
         score_thr = default_score_thr(model.cfg)
     if drawn_thr is None:
-        drawn_thr = score_thr
+        drawn_thr = 0.0 if classes is not None else score_thr
     if args.compile:
         compile_model(model)
     inferencer = DetInferencer(
-        model, max_pixels=args.max_pixels, max_bytes=args.max_bytes, font=font
+        model, max_pixels=args.max_pixels, max_bytes=args.max_bytes, font=font, classes=classes
     )
     output = inferencer(
         inputs,
-        texts=prompt,
+        texts=prompt if classes is None else None,
         batch_size=args.batch_size,
         out_dir=args.out_dir,
         score_thr=score_thr,
@@ -196,7 +215,10 @@ def run(args: argparse.Namespace) -> None:
             f"none of the {len(results)} images of {given} can be read. The first "
             f"error: {results[0]['error']}"
         )
-    print_counts(output, prompt, drawn_thr)
+    limit = f"a score of {drawn_thr:g} or more"
+    if classes is not None:
+        limit = f"the thresholds of {args.classes}"
+    print_counts(output, names, drawn_thr, limit)
     if not (args.no_save_vis and args.no_save_pred):
         print(f"saved to {args.out_dir}")
 
@@ -297,13 +319,14 @@ def warn_of_unknown_words(prompt: Prompt) -> None:
         )
 
 
-def print_counts(output: dict, prompt: Prompt, threshold: float) -> None:
+def print_counts(output: dict, names: Sequence[str], threshold: float, limit: str) -> None:
     """Print for each image what was found, what was not, and the files of its results.
 
     Args:
         output: what :class:`glip.apis.DetInferencer` returned.
-        prompt: the prompt.
+        names: of the phrases.
         threshold: count detections with at least this score.
+        limit: how to say this.
     """
     images = zip(output["images"], output["predictions"], output["files"], strict=True)
     for image, result, files in images:
@@ -315,9 +338,9 @@ def print_counts(output: dict, prompt: Prompt, threshold: float) -> None:
             for name, score in zip(result["label_names"], result["scores"], strict=True)
             if score >= threshold
         ]
-        counts = {name: kept.count(name) for name in dict.fromkeys(prompt.names) if name in kept}
+        counts = {name: kept.count(name) for name in dict.fromkeys(names) if name in kept}
         found = ", ".join(f"{count} x {name}" for name, count in counts.items()) or "nothing"
-        line = f"{image}: {found}, with a score of {threshold:g} or more"
+        line = f"{image}: {found}, with {limit}"
         if len(result["scores"]) > len(kept):
             line += f" (of {len(result['scores'])} detections)"
         if missing := describe_missing(result, set(kept)):

@@ -203,7 +203,7 @@ def _load_model_config(args: argparse.Namespace, *, labels_classes: bool) -> Con
         cfg = load_config(args.config, options)
     limit = "model.test_cfg.max_per_img"
     if labels_classes and limit not in options:
-        from glip.labeling.class_labeler import MAX_PER_IMG
+        from glip.apis.class_detection import MAX_PER_IMG
 
         own = (cfg.model.get("test_cfg") or {}).get("max_per_img", 0)
         cfg.merge_from_dict({limit: max(own, MAX_PER_IMG)})

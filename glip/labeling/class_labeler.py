@@ -16,20 +16,23 @@ import torch
 from mmengine.dataset import Compose
 from torch.utils.data import DataLoader, Dataset
 
+from glip.apis.class_detection import check_calibration, phrase_detections
 from glip.apis.inference import load_image
 from glip.apis.pipelines import make_pipeline
 from glip.classes.class_file import ClassFile
-from glip.classes.combining import ClassDetections, apply_limits, combine_phrases
+from glip.classes.combining import ClassDetections
+from glip.classes.results import (
+    BOX_DECIMALS,
+    SCORE_DECIMALS,
+    ClassResult,
+    apply_classes,
+    probabilities,
+)
 from glip.labeling.image_list import ImageList
 from glip.labeling.statistics import Statistics
 from glip.models import GLIP, TextFeatureCache
-from glip.structures.export import BOX_DECIMALS, SCORE_DECIMALS
 from glip.text import Prompt
 from glip.utils.errors import ClassFileError, ImageReadError, PromptError
-
-#: Detections per image before the prompts of a class are combined: more than the official 100,
-#: which synonyms and competing phrases would share.
-MAX_PER_IMG = 1000
 
 
 @dataclass
@@ -73,10 +76,12 @@ class ClassLabeler:
         thresholds: smallest score of each class, see :meth:`ClassFile.thresholds`.
 
     Raises:
-        ClassFileError: a phrase has no token, or more than the language encoder reads.
+        ClassFileError: a phrase has no token, or more than the language encoder reads, or the
+            calibration of the classes is not of this model.
     """
 
     def __init__(self, model: GLIP, classes: ClassFile, thresholds: Sequence[float]) -> None:
+        check_calibration(model, classes)
         self.model = model
         self.classes = classes
         self.thresholds = list(thresholds)
@@ -89,9 +94,9 @@ class ClassLabeler:
     def label_batch(self, images: ImageList, items: Sequence[LoadedImage]) -> ImageLabels:
         """Label the images of a batch.
 
-        A record has ``file_name``, ``stem``, ``width``, ``height`` and ``detections``, best first:
-        ``bbox`` (xyxy pixels, hundredths), ``label``, ``score`` (4 decimals), ``prompt`` and, with
-        a calibration, ``probability``.
+        A record has ``file_name``, ``stem``, ``width``, ``height``, ``presence`` (the best score of
+        each class) and ``detections``, best first: ``bbox`` (xyxy pixels, hundredths), ``label``,
+        ``score`` (4 decimals), ``prompt`` and, with a calibration, ``probability``.
         """
         labels = ImageLabels()
         counts = labels.statistics.counts
@@ -103,26 +108,26 @@ class ClassLabeler:
                 counts["unreadable"] += 1
                 labels.excluded.append(dict(file_name=listed.file_name, reason=item.problem))
                 continue
-            candidates, is_full = next(found)
+            result, is_full = next(found)
             height, width = item.packed["data_samples"].ori_shape
-            kept = apply_limits(self.classes, candidates, self.thresholds)
-            counts["boxes"] += len(kept)
+            counts["boxes"] += len(result.kept)
             counts["images with the maximum number of detections"] += is_full
-            labels.statistics.add_scores(candidates.scores.tolist())
-            labels.candidates.append(candidates)
+            labels.statistics.add_scores(result.candidates.scores.tolist())
+            labels.candidates.append(result.candidates)
             labels.records.append(
                 dict(
                     file_name=listed.file_name,
                     stem=listed.stem,
                     width=int(width),
                     height=int(height),
-                    detections=self._entries(kept),
+                    presence=result.presence.round(SCORE_DECIMALS).tolist(),
+                    detections=self._entries(result.kept),
                 )
             )
         return labels
 
-    def _detect(self, packed: Sequence[dict[str, Any]]) -> list[tuple[ClassDetections, bool]]:
-        """Return the candidates of images, and whether there may be more above a threshold."""
+    def _detect(self, packed: Sequence[dict[str, Any]]) -> list[tuple[ClassResult, bool]]:
+        """Return the results of images, and whether there may be more above a threshold."""
         if not packed:
             return []
         batch = dict(
@@ -137,33 +142,26 @@ class ClassLabeler:
             )
         results = []
         most = self.model.bbox_head.postprocess.max_per_img
-        for (result,), sample in zip(found, batch["data_samples"], strict=True):
-            own = result.instances
-            height, width = sample.ori_shape
-            limits = own.bboxes.new_tensor([width, height, width, height])
-            boxes = own.bboxes.clamp(min=0).minimum(limits).double().cpu().numpy()
-            scores = own.scores.double().cpu().numpy().round(SCORE_DECIMALS)
-            is_full = len(scores) >= most and scores.min() >= min(self.thresholds)
-            candidates = combine_phrases(
-                self.classes, boxes.round(BOX_DECIMALS), scores, own.labels.cpu().numpy()
-            )
-            results.append((candidates, bool(is_full)))
+        for (own,), sample in zip(found, batch["data_samples"], strict=True):
+            phrases = phrase_detections(own.instances, own.presence, sample.ori_shape)
+            is_full = len(phrases.scores) >= most and phrases.scores.min() >= min(self.thresholds)
+            results.append((apply_classes(self.classes, phrases, self.thresholds), bool(is_full)))
         return results
 
     def _entries(self, kept: ClassDetections) -> list[dict[str, Any]]:
-        maps = self.classes.calibration.probabilities if self.classes.calibration else {}
-        names = self.classes.names
+        known = probabilities(self.classes, kept) or [None] * len(kept)
         entries = []
-        for box, score, label, phrase in zip(
+        for box, score, label, phrase, probability in zip(
             kept.boxes.round(BOX_DECIMALS).tolist(),
             kept.scores.round(SCORE_DECIMALS).tolist(),
             kept.labels.tolist(),
             kept.phrases.tolist(),
+            known,
             strict=True,
         ):
             entry = dict(bbox=box, label=label, score=score, prompt=self._phrases[phrase])
-            if names[label] in maps:
-                entry["probability"] = round(maps[names[label]](score), SCORE_DECIMALS)
+            if probability is not None:
+                entry["probability"] = probability
             entries.append(entry)
         return entries
 

@@ -71,7 +71,8 @@ def to_record(sample: BaseDataElement, **described: Any) -> dict[str, Any]:
     Returns:
         ``image`` (path, ``None`` for an image that is no file), ``width``, ``height``, ``prompt``,
         ``described``, and the lists ``labels``, ``label_names``, ``scores`` and ``bboxes`` (xyxy
-        pixels); then, unless the sample lacks it, :func:`presence_lists`.
+        pixels); then, unless the sample lacks them, :func:`presence_lists` and
+        :func:`class_lists`.
     """
     found = found_in(sample)
     height, width = _image_size(sample)
@@ -87,6 +88,7 @@ def to_record(sample: BaseDataElement, **described: Any) -> dict[str, Any]:
         "scores": [round(score, SCORE_DECIMALS) for score in found.scores.tolist()],
         "bboxes": [[round(at, BOX_DECIMALS) for at in box] for box in found.bboxes.tolist()],
         **presence_lists(sample, SCORE_DECIMALS),
+        **class_lists(sample),
     }
 
 
@@ -104,6 +106,28 @@ def presence_lists(sample: BaseDataElement, decimals: int | None = None) -> dict
     if decimals is not None:
         scores = [round(score, decimals) for score in scores]
     return {"phrases": list(presence.label_names), "presence": scores}
+
+
+def class_lists(sample: BaseDataElement) -> dict[str, list]:
+    """Return what detections by a class file have besides: see ``docs/calibrate.md``.
+
+    Returns:
+        ``prompts``, the phrase of each detection, and after a calibration ``probabilities`` of the
+        detections and ``presence_probabilities`` of the classes; ``None`` for a class without.
+    """
+    found, presence = found_in(sample), sample.get("presence")
+    lists: dict[str, list] = {}
+    if "prompts" in found:
+        lists["prompts"] = list(found.prompts)
+    if "probabilities" in found:
+        lists["probabilities"] = _known(found.probabilities)
+    if presence is not None and "probabilities" in presence:
+        lists["presence_probabilities"] = _known(presence.probabilities)
+    return lists
+
+
+def _known(values: torch.Tensor) -> list[float | None]:
+    return [None if np.isnan(value) else round(value, SCORE_DECIMALS) for value in values.tolist()]
 
 
 def to_coco(

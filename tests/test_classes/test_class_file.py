@@ -66,7 +66,7 @@ def test_a_file_with_everything(tmp_path):
     assert (ball, goal) == (LabelClass("ball"), LabelClass("goal"))
     assert ball.prompts == ("ball",)
     assert (found.threshold, found.nms, found.class_agnostic) == (0.4, 0.5, True)
-    assert found.phrases == ["striped shirt", "referee", "player", "ball", "goal"]
+    assert found.phrases == ["striped shirt", "referee", "ball", "goal", "player"]
     assert found.prompt().names == found.phrases
     assert found.thresholds(0.3) == [0.35, 0.4, 0.4]
     assert found.calibration.binding["chunked_size"] == -1
