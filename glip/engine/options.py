@@ -14,7 +14,7 @@ from mmengine.evaluator import Evaluator as BaseEvaluator
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
 from mmengine.registry import DefaultScope
-from mmengine.runner import BaseLoop
+from mmengine.runner import BaseLoop, Priority
 from mmengine.visualization import Visualizer
 from torch import nn
 
@@ -276,8 +276,14 @@ def _check_hooks(cfg: Mapping) -> None:
         )
     places |= {f"custom_hooks.{index}": hook for index, hook in enumerate(custom)}
     for place, hook in places.items():
-        if not isinstance(hook, Hook):
-            check_built(HOOKS, hook, place, optional=("priority",))
+        if isinstance(hook, Hook):
+            continue
+        check_built(HOOKS, hook, place, optional=("priority",))
+        priority = hook.get("priority", "NORMAL")
+        if type(priority) is not int or priority not in range(101):
+            check_choice(f"{place}.priority", priority, [each.name for each in Priority])
+        if "ema_type" in hook:
+            find_type(MODELS, hook["ema_type"], f"{place}.ema_type")
 
 
 def _check_visualizer(visualizer: Any) -> None:

@@ -19,6 +19,7 @@ from glip.utils.options import (
     check_keys,
     check_mapping,
     check_number,
+    check_text,
 )
 
 #: Integers above this are typing errors: no data set, training or model is that large.
@@ -178,6 +179,14 @@ def _groups(name: str, value: Any) -> None:
             raise ConfigError(f"expected {name}[{key!r}] as a list of names, got {shorten(names)}")
 
 
+def _template(name: str, value: Any) -> None:
+    """Check the name of files that are numbered; without a place for it they have one name."""
+    if not isinstance(value, str) or value.count("{}") != 1:
+        raise ConfigError(
+            f"expected {name} as a text with {{}} for the number, got {shorten(value)}"
+        )
+
+
 def _optional(check: Callable[[str, Any], Any]) -> Callable:
     return lambda name, value: None if value is None else check(name, value)
 
@@ -282,6 +291,8 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "CheckpointHook.save_param_scheduler": check_bool,
     "CheckpointHook.save_last": check_bool,
     "CheckpointHook.save_begin": _int(0),
+    "CheckpointHook.out_dir": lambda name, value: check_text(name, value, none=True),
+    "CheckpointHook.filename_tmpl": _optional(_template),
     "EarlyStoppingHook.patience": _int(1),
     "EarlyStoppingHook.min_delta": _number(0),
     "EarlyStoppingHook.stopping_threshold": _number(none=True),
