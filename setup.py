@@ -58,7 +58,8 @@ setup(
     install_requires=[*requirements("runtime"), *requirements("multimodal")],
     extras_require={
         # All a user needs; a full mmcv may be installed in place of mmcv-lite, never both.
-        "all": requirements("optional"),
+        "all": [*requirements("optional"), *requirements("calibrate")],
+        "calibrate": requirements("calibrate"),
         "tests": requirements("tests"),
         "dev": [*requirements("tests"), *requirements("dev")],
     },
