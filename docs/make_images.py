@@ -226,6 +226,8 @@ def notebooks() -> None:
     run_page("notebooks/finetune.md")
     both = Image.open("before_after.png")
     save(both.resize((both.width * 2, both.height * 2)), "notebook_finetune.jpg")
+    run_page("notebooks/label.md")
+    save(Image.open("sheet.png"), "notebook_label.jpg")
 
 
 def supervision() -> None:

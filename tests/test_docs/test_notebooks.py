@@ -40,6 +40,8 @@ def test_pages_run(page, clone):  # noqa: F811
             importlib.import_module(module).main(arguments)
     if page.stem == "detect":
         assert json.loads((clone / "found.json").read_text())["annotations"]
+    if page.stem == "label":
+        assert len(namespace["coco"]["annotations"]) > 10
     if page.stem == "finetune":
         with Image.open(clone / "before_after.png") as both:
             assert both.size == (328, 120)
