@@ -23,6 +23,10 @@ _OF_THE_RUNNER = ("num_batch_per_epoch", "disable_subprocess_warning")
 _OF_WORKERS = ("persistent_workers", "prefetch_factor", "multiprocessing_context", "timeout")
 
 
+#: More processes than any machine has use for; millions would make it unusable.
+_MAX_WORKERS = 1024
+
+
 def check_data_loader(name: str, loader: Any) -> None:
     """Check the config of a data loader and of its data set.
 
@@ -65,6 +69,7 @@ def _check_values(name: str, loader: Mapping) -> None:
     if "batch_size" in loader:
         check_int(f"{name}.batch_size", loader["batch_size"], low=1)
     check_int(f"{name}.num_workers", loader.get("num_workers", 0), low=0)
+    check_int(f"{name}.num_workers", loader.get("num_workers", 0), high=_MAX_WORKERS)
     check_int(f"{name}.prefetch_factor", loader.get("prefetch_factor"), low=1, none=True)
     check_int(f"{name}.num_batch_per_epoch", loader.get("num_batch_per_epoch"), low=1, none=True)
     check_number(f"{name}.timeout", loader.get("timeout", 0), low=0)

@@ -5,6 +5,7 @@ Each problem is one error that names the option, what is expected and what was f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
@@ -244,6 +245,8 @@ def _check_clipping(clipping: Any) -> None:
     options = ("norm_type", "error_if_nonfinite", "foreach") if by_norm else ("foreach",)
     check_keys("optim_wrapper.clip_grad", clipping, ("type", limit, *options))
     check_number(f"optim_wrapper.clip_grad.{limit}", clipping.get(limit), positive=True)
+    if clipping.get("norm_type", 2) not in ("inf", math.inf):
+        check_number("optim_wrapper.clip_grad.norm_type", clipping.get("norm_type", 2), low=0)
 
 
 def _check_schedulers(name: str, schedulers: Any, optimizer: Any) -> None:
