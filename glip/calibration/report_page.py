@@ -78,6 +78,7 @@ def report_page(
             *(f"<p>{escape(line)}</p>" for line in _reliability_lines(calibrated)),
         ]
     parts.append("<h2>Precision and recall</h2>")
+    parts.append("<p>Red: the chosen threshold. Grey: the threshold before.</p>")
     parts += [_figure(each.name, _curve_svg(each)) for each in calibrated if each.threshold]
     if effects:
         header = ["class", "prompt", "best F1 with it", "without it", ""]
