@@ -172,7 +172,7 @@ def _draw_image(image: ScoredImage, classes: Sequence[str], score_thr: float) ->
 def write_table(images: Sequence[ScoredImage], score_thr: float, path: Path) -> None:
     """Write the metrics of all images as CSV; cells without a measured value are empty."""
     keys = list(images[0].numbers) if images else []
-    rows = [["img_id", "file", "annotated", "detected", *keys]]
+    rows: list[list[object]] = [["img_id", "file", "annotated", "detected", *keys]]
     for image in images:
         numbers = ["" if value == -1 else f"{value:.6f}" for value in image.numbers.values()]
         detected = int((image.found.scores >= score_thr).sum())

@@ -55,12 +55,12 @@ def check_data_loader(name: str, loader: Any) -> None:
         if function is not None and not callable(function):
             check_component(FUNCTIONS, function, f"{name}.{key}", given=given)
     check_data_set(f"{name}.dataset", loader["dataset"])
-    for key, given in (
+    for key, added in (
         ("sampler", ("dataset", "seed")),
         ("batch_sampler", ("sampler", "batch_size", "drop_last")),
     ):
         if isinstance(loader.get(key), Mapping):
-            check_component(DATA_SAMPLERS, loader[key], f"{name}.{key}", given=given)
+            check_component(DATA_SAMPLERS, loader[key], f"{name}.{key}", given=added)
         elif isinstance(loader.get(key), (str, int, float, list, tuple)):
             raise ConfigError(f"expected {name}.{key} as dict(type=...), got {loader[key]!r}")
 

@@ -105,7 +105,8 @@ def check_predictions(
     found: dict[int, set] = {at: set() for at in parts}
     for each in predictions:
         at, key = each.get("dataset_index") or 0, each["img_id"]
-        if at not in parts or (known[at] is not None and key not in known[at]):
+        ids = known.get(at)
+        if at not in parts or (ids is not None and key not in ids):
             unknown.append(key)
             continue
         found[at].add(key)
