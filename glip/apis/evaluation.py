@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.dataset.base_dataset import is_abs
 from mmengine.evaluator import Evaluator
 from mmengine.fileio import join_path
+from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
 
 from glip.datasets.annotation_file import check_exists
@@ -19,6 +21,7 @@ from glip.evaluation.tables import dataset_table
 from glip.registry import DATASETS, EVALUATOR
 from glip.utils.config_entries import config_name
 from glip.utils.errors import AnnotationFileNotFoundError, ConfigError
+from glip.utils.messages import shorten
 from glip.utils.options import check_mapping
 from glip.utils.tables import format_table
 
@@ -27,7 +30,8 @@ def check_test_data(cfg: Config) -> None:
     """Check that a config has test data whose annotation files exist.
 
     Of several concatenated data sets, missing ones are skipped later, see
-    :class:`~glip.datasets.wrappers.ConcatDataset`; it is an error if all are missing.
+    :class:`~glip.datasets.wrappers.ConcatDataset`; it is an error if all are missing. A data set
+    without ``test_mode`` gives a warning.
 
     Args:
         cfg: the config.
@@ -40,6 +44,16 @@ def check_test_data(cfg: Config) -> None:
         if not cfg.get(name):
             raise ConfigError(f"{config_name(cfg)} has no {name}: there is nothing to evaluate")
     check_annotation_files(cfg.test_dataloader)
+    dataset = cfg.test_dataloader.get("dataset")
+    for leaf in _leaves(dataset) if isinstance(dataset, Mapping) else ():
+        if "ann_file" in leaf and not leaf.get("test_mode"):
+            print_log(
+                f"{shorten(leaf['ann_file'])} is read for training, so images without objects can "
+                "be left out and images that cannot be read are replaced: for an evaluation of "
+                "all images set test_mode=True in its data set",
+                logger="current",
+                level=logging.WARNING,
+            )
 
 
 def check_annotation_files(loader: Any) -> None:

@@ -53,6 +53,11 @@ def check_data_loader(name: str, loader: Any) -> None:
     ):
         function = loader.get(key)
         if function is not None and not callable(function):
+            if function == dict(type="default_collate"):
+                raise ConfigError(
+                    f"{name}.{key} is default_collate, which cannot batch images of different "
+                    "sizes: expected dict(type='pseudo_collate'), or no collate_fn"
+                )
             check_component(FUNCTIONS, function, f"{name}.{key}", given=given)
     check_data_set(f"{name}.dataset", loader["dataset"])
     for key, added in (

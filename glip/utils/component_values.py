@@ -191,6 +191,8 @@ def _optional(check: Callable[[str, Any], Any]) -> Callable:
     return lambda name, value: None if value is None else check(name, value)
 
 
+#: Of this library, and of :func:`mmcv.imfrombytes`; None is mmcv's own choice.
+_DECODERS = ("pillow", "cv2", "turbojpeg", "tifffile", None)
 _RATE = _number(0, 1)
 _SIZE = _int(1, 10**6)
 #: By ``Type.option``, or by the option of any type.
@@ -210,10 +212,13 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "shuffle": check_bool,
     "round_up": check_bool,
     "epoch_length": _int(1, none=True),
+    "seed": _int(0, none=True),
     "WeightedConcatSampler.weights": _optional(_each(_number(0))),
     # transforms
     "max_pixels": _int(1, none=True),
     "max_bytes": _int(1, none=True),
+    "imdecode_backend": lambda name, value: check_choice(name, value, _DECODERS),
+    "min_gt_bbox_wh": _each(_number(0), 2),
     "max_tokens": _int(3, 512),
     "num_captions": _int(1),
     "none_prob": _RATE,

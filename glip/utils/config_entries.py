@@ -23,10 +23,13 @@ READ = (
     *("log_processor", "visualizer", "vis_backends", "default_scope", "randomness"),
     *("experiment_name", "data_preprocessor", "model_wrapper_cfg", "find_unused_parameters"),
     *("custom_imports", "compile", "runner_type", "data_root", "lang_model_name"),
-    *("use_caption_prompt", "max_pixels", "max_bytes", "default_score_thr"),
+    *("use_caption_prompt", "default_score_thr"),
 )
-#: Entries of MMDetection 2, which nothing reads any more, and the place of their value now.
-_OLD = {
+#: Entries that nothing reads, and the place of their value: those of MMDetection 2, and options of
+#: transforms.
+_OTHER_PLACES = {
+    "max_pixels": "LoadImageFromFile in the pipelines",
+    "max_bytes": "LoadImageFromFile in the pipelines",
     "optimizer": "optim_wrapper.optimizer",
     "optimizer_config": "optim_wrapper",
     "lr_config": "param_scheduler",
@@ -64,27 +67,33 @@ def unread_entries(cfg: Config) -> Iterator[str]:
     read = {key: entries[key] for key in entries if key in READ}
     for key, value in entries.items():
         close = get_close_matches(key[:100], READ, n=1, cutoff=_SIMILARITY)
-        if key in READ or not (close or key in _OLD) or value is None:
+        if key in READ or not (close or key in _OTHER_PLACES) or value is None:
             continue
-        place = _OLD.get(key) or close[0]
-        if _contains(read, value, place):
+        place = _OTHER_PLACES.get(key) or close[0]
+        if _contains(read, key, value, place):
             continue
-        hint = f"its place is {place}" if key in _OLD else f"did you mean {place!r}?"
+        hint = f"its place is {place}" if key in _OTHER_PLACES else f"did you mean {place!r}?"
         yield f"{config_name(cfg)} has an entry {shorten(key)} that nothing reads: {hint}"
 
 
-def _contains(read: Mapping[str, Any], value: Any, place: str) -> bool:
-    """Return whether a value is somewhere in the entries; a plain one only at its place."""
-    if not isinstance(value, (dict, list, tuple)):
-        node: Any = read
-        for part in place.split("."):
-            node = node.get(part) if isinstance(node, dict) else None
-        return type(node) is type(value) and node == value
+def _contains(read: Mapping[str, Any], key: str, value: Any, place: str) -> bool:
+    """Return whether a value is in the entries; a plain one only at its place or by its name."""
+    node: Any = read
+    for part in place.split("."):
+        node = node.get(part) if isinstance(node, dict) else None
+    is_plain = not isinstance(value, (dict, list, tuple))
+    if is_plain and _equal(node, value):
+        return True
     todo: list[Any] = [read]
     while todo:
         node = todo.pop()
         if isinstance(node, (dict, list, tuple)):
-            if node == value:
+            found = node.get(key) if is_plain and isinstance(node, dict) else node
+            if _equal(found, value):
                 return True
             todo.extend(node.values() if isinstance(node, dict) else node)
     return False
+
+
+def _equal(first: Any, second: Any) -> bool:
+    return type(first) is type(second) and first == second

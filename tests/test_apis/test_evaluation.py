@@ -28,6 +28,14 @@ def test_one_data_set(there):
         check_test_data(config(dict(data_root=there, ann_file="b.json", test_mode=True)))
 
 
+def test_data_that_are_read_for_training(there, capsys):
+    parts = [dict(data_root=there, ann_file="a.json", test_mode=each) for each in (True, False)]
+    check_test_data(config(parts[0]))
+    assert not capsys.readouterr().out
+    check_test_data(config(dict(type="ConcatDataset", datasets=parts)))
+    assert capsys.readouterr().out.count("'a.json' is read for training") == 1
+
+
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_several_data_sets(there, wrapped):
     def joined(*files, test_mode=True, **more):
