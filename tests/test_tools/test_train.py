@@ -317,7 +317,7 @@ def test_nothing_to_resume(pictures, tmp_path):
     )
     assert (found.resume, found.load_from) == (False, cfg.load_from)
     # Once it was saved, the checkpoint counts and not what it started from.
-    (tmp_path / "work").mkdir()
+    (tmp_path / "work").mkdir(exist_ok=True)
     (tmp_path / "work/last_checkpoint").write_text(str(tmp_path / "start.pth"))
     found = main.prepare_config(
         main.build_parser().parse_args([str(write(cfg, tmp_path)), "--resume"])
