@@ -29,7 +29,10 @@ RELATIVE = 1e-3
 #: Pixels and score.
 BOX, SCORE = 0.05, 1e-4
 
-CASES = ["small_short", "small_coco", "smallpad_mid", "china_short", "china_coco"]
+CASES = [
+    *("small_short", "small_coco", "smallpad_mid"),
+    *(pytest.param(each, marks=pytest.mark.slow) for each in ("china_short", "china_coco")),
+]
 
 
 def run_stages(model: nn.Module, inputs: Tensor, text: TextFeatures) -> dict[str, np.ndarray]:

@@ -291,6 +291,7 @@ def test_the_small_model_is_the_one_that_ships(examples):
     assert torch.equal(found[0].scores, found[1].scores)
 
 
+@pytest.mark.slow
 def test_learns_new_names(examples, tmp_path):
     """Two times eight passes over twelve pictures: it finds what it had no name for."""
     cfg = moved("finetune_on_cpu", examples=examples)

@@ -216,7 +216,7 @@ def test_weight_decay_falls(data, vocabulary, tmp_path):
     assert all(min(decay for _, decay in each) == 0 for each in seen)
 
 
-@pytest.mark.slow
+@pytest.mark.kills
 def test_killed_and_resumed(data, vocabulary, tmp_path):
     """Both kinds of lines, mixed by weight, captions of others: the same to the last bit."""
     cfg = small("t", data, vocabulary)

@@ -59,6 +59,7 @@ def experiment(monkeypatch) -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 def test_the_whole_experiment(experiment, tmp_path):
     data, work = tmp_path / "data", tmp_path / "work"
     options = [
