@@ -269,5 +269,5 @@ def test_two_thousand_images_are_a_window_of_cards(tmp_path, open_page):
     page = open_page(export.files.path("many.html"))
     assert page.locator(".card").count() < 20
     page.evaluate("document.getElementById('list').scrollTop = 1e9")
-    page.wait_for_function("document.querySelector('#list').textContent.includes('1999.jpg')")
+    page.locator("#list").get_by_text("1999.jpg").wait_for()
     assert page.locator(".card").count() < 20
