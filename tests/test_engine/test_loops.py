@@ -117,6 +117,7 @@ def test_weight_averaging(examples, tmp_path):
     assert differences(full["state_dict"], full["ema_state_dict"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", [dict(validation=5), dict(iteration=6)])
 def test_interrupted_validation_is_repeated(examples, tmp_path, where):
     """The best checkpoint, early stopping and the learning rate follow from it as usual."""

@@ -97,6 +97,7 @@ def two(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not dist.is_available(), reason="torch is built without distributed")
 @pytest.mark.parametrize("name", MODELS)
 def test_gradients_of_the_full_batch(two, name):
@@ -128,6 +129,7 @@ def shard(rank: int, folder: Path) -> None:
     dist.destroy_process_group()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     digit_version(torch.__version__) < digit_version("2.4"),
     reason="this torch cannot shard parameters on a CPU",

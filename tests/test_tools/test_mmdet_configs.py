@@ -18,7 +18,10 @@ from tests.test_tools.commands import command, numbers_of, small_config
 SPEC = importlib.util.find_spec("mmdet")
 CONFIGS = Path(SPEC.origin).parent / ".mim" / "configs" / "glip" if SPEC else None
 
-pytestmark = pytest.mark.skipif(not SPEC, reason="mmdet is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not SPEC, reason="mmdet is not installed"),
+]
 
 
 @pytest.fixture(scope="module")
