@@ -58,6 +58,7 @@ def own_config(examples, vocabulary, tmp_path_factory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_train_then_evaluate(own_config, tmp_path, capsys):
     """With the two commands; what is evaluated is what was validated, and something is found."""
     options = ["train_cfg.max_epochs=4", "train_cfg.val_interval=2"]
@@ -227,6 +228,7 @@ def moved(name: str, **folders: Path) -> Config:
     return cfg
 
 
+@pytest.mark.slow
 def test_mixed(examples, shapes, tmp_path):
     """Batches have pictures of all parts, each with a prompt of its own, and it trains."""
     cfg = moved("custom_mixed", examples=examples, shapes=shapes)

@@ -139,6 +139,7 @@ def test_interrupted(runs, small_configs, examples, tiny_checkpoint, tmp_path, v
     assert "predictions of another evaluation" in printed
 
 
+@pytest.mark.slow
 def test_two_processes(runs, small_configs, examples, tiny_checkpoint, tmp_path):
     work_dir, _, out = runs("coco")
     command(
