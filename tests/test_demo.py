@@ -151,7 +151,7 @@ def test_other_options(demo, tmp_path, capsys):
 
 
 def test_score_threshold(demo, capsys):
-    """--score-thr filters what is saved, MMDetection's --pred-score-thr only what is drawn."""
+    """--score-thr limits what is saved and drawn, MMDetection's --pred-score-thr the drawing."""
     (by_default,), (high,) = demo(), demo("--score-thr", "0.5")
     (every,) = demo("--pred-score-thr", "0.5")
     (both,) = demo("--score-thr", "0.4", "--pred-score-thr", "0.5")

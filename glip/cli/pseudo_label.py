@@ -244,8 +244,6 @@ def label(
     args: argparse.Namespace, cfg: Config, pairs: Pairs, shard: Shard, out: ResumableOutput
 ) -> None:
     """Label the batches of a shard that are not finished."""
-    from tqdm import tqdm
-
     from glip.apis.build import build_detector
     from glip.labeling import Labeler, label_pairs
 
@@ -258,14 +256,7 @@ def label(
         keep_empty=args.keep_empty,
     )
     todo = batches[out.done :]
-    bar = tqdm(
-        desc="Labeling",
-        unit="image",
-        initial=sum(map(len, batches[: out.done])),
-        total=sum(map(len, batches)),
-        disable=shard.local_rank > 0,
-        dynamic_ncols=True,
-    )
+    bar = shard.progress_bar(batches, out.done)
     found = label_pairs(
         labeler, pairs, todo, np_extractor=args.np_extractor, num_workers=args.num_workers
     )

@@ -119,7 +119,7 @@ class OutputFiles:
             try:
                 try:
                     os.symlink(source, partial)
-                except (OSError, NotImplementedError):  # Windows without the right to do so
+                except (OSError, NotImplementedError):  # a disk or an account without links
                     shutil.copyfile(source, partial)
                 os.replace(partial, path)
             finally:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from tqdm import tqdm
 
 from glip.apis.build import build_detector, config_name
 from glip.apis.results import default_score_thr
@@ -150,14 +149,7 @@ def _label(
 ) -> None:
     """Label the batches that are not finished."""
     todo = batches[out.done :]
-    bar = tqdm(
-        desc="Labeling",
-        unit="image",
-        initial=sum(map(len, batches[: out.done])),
-        total=sum(map(len, batches)),
-        disable=shard.local_rank > 0,
-        dynamic_ncols=True,
-    )
+    bar = shard.progress_bar(batches, out.done)
     with bar:
         found = label_images(labeler, run.images, todo, num_workers=run.num_workers)
         for batch, labels in zip(todo, found, strict=True):

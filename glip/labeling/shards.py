@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from tqdm import tqdm
 
 from glip.utils.errors import ConfigError
 
@@ -77,3 +80,19 @@ class Shard:
         starts = range(0, num_images, batch_size)
         first, last = (len(starts) * at // self.count for at in (self.index, self.index + 1))
         return [range(at, min(at + batch_size, num_images)) for at in starts[first:last]]
+
+    def progress_bar(self, batches: Sequence[range], done: int) -> tqdm:
+        """Return a progress bar of images; only the first process of a machine shows it.
+
+        Args:
+            batches: all batches of the shard.
+            done: number of batches that an earlier run finished.
+        """
+        return tqdm(
+            desc="Labeling",
+            unit="image",
+            initial=sum(map(len, batches[:done])),
+            total=sum(map(len, batches)),
+            disable=self.local_rank > 0,
+            dynamic_ncols=True,
+        )
