@@ -78,8 +78,9 @@ def with_class_limit(cfg_options: Mapping | None) -> dict[str, Any]:
     return {"model.test_cfg.max_per_img": MAX_PER_IMG, **(cfg_options or {})}
 
 
-#: Classes: a class file, names as in the prompt ``'bench . car .'``, a list of names, or read ones.
-Classes = str | os.PathLike[str] | Sequence[str] | ClassFile
+#: Classes: a class file or a dictionary of its content, names as in ``'bench . car .'``, a
+#: list of names, or read ones.
+Classes = str | os.PathLike[str] | Sequence[str] | Mapping[str, Any] | ClassFile
 
 
 class ClassPrompt:

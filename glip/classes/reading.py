@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from glip.utils.errors import ClassFileError, ConfigError
 from glip.utils.messages import shorten
 from glip.utils.options import check_bool, check_keys
 from glip.utils.regular_files import file_problem
-from glip.utils.yaml_file import MAX_BYTES, Place, YamlFile, read_yaml
+from glip.utils.yaml_file import MAX_BYTES, Place, YamlFile, parse_yaml, read_yaml
 
 YAML_EXTENSIONS = (".yaml", ".yml", ".json")
 #: Keys of a class in a file -> attribute of :class:`LabelClass`.
@@ -33,18 +34,21 @@ _EXPECTED = (
 )
 
 
-def load_classes(source: str | os.PathLike | Sequence[str]) -> ClassFile:
+def load_classes(source: str | os.PathLike | Sequence[str] | Mapping[str, Any]) -> ClassFile:
     """Return classes from whatever names them.
 
     Args:
         source: a file (see :func:`read_class_file`), period-separated class names
-            (``'bench . car .'``), ``'$: coco'``, a single class name, or a list of names.
+            (``'bench . car .'``), ``'$: coco'``, a single class name, a list of names, or a
+            dictionary with the content of a class file: ``{'car': {'prompts': ['car', 'van']}}``.
 
     Raises:
         ClassFileError: it is something else, or the file is invalid.
     """
     if isinstance(source, os.PathLike):
         return read_class_file(source)
+    if isinstance(source, Mapping):
+        return _from_mapping(source)
     if not isinstance(source, str):
         return ClassFile(tuple(LabelClass(name) for name in source))
     if source.lower().endswith((*YAML_EXTENSIONS, ".txt")) or os.path.isfile(source):
@@ -85,6 +89,25 @@ def read_class_file(path: str | os.PathLike) -> ClassFile:
         file = read_yaml(path)
     except ConfigError as error:
         raise ClassFileError(str(error)) from None
+    return _from_yaml(file)
+
+
+def _from_mapping(source: Mapping[str, Any]) -> ClassFile:
+    """Return the classes of a dictionary, with the checks of a file."""
+    try:
+        file = parse_yaml(json.dumps(source, ensure_ascii=False), "the classes")
+    except (TypeError, ValueError, RecursionError) as error:  # other types, a circle
+        raise ClassFileError(
+            f"expected the classes as texts, numbers, lists and dictionaries, got {error}"
+        ) from None
+    except ConfigError as error:
+        raise ClassFileError(str(error)) from None
+    classes = _from_yaml(replace(file, lines=dict.fromkeys(file.lines, 0)))
+    return replace(classes, path="", lines={})
+
+
+def _from_yaml(file: YamlFile) -> ClassFile:
+    path = file.path
     value = file.value
     if isinstance(value, list):
         return _make_file(file, _list_of_names(file, ()), {})

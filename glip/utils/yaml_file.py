@@ -69,18 +69,31 @@ def read_yaml(path: str | Path) -> YamlFile:
         raise ConfigError(
             f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8 text"
         ) from None
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, path: str) -> YamlFile:
+    """Parse the text of a YAML file.
+
+    Args:
+        text: the content.
+        path: name of the file in messages.
+
+    Raises:
+        ConfigError: see :func:`read_yaml`.
+    """
     try:
-        _check_events(text, str(path))
+        _check_events(text, path)
         node = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or error
         raise ConfigError(f"{path}{line}: invalid YAML ({problem})") from None
-    result = YamlFile(str(path), None)
+    result = YamlFile(path, None)
     if node is None:
         return result
-    return YamlFile(result.path, _convert(node, (), result), result.lines, result.texts)
+    return YamlFile(path, _convert(node, (), result), result.lines, result.texts)
 
 
 def _check_events(text: str, path: str) -> None:

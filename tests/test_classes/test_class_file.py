@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -234,3 +235,45 @@ def test_classes_are_read_without_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_dictionary_is_the_content_of_a_file(tmp_path):
+    content = {
+        "classes": {"round": {"prompts": ("red circle", "no"), "max": 3}, "star": {}, "1": None},
+        "threshold": 0.4,
+    }
+    classes = load_classes(content)
+    (tmp_path / "c.json").write_text(json.dumps(content))
+    from_file = load_classes(tmp_path / "c.json")
+    assert classes.classes == from_file.classes
+    assert classes.threshold == 0.4
+    assert classes.classes[0].prompts == ("red circle", "no")
+    assert load_classes({"a": {}, "b": {}}).names == ["a", "b"]
+    assert not classes.path
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({}, "expected class names"),
+        ({"a": {"treshold": 0.3}}, "no option 'treshold': did you mean 'threshold'"),
+        ({"a": 3}, "expected a: {} or its keys"),
+        ({"a": {"threshold": float("nan")}}, "the classes: class 'a': expected threshold"),
+        ({"a": {"prompts": {"x"}}}, "texts, numbers, lists and dictionaries"),
+        ({"a": {"prompts": [None]}}, "list of phrases"),
+        ({("a", "b"): {}}, "texts, numbers, lists and dictionaries"),
+        ({"classes": {"a": {}}, "nsm": 0.5}, "did you mean 'nms'"),
+        ({"classes": []}, "."),
+        ({"a": {"prompts": "\ud800"}}, "."),
+    ],
+)
+def test_invalid_dictionaries(content, message):
+    with pytest.raises(ClassFileError, match=message):
+        load_classes(content)
+
+
+def test_a_circle():
+    content: dict = {}
+    content["a"] = content
+    with pytest.raises(ClassFileError):
+        load_classes(content)
