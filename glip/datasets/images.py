@@ -75,6 +75,9 @@ _WIDE_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 # Pillow decodes an image on first use, which several threads must not do at once.
 _PILLOW_IMAGE_LOCK = threading.RLock()
 _PILLOW_LIMIT_LOCK = threading.RLock()
+_ORIENTATION = 0x0112  # EXIF tag; 1 is upright
+# Rows that are converted at once.
+_STRIP = 1024
 
 
 def check_source(source: object) -> None:
@@ -261,11 +264,15 @@ def to_bgr(
             image = image.convert("RGBA")  # the same colors; Pillow warns when it converts to RGB
         if image.mode == "La":
             image = image.convert("LA")  # Pillow does not convert it to RGB
-        rgb = np.asarray(image.convert("RGB"))
+        # By strips: a large image is in memory once in Pillow and once here.
+        bgr = np.empty((image.height, image.width, 3), np.uint8)
+        for y in range(0, image.height, _STRIP):
+            strip = image.crop((0, y, image.width, min(y + _STRIP, image.height)))
+            bgr[y : y + _STRIP] = np.asarray(strip.convert("RGB"))[:, :, ::-1]
     except (ValueError, OSError):
         problem = f"its color mode {image.mode} cannot be converted to RGB"
         raise failure(name, problem, "save it as an RGB image") from None
-    return np.ascontiguousarray(rgb[:, :, ::-1])
+    return bgr
 
 
 def _check_pixels(image: Image.Image, name: str, limits: ImageLimits | None) -> None:
@@ -317,6 +324,8 @@ def _wide_to_uint8(gray: np.ndarray, name: str) -> np.ndarray:
 def _upright(image: Image.Image) -> Image.Image:
     """Apply the EXIF orientation, if the image has a valid one."""
     try:
+        if image.getexif().get(_ORIENTATION, 1) == 1:
+            return image  # which exif_transpose would copy
         return ImageOps.exif_transpose(image) or image
     except Exception:  # a damaged EXIF block raises errors of many types
         return image
