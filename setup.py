@@ -58,8 +58,10 @@ setup(
     install_requires=[*requirements("runtime"), *requirements("multimodal")],
     extras_require={
         # All a user needs; a full mmcv may be installed in place of mmcv-lite, never both.
-        "all": [*requirements("optional"), *requirements("calibrate")],
+        "all": [*requirements("optional"), *requirements("calibrate"), *requirements("tiff")],
         "calibrate": requirements("calibrate"),
+        # Windows of tiled TIFF files.
+        "tiff": requirements("tiff"),
         "tests": requirements("tests"),
         "dev": [*requirements("tests"), *requirements("dev")],
     },

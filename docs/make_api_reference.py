@@ -24,6 +24,7 @@ SECTIONS = {
     "glip.text": "Prompts",
     "glip.classes": "Classes",
     "glip.calibration": "Calibration",
+    "glip.slicing": "Large images",
     "glip.structures": "Results",
     "glip.visualization": "Drawing",
     "glip.checkpoint": "Checkpoints",

@@ -221,6 +221,16 @@ def speed() -> None:
     save_plot("speed.png")
 
 
+def large_images() -> None:
+    """Image of large images: the mosaic's detections without and with slices."""
+    run_page("large_images.md")
+    texts = "--texts 'red circle . red star . blue heart . green ring .' --score-thr 0.6"
+    run(f"glip detect mosaic.png {texts} --out-dir whole")
+    run(f"glip detect mosaic.png {texts} --out-dir sliced --slices --slice-size 256 --overlap 0.25")
+    drawn = [Image.open(f"{name}/vis/mosaic.jpg") for name in ("whole", "sliced")]
+    save(panels(drawn, ["whole image", "slices of 256 pixels"], 640), "large_images.jpg")
+
+
 def notebooks() -> None:
     """Images of the notebooks; the others of them are those of :func:`detections`."""
     run_page("notebooks/finetune.md")
@@ -241,7 +251,8 @@ def supervision() -> None:
 
 
 PARTS: dict[str, Callable[[], None]] = {
-    part.__name__: part for part in (detections, labeling, finetune, speed, notebooks, supervision)
+    part.__name__: part
+    for part in (detections, labeling, finetune, large_images, speed, notebooks, supervision)
 }
 
 

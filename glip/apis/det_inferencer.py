@@ -6,10 +6,8 @@ Shapes: H x W pixels, K detections.
 from __future__ import annotations
 
 import json
-import logging
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from errno import EACCES, EPERM
 from itertools import islice, repeat
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from tqdm import tqdm
 
 from glip.apis.build import make_detector
 from glip.apis.class_detection import Classes, ClassPrompt, with_class_limit
+from glip.apis.failures import Failures
 from glip.apis.image_inputs import ImageInput, ImageInputs, list_images
 from glip.apis.inference import (
     Image,
@@ -31,25 +30,24 @@ from glip.apis.inference import (
     set_prompt,
 )
 from glip.apis.pipelines import make_pipeline
-from glip.apis.prompting import Texts, prompts_for
+from glip.apis.prompting import Texts, prompt_for_all, prompts_for
 from glip.apis.results import ResultFolder, to_dict
+from glip.apis.sliced_detection import SlicedDetection
 from glip.classes.class_file import ClassFile
 from glip.classes.reading import load_classes
 from glip.datasets.images import open_image
 from glip.models import GLIP, TextFeatureCache
+from glip.slicing import Slicing
 from glip.structures import DetDataSample
 from glip.structures.export import to_record
 from glip.text import Prompt
-from glip.utils.atomic_write import is_storage_problem
-from glip.utils.errors import ImageReadError, PromptError, StorageError
+from glip.utils.errors import ClassFileError, ImageReadError, PromptError, StorageError
 from glip.utils.image_files import ImageLimits
 from glip.utils.options import check_bool, check_int, check_number
 from glip.visualization import DetLocalVisualizer
 from glip.visualization.local_visualizer import check_display
 
 __all__ = ["DetInferencer", "list_images", "to_dict"]
-
-_logger = logging.getLogger("glip")
 
 
 class DetInferencer:
@@ -76,10 +74,13 @@ class DetInferencer:
         classes: detect these classes instead of prompts of each call: a class file (see
             ``docs/label.md``), names, or a :class:`glip.classes.ClassFile`. A model that is built
             here then returns up to 1000 detections of their prompts.
+        slicing: detect also in slices of each image, to find objects that are small in a large
+            image; see :class:`glip.slicing.Slicing` and ``docs/large_images.md``.
 
     Raises:
         ValueError: neither model nor weights are given.
-        ClassFileError: the classes are invalid, or their calibration is not of this model.
+        ClassFileError: the classes are invalid, or their calibration is not of this model, or of
+            whole images.
         CheckpointError: the checkpoint cannot be read safely or does not fit the config.
         ConfigError: a limit is not an integer of 1 or more, or the font is no font file.
     """
@@ -96,9 +97,17 @@ class DetInferencer:
         font: str | Path | None = None,
         cfg_options: Mapping | None = None,
         classes: Classes | None = None,
+        slicing: Slicing | None = None,
     ):
         if classes is not None and not isinstance(classes, ClassFile):
             classes = load_classes(classes)  # before the model is built
+        if slicing is not None and not isinstance(slicing, Slicing):
+            raise TypeError(f"expected slicing as a glip.slicing.Slicing, got {slicing!r:.100}")
+        if slicing is not None and classes is not None and classes.calibration is not None:
+            raise ClassFileError(
+                f"{classes.path or 'the classes'}: the calibration is of whole images, and slices "
+                "are of another scale: expected classes without a calibration, or no slicing"
+            )
         if classes is not None and not isinstance(model, GLIP):
             cfg_options = with_class_limit(cfg_options)
         self._limits = ImageLimits(max_pixels, max_bytes)
@@ -112,6 +121,11 @@ class DetInferencer:
         self._lock = threading.Lock()  # of the pipelines; and a window belongs to one thread
         self._text_cache = TextFeatureCache(self.model)
         self._classes = None if classes is None else ClassPrompt(classes, self.model)
+        self._slices: SlicedDetection | None = None
+        if slicing is not None:
+            self._slices = SlicedDetection(
+                slicing, self._text_cache, self.cfg, self._limits, show_progress
+            )
 
     def __call__(
         self,
@@ -171,7 +185,8 @@ class DetInferencer:
             and ``bboxes`` (xyxy pixels of the image), best first, ``phrases``, the names of the
             prompt, and ``presence``, for each its best score in the image; or with ``error``. With
             ``classes`` also ``prompts``, and after a calibration ``probabilities`` and
-            ``presence_probabilities``, see :func:`glip.structures.export.class_lists`;
+            ``presence_probabilities``, see :func:`glip.structures.export.class_lists`; with
+            ``slicing`` also ``slices``, see :func:`glip.structures.export.slice_report`;
             ``visualization``: with ``return_vis`` for each image an RGB array (H, W, 3), or
             ``None`` for one with an error; ``images``: the path of each, or the name that its
             results have; and ``files``: for each the list of the files that were saved.
@@ -206,7 +221,7 @@ class DetInferencer:
             texts, pred_score_thr = self._classes.prompt, 0.0
         images = ImageInputs(inputs, recursive)
         if images.count is None:
-            prompts = [_one_prompt(texts, custom_entities, tokens_positive)]
+            prompts = [prompt_for_all(texts, custom_entities, tokens_positive)]
         else:
             prompts = prompts_for(
                 images.count,
@@ -227,9 +242,15 @@ class DetInferencer:
         records: list[dict] = []  # to print
         names: list[str] = []
         files: list[list[Path]] = []
-        failures = _Failures(is_only=images.count == 1)
+        failures = Failures(is_only=images.count == 1)
         pairs = zip(images, repeat(prompts[0]) if images.count is None else prompts, strict=False)
-        for name, sample, pixels in self._detect(pairs, images.count, batch_size, draw, failures):
+        if self._slices is None:
+            results = self._detect(pairs, images.count, batch_size, draw, failures)
+        else:
+            results = self._detect_slices(
+                self._slices, pairs, images.count, draw, score_thr, failures
+            )
+        for name, sample, pixels in results:
             files.append([])
             if isinstance(sample, ImageReadError):
                 predictions.append({"error": str(sample)})
@@ -237,10 +258,8 @@ class DetInferencer:
                 names.append(name)
                 records.append({"error": str(sample)})
                 continue
-            if self._classes is not None:
-                sample = self._classes.to_classes(sample, score_thr)
-            elif score_thr is not None:
-                sample = sample.filter(score_thr)
+            if self._slices is None:
+                sample = self._select(sample, score_thr)
             names.append(sample.get("img_path") or name)
             predictions.append(sample if return_datasamples else to_dict(sample))
             record: dict = {}
@@ -253,7 +272,7 @@ class DetInferencer:
             if pixels is not None:
                 drawn_image = self.visualizer.draw_datasample(
                     pixels,
-                    sample,
+                    _at_scale(sample, pixels.shape[:2]),
                     draw_gt=False,
                     draw_pred=draw_pred,
                     pred_score_thr=pred_score_thr,
@@ -280,6 +299,12 @@ class DetInferencer:
             "files": files,
         }
 
+    def _select(self, sample: DetDataSample, score_thr: float | None) -> DetDataSample:
+        """Return a sample with the detections that are wanted."""
+        if self._classes is not None:
+            return self._classes.to_classes(sample, score_thr)
+        return sample if score_thr is None else sample.filter(score_thr)
+
     def _model_name(self) -> str:
         """Return the name of the config, that of the class for a config that is no file."""
         return Path(self.cfg.filename).stem if self.cfg.filename else type(self.model).__name__
@@ -290,7 +315,7 @@ class DetInferencer:
         count: int | None,
         batch_size: int,
         draw: bool,
-        failures: _Failures,
+        failures: Failures,
     ) -> Iterator[tuple[str, DetDataSample | ImageReadError, np.ndarray | None]]:
         """Yield each image's name, its sample or reading error, and its RGB pixels to draw on."""
         is_long = count is None or count > batch_size
@@ -321,6 +346,36 @@ class DetInferencer:
                     yield image.name, next(found) if isinstance(loaded, dict) else loaded, rgb
                 progress.update(len(batch))
 
+    def _detect_slices(
+        self,
+        slices: SlicedDetection,
+        pairs: Iterator[tuple[ImageInput, Prompt]],
+        count: int | None,
+        draw: bool,
+        score_thr: float | None,
+        failures: Failures,
+    ) -> Iterator[tuple[str, DetDataSample | ImageReadError, np.ndarray | None]]:
+        """Do the same by slices, and select the detections that are wanted."""
+        hidden = not self.show_progress or count == 1
+        for image, prompt in tqdm(
+            pairs, total=count, desc="Detecting", unit="image", disable=hidden
+        ):
+            try:
+                # Each class has a threshold of its own.
+                result = slices.detect(
+                    image.source, prompt, score_thr if self._classes is None else None
+                )
+            except ImageReadError as error:
+                yield image.name, failures.not_read(error, image), None
+                continue
+            result = result._replace(
+                sample=self._select(result.sample, score_thr),
+                whole=self._select(result.whole, score_thr),
+            )
+            result.sample.set_metainfo(dict(slices=slices.describe(result)))
+            pixels = self._rgb(image.source, result.pixels) if draw else None
+            yield image.name, result.sample, pixels
+
     def _rgb(self, image: Image, bgr: np.ndarray | None) -> np.ndarray:
         """Return a copy of an image in RGB order, to draw on."""
         if bgr is None:  # a pipeline with a loading step of its own
@@ -339,68 +394,11 @@ class DetInferencer:
             return self._pipelines[from_array]
 
 
-class _Failures:
-    """Images that cannot be read or saved: logged with a count, an error if it is the only one."""
-
-    def __init__(self, is_only: bool) -> None:
-        self._is_only = is_only
-        self._num_unread = 0
-        self._num_unsaved = 0
-
-    def not_read(self, error: ImageReadError, image: ImageInput) -> ImageReadError:
-        """Count an image that cannot be read; the first one is logged."""
-        if self._is_only:
-            raise error
-        if not is_path(image.source):  # its message does not name it
-            error = ImageReadError(f"{image.name}: {error}")
-        self._num_unread += 1
-        if self._num_unread == 1:
-            _logger.warning("skipped: %s", error)
-        return error
-
-    def not_saved(self, error: StorageError) -> None:
-        """Count an image whose results cannot be saved; the first one is logged.
-
-        Raises:
-            StorageError: no other image could be saved either.
-        """
-        if self._is_only or is_storage_problem(error) or error.errno in (EACCES, EPERM):
-            raise error
-        self._num_unsaved += 1
-        if self._num_unsaved == 1:
-            _logger.warning("not saved: %s", error)
-
-    def summarize(self, total: int) -> None:
-        """Log how many images were skipped in all, if there are more than the one logged."""
-        if self._num_unread > 1:
-            _logger.warning(
-                "%d of %d images cannot be read; the predictions hold the errors",
-                self._num_unread,
-                total,
-            )
-        if self._num_unsaved > 1:
-            _logger.warning(
-                "the results of %d of %d images are not saved", self._num_unsaved, total
-            )
-
-
-def _one_prompt(
-    texts: Texts | None, custom_entities: bool, tokens_positive: Sequence | int | None
-) -> Prompt:
-    """Return the prompt of a generator's images, whose number is not known before it ends."""
-
-    def parse(count: int) -> list[Prompt]:
-        return prompts_for(
-            count, texts, custom_entities=custom_entities, tokens_positive=tokens_positive
-        )
-
-    try:
-        return parse(1)[0]
-    except PromptError:
-        if isinstance(texts, str) or not isinstance(texts, Sequence) or len(texts) < 2:
-            raise
-        parse(len(texts))  # raises if it is another problem
-        raise PromptError(
-            f"got {len(texts)} prompts for a generator, whose number of images is unknown: pass "
-            "one prompt for all images, or list(images)"
-        ) from None
+def _at_scale(sample: DetDataSample, size: tuple[int, int]) -> DetDataSample:
+    """Return a sample with its detections in pixels of an image reduced to (height, width)."""
+    if tuple(sample.ori_shape) == size:
+        return sample
+    reduced = sample.clone()
+    reduced.pred_instances.bboxes *= size[0] / sample.ori_shape[0]
+    reduced.set_metainfo(dict(ori_shape=size))
+    return reduced

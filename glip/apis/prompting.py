@@ -92,6 +92,34 @@ def prompts_for(
     return prompts
 
 
+def prompt_for_all(
+    texts: Texts | None, custom_entities: bool = False, tokens_positive: Any = None
+) -> Prompt:
+    """Return the prompt of a generator's images, whose number is not known before it ends.
+
+    The arguments are those of :func:`prompts_for`.
+
+    Raises:
+        PromptError: there is no prompt, there are several, or it cannot be parsed.
+    """
+
+    def parse(count: int) -> list[Prompt]:
+        return prompts_for(
+            count, texts, custom_entities=custom_entities, tokens_positive=tokens_positive
+        )
+
+    try:
+        return parse(1)[0]
+    except PromptError:
+        if isinstance(texts, str) or not isinstance(texts, Sequence) or len(texts) < 2:
+            raise
+        parse(len(texts))  # raises if it is another problem
+        raise PromptError(
+            f"got {len(texts)} prompts for a generator, whose number of images is unknown: pass "
+            "one prompt for all images, or list(images)"
+        ) from None
+
+
 def _is_per_image(
     texts: Any, count: int, custom_entities: bool, tokens_positive: Any
 ) -> TypeGuard[Sequence]:

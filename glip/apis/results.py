@@ -6,12 +6,13 @@ import json
 import uuid
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmengine.config import Config
 
 from glip.structures import DetDataSample
-from glip.structures.export import class_lists, presence_lists
+from glip.structures.export import class_lists, presence_lists, slice_report
 from glip.utils.atomic_write import atomic_open, describe_write_errors, storage_error
 from glip.utils.options import check_number
 from glip.visualization.saving import save_image
@@ -31,7 +32,7 @@ def default_score_thr(cfg: Config) -> float:
     return check_number("default_score_thr", cfg.get("default_score_thr", 0.3), low=0, high=1)
 
 
-def to_dict(sample: DetDataSample) -> dict[str, list]:
+def to_dict(sample: DetDataSample) -> dict[str, Any]:
     """Convert the detections and the presence of a data sample to JSON-ready lists."""
     found = sample.pred_instances
     return {
@@ -41,6 +42,7 @@ def to_dict(sample: DetDataSample) -> dict[str, list]:
         "bboxes": found.bboxes.tolist(),
         **presence_lists(sample),
         **class_lists(sample),
+        **slice_report(sample),
     }
 
 

@@ -10,6 +10,8 @@ Examples:
     published weights, downloaded once; a checkpoint in any of the three formats:
         glip detect photo.jpg --weights glip_tiny_a --texts 'bench . car .'
         glip detect photo.jpg --weights glip_large_model.pth --texts 'bench . car .'
+    small objects in a large image, by slices of 512 pixels:
+        glip detect large.jpg --weights glip_tiny_a --texts 'car .' --slices --slice-size 512
     several images and folders, all class names of a data set:
         glip detect photo.jpg folder/ --weights glip_tiny_a --texts '$: coco'
     a caption; its noun phrases are found automatically:
@@ -52,6 +54,7 @@ from glip.utils.messages import shorten
 from glip.weights import SMALL_MODEL
 
 if TYPE_CHECKING:
+    from glip.slicing import Slicing
     from glip.text import Prompt
 
 #: Phrases that were not found and are printed for each image.
@@ -106,7 +109,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_image_limits(parser)
     add_device_option(parser)
     parser.add_argument(
-        "--batch-size", type=positive_int, default=1, help="images per batch; default: %(default)s"
+        "--batch-size",
+        type=positive_int,
+        help="images per batch, or slices; default: 1 image or 4 slices",
+    )
+    parser.add_argument(
+        "--slices",
+        action="store_true",
+        help="detect also in slices of each image, to find small objects in large images",
+    )
+    parser.add_argument(
+        "--slice-size",
+        metavar="PIXELS",
+        type=positive_int,
+        help="side of a slice; default: 640",
+    )
+    parser.add_argument(
+        "--overlap", type=float, help="part of a slice that the next one repeats; default: 0.2"
+    )
+    parser.add_argument(
+        "--merge",
+        choices=("nms", "nmm"),
+        help="how boxes of slices are merged: the best one (nms), or the box around them (nmm); "
+        "default: nms",
     )
     add_speed_options(parser)
     parser.add_argument(
@@ -141,6 +166,7 @@ def run(args: argparse.Namespace) -> None:
         CheckpointError: the checkpoint does not fit the config.
         ImageReadError: no image can be read.
     """
+    slicing = read_slicing(args)
     split_positional_model(args)
     args.inputs = list(map(find_image, args.inputs))
     if args.config is None and args.weights is None:
@@ -193,12 +219,17 @@ def run(args: argparse.Namespace) -> None:
     if args.compile:
         compile_model(model)
     inferencer = DetInferencer(
-        model, max_pixels=args.max_pixels, max_bytes=args.max_bytes, font=font, classes=classes
+        model,
+        max_pixels=args.max_pixels,
+        max_bytes=args.max_bytes,
+        font=font,
+        classes=classes,
+        slicing=slicing,
     )
     output = inferencer(
         inputs,
         texts=prompt if classes is None else None,
-        batch_size=args.batch_size,
+        batch_size=args.batch_size or 1,
         out_dir=args.out_dir,
         score_thr=score_thr,
         pred_score_thr=drawn_thr,
@@ -221,6 +252,30 @@ def run(args: argparse.Namespace) -> None:
     print_counts(output, names, drawn_thr, limit)
     if not (args.no_save_vis and args.no_save_pred):
         print(f"saved to {args.out_dir}")
+
+
+def read_slicing(args: argparse.Namespace) -> Slicing | None:
+    """Return how images are cut into slices, ``None`` without ``--slices``.
+
+    Raises:
+        UsageError: an option of slices is given without ``--slices``.
+        ConfigError: an option is outside its range.
+    """
+    given = {
+        "size": args.slice_size,
+        "overlap": args.overlap,
+        "merge": args.merge,
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    if not args.slices:
+        if given:
+            raise UsageError("--slice-size, --overlap and --merge go with --slices")
+        return None
+    from glip.slicing import Slicing
+
+    if args.batch_size is not None:
+        given["batch_size"] = args.batch_size
+    return Slicing(**given)
 
 
 def split_positional_model(args: argparse.Namespace) -> None:
@@ -343,6 +398,8 @@ def print_counts(output: dict, names: Sequence[str], threshold: float, limit: st
         line = f"{image}: {found}, with {limit}"
         if len(result["scores"]) > len(kept):
             line += f" (of {len(result['scores'])} detections)"
+        if slices := result.get("slices"):
+            line += f"; {slices['count']} slices added {slices['added']} of them"
         if missing := describe_missing(result, set(kept)):
             line += f"; not found: {missing}"
         print("; in ".join([line, " and ".join(map(str, files))]) if files else line)

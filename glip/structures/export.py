@@ -71,8 +71,8 @@ def to_record(sample: BaseDataElement, **described: Any) -> dict[str, Any]:
     Returns:
         ``image`` (path, ``None`` for an image that is no file), ``width``, ``height``, ``prompt``,
         ``described``, and the lists ``labels``, ``label_names``, ``scores`` and ``bboxes`` (xyxy
-        pixels); then, unless the sample lacks them, :func:`presence_lists` and
-        :func:`class_lists`.
+        pixels); then, unless the sample lacks them, :func:`presence_lists`, :func:`class_lists` and
+        :func:`slice_report`.
     """
     found = found_in(sample)
     height, width = _image_size(sample)
@@ -89,6 +89,7 @@ def to_record(sample: BaseDataElement, **described: Any) -> dict[str, Any]:
         "bboxes": [[round(at, BOX_DECIMALS) for at in box] for box in found.bboxes.tolist()],
         **presence_lists(sample, SCORE_DECIMALS),
         **class_lists(sample),
+        **slice_report(sample),
     }
 
 
@@ -124,6 +125,18 @@ def class_lists(sample: BaseDataElement) -> dict[str, list]:
     if presence is not None and "probabilities" in presence:
         lists["presence_probabilities"] = _known(presence.probabilities)
     return lists
+
+
+def slice_report(sample: BaseDataElement) -> dict[str, dict[str, int | float]]:
+    """Return what slicing did, for a sample of a detection in slices.
+
+    Returns:
+        ``slices``: ``count``, ``size`` (pixels) and ``overlap`` of the slices, and ``added``, the
+        number of detections that were not found in the whole image alone (no box of the same
+        label with an IoU of 0.5).
+    """
+    slices = sample.get("slices")
+    return {} if slices is None else {"slices": dict(slices)}
 
 
 def _known(values: torch.Tensor) -> list[float | None]:

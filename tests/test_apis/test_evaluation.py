@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import pytest
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
@@ -28,12 +30,14 @@ def test_one_data_set(there):
         check_test_data(config(dict(data_root=there, ann_file="b.json", test_mode=True)))
 
 
-def test_data_that_are_read_for_training(there, capsys):
+def test_data_that_are_read_for_training(there):
     parts = [dict(data_root=there, ann_file="a.json", test_mode=each) for each in (True, False)]
-    check_test_data(config(parts[0]))
-    assert not capsys.readouterr().out
-    check_test_data(config(dict(type="ConcatDataset", datasets=parts)))
-    assert capsys.readouterr().out.count("'a.json' is read for training") == 1
+    with mock.patch("glip.apis.evaluation.print_log") as log:
+        check_test_data(config(parts[0]))
+        log.assert_not_called()
+        check_test_data(config(dict(type="ConcatDataset", datasets=parts)))
+    log.assert_called_once()
+    assert "'a.json' is read for training" in log.call_args.args[0]
 
 
 @pytest.mark.parametrize("wrapped", [False, True])

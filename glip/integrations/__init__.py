@@ -1,0 +1,1 @@
+"""Detectors in the form that other libraries ask for; each module imports its library on use."""
