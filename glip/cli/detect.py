@@ -26,15 +26,12 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import re
-import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glip.cli.argument_types import chunk_size, positive_int, probability
+from glip.cli.argument_types import positive_int, probability
 from glip.cli.common import (
     UsageError,
     add_cfg_options,
@@ -47,15 +44,18 @@ from glip.cli.common import (
     new_parser,
     parse_and_run,
 )
-from glip.config import demo_file, find_weights, list_configs
-from glip.text.noun_phrases import NP_EXTRACTORS
-from glip.utils.errors import ImageReadError, PromptError
+from glip.cli.model_and_prompt import (
+    add_prompt_options,
+    choose_weights,
+    make_model,
+    read_prompt_or_classes,
+)
+from glip.config import demo_file, list_configs
+from glip.utils.errors import ImageReadError
 from glip.utils.messages import shorten
-from glip.weights import SMALL_MODEL
 
 if TYPE_CHECKING:
     from glip.slicing import Slicing
-    from glip.text import Prompt
 
 #: Phrases that were not found and are printed for each image.
 _MAX_MISSING = 5
@@ -71,35 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "demo/shapes.jpg and demo/demo.jpg ship with the library; CONFIG and CHECKPOINT may follow",
     )
     add_model_options(parser)
-    prompt = parser.add_mutually_exclusive_group(required=True)
-    prompt.add_argument(
-        "--texts",
-        nargs="+",
-        help="class names: 'bench . car .', or several names, or '$: coco', '$: lvis'",
-    )
-    prompt.add_argument("--caption", help="caption to ground")
-    prompt.add_argument(
-        "--classes",
-        metavar="FILE",
-        help="class file with prompts and thresholds of classes, also a calibrated one",
-    )
-    parser.add_argument(
-        "--tokens-positive",
-        help="with --caption: the character spans of each phrase, '[[[start, end], ...], ...]'; "
-        "-1 for the whole caption as one phrase",
-    )
-    parser.add_argument(
-        "--np-extractor",
-        choices=NP_EXTRACTORS,
-        default="rules",
-        help="with --caption: method that finds the noun phrases; default: %(default)s",
-    )
-    parser.add_argument(
-        "--chunked-size",
-        type=chunk_size,
-        default=-1,
-        help="class names per forward pass of the text; default: as many as fit",
-    )
+    add_prompt_options(parser)
     parser.add_argument(
         "--out-dir", default="outputs", help="folder for the results; default: %(default)s"
     )
@@ -169,55 +141,30 @@ def run(args: argparse.Namespace) -> None:
     slicing = read_slicing(args)
     split_positional_model(args)
     args.inputs = list(map(find_image, args.inputs))
-    if args.config is None and args.weights is None:
-        args.weights = SMALL_MODEL
-    elif args.weights is None and find_weights(args.config) is None:
-        raise UsageError(f"expected a checkpoint for the config {args.config}: --weights W")
-    classes = None
-    if args.classes is not None:
-        if args.pred_score_thr is not None:
-            raise UsageError("--pred-score-thr goes without --classes: all that is found is drawn")
-        from glip.classes import load_classes
-
-        classes = load_classes(args.classes)
-        prompt = classes.prompt()
-        names = classes.names
-    else:
-        prompt = read_prompt(args)
-        names = prompt.names
-    if args.weights == SMALL_MODEL:
-        warn_of_unknown_words(prompt)
+    choose_weights(args)
+    if args.classes is not None and args.pred_score_thr is not None:
+        raise UsageError("--pred-score-thr goes without --classes: all that is found is drawn")
+    prompt, classes = read_prompt_or_classes(args)
+    names = prompt.names if classes is None else classes.names
 
     from glip.apis import DetInferencer
-    from glip.apis.build import make_detector
-    from glip.apis.class_detection import with_class_limit
     from glip.apis.det_inferencer import list_images
     from glip.apis.results import default_score_thr
-    from glip.models.compile import compile_model
     from glip.visualization.fonts import check_font
     from glip.visualization.local_visualizer import check_display
 
-    options = dict(args.cfg_options or {})
-    if args.chunked_size > 0:
-        options["model.test_cfg.chunked_size"] = args.chunked_size
-    if args.amp:
-        options["model.test_cfg.amp"] = args.amp
-    if classes is not None:
-        options = with_class_limit(options)
     font = check_font(args.font)  # before the model is built, which takes seconds
     if args.show:
         check_display()
     inputs = args.inputs[0]
     if len(args.inputs) > 1:
         inputs = [image for each in args.inputs for image in list_images(each)]
-    model = make_detector(args.config, args.weights, args.device, options)
+    model = make_model(args, classes)
     score_thr, drawn_thr = args.score_thr, args.pred_score_thr
     if score_thr is None and drawn_thr is None and classes is None:
         score_thr = default_score_thr(model.cfg)
     if drawn_thr is None:
         drawn_thr = 0.0 if classes is not None else score_thr
-    if args.compile:
-        compile_model(model)
     inferencer = DetInferencer(
         model,
         max_pixels=args.max_pixels,
@@ -319,59 +266,6 @@ def find_image(path: str) -> str:
     if folder == "demo" and not os.path.lexists(path) and demo_file(name).is_file():
         return str(demo_file(name))
     return path
-
-
-def read_prompt(args: argparse.Namespace) -> Prompt:
-    """Parse the prompt of the command line.
-
-    Raises:
-        PromptError: the prompt is empty or malformed.
-    """
-    from glip.text import Prompt, parse_prompt
-    from glip.text.parse import is_class_text
-    from glip.text.vocabulary import parse_vocabulary_shorthand
-
-    if args.texts:
-        if args.tokens_positive is not None:
-            raise PromptError("--tokens-positive goes with --caption, not with --texts")
-        names = args.texts[0] if len(args.texts) == 1 else args.texts
-        if not isinstance(names, str) and any(map(is_class_text, names)):
-            raise PromptError(
-                "expected --texts as several names, or as one text of names, got "
-                f"{len(names)} texts with ' . ' in them: {shorten(names)}; write one, "
-                f"{shorten(' . '.join(names))}"
-            )
-        return parse_prompt(names, custom_entities=True, warn=False)  # DetInferencer warns
-    if parse_vocabulary_shorthand(args.caption) is not None:
-        raise PromptError(f"{shorten(args.caption)} goes with --texts, not with --caption")
-    if args.tokens_positive is not None:
-        try:
-            spans = json.loads(args.tokens_positive)
-        except (ValueError, RecursionError):  # no JSON, a number or nesting that is too long
-            spans = None
-        if spans is None:
-            raise PromptError(
-                "expected --tokens-positive as '[[[start, end], ...], ...]' or -1, got "
-                f"{shorten(args.tokens_positive)}"
-            )
-        return parse_prompt(args.caption, tokens_positive=spans)
-    return Prompt.from_caption(args.caption, np_extractor=args.np_extractor)
-
-
-def warn_of_unknown_words(prompt: Prompt) -> None:
-    """Say which words of a prompt the small model was not trained on; it answers all the same."""
-    from glip.testing.shapes import all_words
-
-    known = set(all_words())
-    words = re.findall(r"\w+", " ".join(prompt.names).lower())
-    unknown = [word for word in dict.fromkeys(words) if word not in known]
-    if unknown:
-        print(
-            f"warning: {SMALL_MODEL} detects coloured shapes only and does not know "
-            f"{shorten(' '.join(unknown))}; for other objects pass --weights, for example "
-            "--weights glip_tiny_a (downloaded once)",
-            file=sys.stderr,
-        )
 
 
 def print_counts(output: dict, names: Sequence[str], threshold: float, limit: str) -> None:

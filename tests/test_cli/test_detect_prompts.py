@@ -2,7 +2,8 @@
 
 import pytest
 
-from glip.cli.detect import build_parser, find_image, read_prompt, warn_of_unknown_words
+from glip.cli.detect import build_parser, find_image
+from glip.cli.model_and_prompt import read_prompt, warn_of_unknown_words
 from glip.config import demo_file
 from glip.utils.errors import DependencyError, PromptError
 
