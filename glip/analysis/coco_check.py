@@ -18,6 +18,7 @@ from glip.datasets.annotation_json import load_content
 from glip.datasets.annotation_values import NO_CATEGORY, parse_area
 from glip.datasets.image_paths import find_renamed
 from glip.datasets.image_sizes import differs, explain_difference, file_size
+from glip.datasets.json_keys import RepeatedKey
 from glip.utils.atomic_write import atomic_write
 from glip.utils.errors import DataError
 from glip.utils.messages import shorten
@@ -64,12 +65,14 @@ class CocoChecker(Notes):
         self.problems: list[Problem] = []
         self.remarks: Counter[str] = Counter()
         self.fatal = 0
-        self.content = load_content(str(path))
+        repeated: list[RepeatedKey] = []
+        self.content = load_content(str(path), repeated=repeated)
         self._positions = {
             id(entry): (kind, index)
             for kind in _SINGULAR
             for index, entry in enumerate(self.content[kind])
         }
+        self._check_keys(repeated)
         originals = list(self.content["annotations"])
         file = read_content(self.content, str(path), self)
         kept = self._check_annotations(file, originals)
@@ -125,6 +128,18 @@ class CocoChecker(Notes):
         key = entry.get("id") if isinstance(entry, dict) else None
         place = f"{_SINGULAR[kind]} {index}" + ("" if key is None else f" (id {shorten(key, 40)})")
         self.problems.append(Problem(place, reason, detail, repair))
+
+    def _check_keys(self, repeated: list[RepeatedKey]) -> None:
+        """Report the keys that an object has twice."""
+        for each in repeated:
+            reason = f"with the key {shorten(each.key, 40)} twice"
+            detail = " and then ".join(shorten(value, 40) for value in each.values[:3])
+            kind, index = self._positions.get(id(each.entry), ("", 0))
+            if kind:
+                self._add(kind, index, each.entry, reason, detail, "the last value is kept")
+            else:
+                place = f"object {shorten(each.entry)}"
+                self.problems.append(Problem(place, reason, detail, "the last value is kept"))
 
     def _check_annotations(
         self, file: AnnotationFile, originals: list[Any]

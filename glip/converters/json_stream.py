@@ -16,6 +16,7 @@ from typing import Any, NoReturn, TextIO
 from tqdm import tqdm
 
 from glip.converters.progress import byte_progress
+from glip.datasets import json_keys
 from glip.datasets.annotation_json import check_exists, not_unicode
 from glip.utils.errors import AnnotationFileError
 from glip.utils.messages import shorten
@@ -47,7 +48,7 @@ def stream_entries(
 
     Raises:
         AnnotationFileNotFoundError: the file does not exist.
-        AnnotationFileError: the file is not valid JSON, or lacks one of the lists.
+        AnnotationFileError: the file is not valid JSON, or lacks one of the lists, or has it twice.
     """
     check_exists(str(path))
     with open(path, "rb") as raw:
@@ -63,6 +64,7 @@ def stream_entries(
         reader = _Reader(file, str(path), progress, chunk)
         try:
             yield from reader.object_entries(keys, to_end) if keys else reader.list_entries("")
+            json_keys.warn(str(path), reader.repeated)
         except AnnotationFileError:
             raise
         except UnicodeDecodeError as error:
@@ -91,7 +93,9 @@ class _Reader:
         self.at = 0
         self.dropped = 0  # characters before the window
         self.done = False  # the window reaches the end of the file
-        self.decode = json.JSONDecoder().raw_decode
+        hook = json_keys.PairsHook()
+        self.repeated = hook.found
+        self.decode = json.JSONDecoder(object_pairs_hook=hook).raw_decode
 
     def object_entries(self, keys: tuple[str, ...], to_end: bool) -> Iterator[tuple[str, Any]]:
         """Yield the entries of the named lists of an object; skip its other values."""
@@ -106,6 +110,10 @@ class _Reader:
             if not isinstance(key, str):
                 self.fail("a key in quotes")
             self.skip(":")
+            if key in found and key in keys:
+                raise AnnotationFileError(
+                    f"'{self.path}' has {shorten(key, 40)} twice: merge the lists into one."
+                )
             if self.peek() == "[":
                 for entry in self.list_entries(key):
                     if key in keys:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from mmengine import fileio
 
+from glip.datasets import json_keys
 from glip.utils.errors import AnnotationFileError, AnnotationFileNotFoundError
 from glip.utils.messages import shorten
 
@@ -43,12 +43,22 @@ def not_unicode(path: str, error: UnicodeDecodeError) -> str:
     )
 
 
-def load_content(path: str, backend_args: dict[str, Any] | None = None) -> dict[str, Any]:
+def load_content(
+    path: str,
+    backend_args: dict[str, Any] | None = None,
+    repeated: list[json_keys.RepeatedKey] | None = None,
+) -> dict[str, Any]:
     """Load a file in COCO's format; ``images``, ``annotations`` and ``categories`` are lists.
+
+    Args:
+        path: Path of the file.
+        backend_args: mmengine's file backend and its settings; by default chosen by ``path``.
+        repeated: Collects the keys that an object has twice; by default a warning counts them.
 
     Raises:
         AnnotationFileNotFoundError: The file does not exist.
-        AnnotationFileError: It is not valid JSON, or not in COCO's format.
+        AnnotationFileError: It is not valid JSON, or not in COCO's format, or has one of the lists
+            twice.
     """
     check_exists(path, backend_args)
     if "://" not in str(path) and not backend_args and Path(path).is_dir():
@@ -57,7 +67,7 @@ def load_content(path: str, backend_args: dict[str, Any] | None = None) -> dict[
     if data.startswith(_GZIP):
         raise AnnotationFileError(f"'{path}' is invalid JSON: it is compressed; unpack it first.")
     try:
-        content = json.loads(data)
+        content, found = json_keys.loads(data)
     except RecursionError:
         raise AnnotationFileError(
             f"the annotation file '{path}' is invalid JSON: it is nested too deeply."
@@ -76,6 +86,16 @@ def load_content(path: str, backend_args: dict[str, Any] | None = None) -> dict[
             f"'images', 'annotations' and 'categories', got {shorten(keys, 200)}. A list is "
             "COCO's format of results, not of annotations."
         )
+    for each in found:
+        if each.entry is content:
+            raise AnnotationFileError(
+                f"'{path}' has {shorten(each.key, 40)} {len(each.values)} times: only the last one "
+                "would be read; merge them, as after joining files, into one."
+            )
+    if repeated is None:
+        json_keys.warn(path, found)
+    else:
+        repeated.extend(found)
     for key in ("annotations", "categories"):
         if content.get(key) is None:
             content[key] = []

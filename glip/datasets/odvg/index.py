@@ -55,7 +55,7 @@ ROW = np.dtype(
 _MAX_INT32 = 2**31 - 1
 
 #: Part of the fingerprint; to be increased when the content of an index changes.
-_VERSION = 2
+_VERSION = 3
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from glip.datasets.json_keys import PairsHook, explain
 from glip.datasets.odvg.validation import KINDS, find_problems, occurrences, shorten
 from glip.utils.errors import OdvgRecordError
 
@@ -109,12 +110,16 @@ def parse_record(content: bytes) -> dict[str, Any]:
     """Parse the JSON of a record; its fields are not validated.
 
     Raises:
-        OdvgRecordError: The content is not a JSON object in UTF-8.
+        OdvgRecordError: The content is not a JSON object in UTF-8, or an object in it has a key
+            twice, with different values.
     """
+    hook = PairsHook()
     try:
-        record = json.loads(content.decode("utf-8"))
+        record = json.loads(content.decode("utf-8"), object_pairs_hook=hook)
     except (ValueError, RecursionError) as error:
         raise OdvgRecordError("invalid JSON", str(error)) from error
+    if hook.found:
+        raise OdvgRecordError("a key is there twice, keep one", explain(hook.found))
     if not isinstance(record, dict):
         raise OdvgRecordError("not a JSON object", f"got {shorten(record)}")
     return record

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from glip.datasets.annotation_file import check_exists
+from glip.datasets.json_keys import PairsHook, explain
 from glip.datasets.odvg.records import check_record
 from glip.utils.atomic_write import atomic_write, fsync_rename
 from glip.utils.errors import AnnotationFileError, DataError
@@ -111,10 +112,15 @@ def read_label_map(path: str | Path) -> tuple[str, ...]:
             for each.
     """
     check_exists(str(path))
+    hook = PairsHook()
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=hook)
     except (ValueError, RecursionError) as error:
         raise AnnotationFileError(f"the label map '{path}' is invalid JSON ({error}).") from error
+    if hook.found:
+        raise AnnotationFileError(
+            f"the label map '{path}' has labels twice: {explain(hook.found)}; give each label once."
+        )
     expected = 'expected an object of names, {"0": "person", "1": "dog", ...}'
     if not isinstance(content, dict) or not content:
         raise AnnotationFileError(f"'{path}' is not a label map: {expected}.")
