@@ -14,6 +14,7 @@ from mmengine.structures import InstanceData
 
 from glip.datasets.annotation_file import check_exists
 from glip.datasets.categories import check_classes, check_metainfo
+from glip.datasets.empty_pipeline import explain_empty
 from glip.datasets.image_sizes import check_sizes
 from glip.registry import TRANSFORMS
 from glip.structures import DetDataSample
@@ -147,11 +148,12 @@ class BaseDetDataset(BaseDataset):
                 )
         self._check_ann_file()
         self.data_list = self.load_data_list()
+        number = len(self.data_list)
         self.data_list = self.filter_data()
         if self._indices is not None:
             self._check_indices()
             self.data_list = self._get_unserialized_subset(self._indices)
-        self._check_not_empty()
+        self._check_not_empty(number)
         if self.return_classes and self._metainfo.get("classes"):
             prompt = Prompt.from_class_names(self._metainfo["classes"], allow_blank=True)
             # A data set may have numbers as names, and a name of two categories.
@@ -175,7 +177,7 @@ class BaseDetDataset(BaseDataset):
     def _check_ann_file(self) -> None:
         check_exists(self.ann_file, self.backend_args)
 
-    def _check_not_empty(self) -> None:
+    def _check_not_empty(self, number: int) -> None:
         if self.data_list:
             return
         cause = ""
@@ -183,10 +185,28 @@ class BaseDetDataset(BaseDataset):
             cause += f" after filter_cfg={self.filter_cfg}"
         if self._indices is not None:
             cause += f" after indices={self._indices}"
+        advice = "check that this is the right file and that its 'images' are not empty"
+        if number and cause:
+            advice = "relax what excludes them, or correct the annotations"
         raise AnnotationFileError(
-            f"the data set is empty: no image of '{self.ann_file}' is left{cause}; check that this "
-            "is the right file and that its 'images' are not empty"
+            f"the data set is empty: none of the {number} images of '{self.ann_file}' is left"
+            f"{cause}; {advice}"
         )
+
+    def __getitem__(self, idx: int) -> Any:
+        """Return an image after the pipeline; in training another one if that is None.
+
+        Raises:
+            DataError: the pipeline returned None ``max_refetch`` + 1 times in a row.
+        """
+        if self.test_mode or not self._fully_initialized:
+            return super().__getitem__(idx)
+        for _ in range(self.max_refetch + 1):
+            data = self.prepare_data(idx)
+            if data is not None:
+                return data
+            idx = self._rand_another()
+        raise DataError(explain_empty(self, self.max_refetch + 1))
 
     def get_data_info(self, idx: int) -> dict:
         """Return an image's annotations and its prompt."""

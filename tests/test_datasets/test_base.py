@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 
 import pytest
 import torch
@@ -183,3 +184,49 @@ def test_indices_without_an_image(build, indices):
 @pytest.mark.parametrize("indices", [[2, 0], [-1], 2, -1])
 def test_indices(build, indices):
     assert len(build(indices=indices)) == (2 if indices in ([2, 0], 2) else 1)
+
+
+def test_nothing_left_of_the_annotations(build):
+    with pytest.raises(AnnotationFileError, match=r"none of the 3 images of .* relax"):
+        build(test_mode=False, filter_cfg=dict(min_size=1000))
+
+
+def remove_all(results):
+    """A transform of a user's project that drops every image."""
+    del results
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (
+            dict(type="FilterAnnotations", min_gt_bbox_wh=(1000, 1000)),
+            r"FilterAnnotations\(min_gt_bbox_wh=\(1000, 1000\), keep_empty=True\)",
+        ),
+        (dict(type="FilterAnnotations", min_gt_bbox_wh=(1000, 0)), r"FilterAnnotations\(.*0\)"),
+        (dict(type="FilterAnnotations", min_gt_bbox_wh=(0, 99.5)), r"FilterAnnotations\(.*99.5\)"),
+        (remove_all, "<function remove_all"),
+    ],
+)
+def test_a_pipeline_that_drops_every_image(build, step, said):
+    pipeline = [*PIPELINE[:-1], step, PIPELINE[-1]]
+    with pytest.raises(DataError) as raised:
+        build(test_mode=False, pipeline=pipeline, max_refetch=3, indices=[0, 1])[0]
+    text = str(raised.value)
+    assert re.search(f"returned no image 4 times in a row: {said}.* dropped 2 of 2 images", text)
+
+
+@pytest.mark.parametrize("limits", [(1000, 1000), (1000, 0), (0, 99.5)])
+def test_a_filter_that_leaves_no_box_of_any_image(build, limits):
+    step = dict(type="FilterAnnotations", min_gt_bbox_wh=limits, keep_empty=False)
+    dataset = build(test_mode=False, pipeline=[*PIPELINE[:-1], step, PIPELINE[-1]])
+    with pytest.raises(DataError, match="left no box of the first 10 images"):
+        [dataset[at % 2] for at in range(30)]  # both have boxes
+
+
+def test_a_filter_that_leaves_one_box(build):
+    step = dict(type="FilterAnnotations", min_gt_bbox_wh=(15, 15), keep_empty=False)
+    dataset = build(test_mode=False, pipeline=[*PIPELINE[:-1], step, PIPELINE[-1]])
+    left = {at: len(dataset[at]["data_samples"].gt_instances) for at in (0, 1)}
+    assert left == {0: 0, 1: 1}
+    assert all(dataset[0] for _ in range(30))

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 
 from glip.registry import TRANSFORMS
+from glip.utils.errors import DataError
 
 # Arrays with one entry per annotated object.
 _PER_OBJECT_KEYS = ("gt_bboxes", "gt_bboxes_labels", "gt_ignore_flags")
+
+#: Images without a box left, after which a filter must be a mistake: those of the data set, within
+#: these limits.
+_MIN_EMPTIED, _MAX_EMPTIED = 10, 200
 
 
 @TRANSFORMS.register_module(name=["GTBoxSubOne", "GTBoxSubOne_GLIP"])
@@ -47,6 +54,7 @@ class FilterAnnotations(BaseTransform):
 
     Raises:
         ValueError: ``by_box`` is False.
+        DataError: With ``keep_empty=False``, no image of the data set has a box left (on use).
     """
 
     def __init__(
@@ -62,6 +70,12 @@ class FilterAnnotations(BaseTransform):
             )
         self.min_gt_bbox_wh = min_gt_bbox_wh
         self.keep_empty = keep_empty
+        self._dataset: Any = None
+        self._emptied: int | None = 0  # images without a box left, None after one with a box
+
+    def use_dataset(self, dataset: Any) -> None:
+        """Check the number of images of this data set that have a box left."""
+        self._dataset = dataset
 
     def transform(self, results: dict) -> dict | None:
         """Filter the boxes; None if no box is kept and ``keep_empty`` is set."""
@@ -72,8 +86,20 @@ class FilterAnnotations(BaseTransform):
         keep = (boxes[:, 2] - boxes[:, 0] > min_width) & (boxes[:, 3] - boxes[:, 1] > min_height)
         if self.keep_empty and not keep.any():
             return None
+        if self._emptied is not None and self._dataset is not None:
+            self._emptied = None if keep.any() else self._emptied + 1
+            self._check_emptied()
         keep_objects(results, keep)
         return results
+
+    def _check_emptied(self) -> None:
+        """Stop a training in which no image has a box: its only target would be background."""
+        if self._emptied == min(max(len(self._dataset), _MIN_EMPTIED), _MAX_EMPTIED):
+            raise DataError(
+                f"{self} left no box of the first {self._emptied} images of "
+                f"'{self._dataset.ann_file}': lower min_gt_bbox_wh, which is in pixels of the "
+                "resized image."
+            )
 
     def __repr__(self) -> str:
         return (
