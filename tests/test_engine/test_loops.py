@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from mmengine.hooks import Hook
 from glip.checkpoint import read_checkpoint
 from glip.engine import GLIPRunner, last_checkpoint
 from glip.utils.errors import CheckpointError, TrainingError
-from tests.training import NO_VALIDATION, differences, training_config
+from tests.training import CLASSES, NO_VALIDATION, differences, training_config
 
 
 class InterruptedHereError(Exception):
@@ -71,6 +73,39 @@ def check(full: dict, parts: dict, *more: str) -> None:
 
 BY_ITERATION = dict(default_hooks__checkpoint=dict(by_epoch=False, interval=3))
 SHORT = dict(early_fuse=False, train_cfg__max_epochs=1, **NO_VALIDATION, **BY_ITERATION)
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [
+        dict(type="EpochBasedTrainLoop", max_epochs=1),
+        dict(type="IterBasedTrainLoop", max_iters=1),
+    ],
+)
+@pytest.mark.parametrize(("name", "warned"), [("雨傘 ☂", True), ("parasol ☂", False)])
+def test_class_names_that_are_only_unknown_tokens(
+    examples, tmp_path, caplog, monkeypatch, loop, name, warned
+):
+    """The model cannot tell them from each other, which nothing else would say."""
+    monkeypatch.setattr(logging.getLogger("glip"), "propagate", True)
+    names = [*CLASSES[:-1], name]
+    content = json.loads((examples / "coco/annotations/instances_val2017.json").read_text())
+    for category in content["categories"]:
+        category["name"] = category["name"].replace(CLASSES[-1], name)
+    (tmp_path / "renamed.json").write_text(json.dumps(content))
+    cfg = training_config(
+        examples, tmp_path / "run", early_fuse=False, train_cfg=loop, **NO_VALIDATION
+    )
+    dataset = cfg.train_dataloader.dataset
+    dataset.update(ann_file=str(tmp_path / "renamed.json"), metainfo=dict(classes=names))
+    dataset.indices = 2
+    cfg.default_hooks.checkpoint = None
+    run(cfg)
+    said = [each.getMessage() for each in caplog.records if "[UNK]" in each.getMessage()]
+    assert len(said) == warned
+    if warned:
+        assert said[0].startswith("1 of 5 phrases have no word that the tokenizer knows")
+        assert repr(name) in said[0]
 
 
 def test_in_the_middle_of_an_epoch(examples, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -51,6 +52,30 @@ def test_yolo(tmp_path):
             center, size = np.array(row).reshape(2, 2) * (width, height)
             assert label == own
             np.testing.assert_allclose([*(center - size / 2), *(center + size / 2)], box, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(1, "not permitted"), OSError(95, "not supported"), NotImplementedError()]
+)
+def test_yolo_copies_images_where_there_are_no_links(tmp_path, monkeypatch, error):
+    """As on FAT disks, some network disks, and Windows without the privilege."""
+
+    def refuse(source, target):
+        raise error
+
+    monkeypatch.setattr(os, "symlink", refuse)
+    folder = write_all(tmp_path, "yolo").files.folder
+    for name in IMAGES:
+        image = folder / "images" / name
+        assert not image.is_symlink()
+        assert image.read_bytes() == (tmp_path / "images" / name).read_bytes()
+    image = folder / "images" / "a.jpg"
+    before = image.stat().st_ino
+    write_all(tmp_path, "yolo")  # a second time: the same image is not copied again
+    assert image.stat().st_ino == before
+    image.write_bytes(b"another")
+    with pytest.raises(LabelingMismatchError, match="is not the image"):
+        write_all(tmp_path, "yolo")
 
 
 def test_voc_has_one_based_inclusive_corners(tmp_path):
