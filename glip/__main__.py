@@ -24,6 +24,7 @@ COMMANDS = {
     ),
     "test": ("glip.cli.test", "evaluate a model on your own data, COCO, LVIS, ..."),
     "train": ("glip.cli.train", "fine-tune a model on your own data, or train by a config"),
+    "check": ("glip.cli.check", "check annotation files, and repair them"),
     "convert": (
         "glip.cli.model_converters.convert_glip",
         "convert a checkpoint between microsoft/GLIP, MMDetection and this library",

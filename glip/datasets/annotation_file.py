@@ -9,6 +9,7 @@ different entries) raises an error at once; single invalid annotations are skipp
 from __future__ import annotations
 
 import logging
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -157,7 +158,7 @@ class AnnotationFile:
             why += ". The boxes are within 0 and 1: multiply them by the size of their image"
         raise AnnotationFileError(
             f"none of the {self.num_annotations} annotations of '{self.path}' can be used: {why}. "
-            "tools/misc/check_coco.py lists all problems."
+            f"`glip check {shlex.quote(self.path)}` lists all problems."
         )
 
 
@@ -165,7 +166,7 @@ class Notes:
     """What is noticed about the entries of a file while it is read.
 
     This class counts what is skipped, and raises for what must be a mistake;
-    ``tools/misc/check_coco.py`` collects everything.
+    ``glip check`` collects everything.
 
     Args:
         path: Path of the file.

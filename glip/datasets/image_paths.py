@@ -92,7 +92,7 @@ def correct_paths(
     print_log(
         f"{len(found)} file names of '{ann_file}' do not exist in '{prefix}' as they are written, "
         f"and are read as the files that do, for example {written[:200]!r} as {read[:200]!r}. "
-        "tools/misc/check_coco.py --fix writes the file with these names.",
+        "`glip check FILE --images DIR --fix OUT` writes the file with these names.",
         logger="current",
         level=logging.WARNING,
     )

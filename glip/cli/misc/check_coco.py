@@ -47,17 +47,40 @@ def run(args: argparse.Namespace) -> None:
         DataError: the folder of the images does not exist, or the file cannot be repaired.
         SystemExit: the file has a problem; the exit code is 1.
     """
-    from glip.analysis.coco_check import CocoChecker
     from glip.utils.errors import DataError
 
     if args.images is not None and not args.images.is_dir():
         raise DataError(f"there is no folder '{args.images}'; give the image folder as --images.")
-    checker = CocoChecker(args.file, args.images)
-    for problem in checker.problems[: args.max_report]:
+    if check_file(args.file, args.images, args.fix, args.max_report):
+        sys.exit(1)
+
+
+def check_file(
+    file: Path, images: Path | None, fix: Path | None = None, max_report: int | None = None
+) -> bool:
+    """Check and print, and write the repaired file.
+
+    Args:
+        file: the annotation file.
+        images: folder of the images, to check them too.
+        fix: where to write the repaired file.
+        max_report: largest number of problems to print; ``None`` for all.
+
+    Returns:
+        Whether the file has a problem.
+
+    Raises:
+        AnnotationFileError: the file does not exist, is not valid JSON or not in COCO's format.
+        DataError: the file cannot be repaired.
+    """
+    from glip.analysis.coco_check import CocoChecker
+
+    checker = CocoChecker(file, images)
+    for problem in checker.problems[:max_report]:
         detail = f": {problem.detail}" if problem.detail else ""
         repair = f" [{problem.repair}]" if problem.repair else ""
-        print(f"{args.file}, {problem.place}, {problem.reason}{detail}{repair}")
-    hidden = len(checker.problems) - len(checker.problems[: args.max_report])
+        print(f"{file}, {problem.place}, {problem.reason}{detail}{repair}")
+    hidden = len(checker.problems) - len(checker.problems[:max_report])
     if hidden:
         print(f"... and {hidden} more problems")
     for key in ("images", "annotations", "categories"):
@@ -67,12 +90,11 @@ def run(args: argparse.Namespace) -> None:
     print(f"problems: {len(checker.problems)}")
     for reason, count in Counter(each.reason for each in checker.problems).most_common():
         print(f"  {count} x {reason}")
-    if args.fix is not None:
-        checker.write(args.fix)
+    if fix is not None:
+        checker.write(fix)
         rest = sum(not each.repair for each in checker.problems)
-        print(f"wrote {args.fix}" + (f"; {rest} problems need a decision" if rest else ""))
-    if checker.problems:
-        sys.exit(1)
+        print(f"wrote {fix}" + (f"; {rest} problems need a decision" if rest else ""))
+    return bool(checker.problems)
 
 
 def build_parser() -> argparse.ArgumentParser:

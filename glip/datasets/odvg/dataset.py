@@ -34,7 +34,7 @@ class ODVGDataset(BaseDetDataset):
     built at the first start and stored beside the data (:mod:`glip.datasets.odvg.index`).
 
     Invalid records are skipped; one warning counts them by reason, with line numbers, and
-    ``max_invalid_records`` limits them. ``tools/misc/check_odvg.py`` lists all of them.
+    ``max_invalid_records`` limits them. ``glip check`` lists all of them.
 
     Args:
         ann_file: Files of records (``.jsonl``, ``.json``) or shards (``.tar``), one or a list,
@@ -163,7 +163,7 @@ class ODVGDataset(BaseDetDataset):
         limit = self.max_invalid_records
         if total > (limit if isinstance(limit, int) else limit * num_records):
             raise AnnotationFileError(
-                f"{found}. Fix them (tools/misc/check_odvg.py lists all), or raise "
+                f"{found}. Fix them (`glip check` lists all), or raise "
                 f"max_invalid_records ({limit})."
             )
         message = f"{type(self).__name__} skips invalid records: {found}."

@@ -13,6 +13,9 @@ from glip.datasets.odvg.records import parse_record
 from glip.utils.errors import AnnotationFileError, AnnotationFileNotFoundError, OdvgRecordError
 from glip.utils.tar_files import MAX_TEXT, TarMember, iter_members
 
+#: A longer first line is not parsed to find out whether it is a record.
+_MAX_FIRST_LINE = 1 << 20
+
 
 class Record(NamedTuple):
     """A record and its place in its file.
@@ -38,6 +41,16 @@ class Record(NamedTuple):
 def is_shard(path: str) -> bool:
     """Return whether a file is a tar shard, which holds the images too."""
     return path.endswith(".tar")
+
+
+def holds_records(path: str) -> bool:
+    """Return whether a file holds ODVG records, and not one JSON object as in COCO's format."""
+    if is_shard(path) or path.endswith(".jsonl"):
+        return True
+    with open(path, "rb") as file:
+        line = file.readline(_MAX_FIRST_LINE)
+    record, _ = _parse(line)
+    return record is not None and "filename" in record and "images" not in record
 
 
 def expand_patterns(patterns: Sequence[str]) -> list[str]:

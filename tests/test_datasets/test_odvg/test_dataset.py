@@ -154,7 +154,7 @@ def test_invalid_records_are_skipped_and_named(tmp_path, monkeypatch):
             "has no area (line 6); 1 x invalid JSON (line 10); 1 x a label is not in the label map "
             "(line 8)."
         )
-    with pytest.raises(AnnotationFileError, match=r"3 of 20 records are invalid.*check_odvg.py"):
+    with pytest.raises(AnnotationFileError, match=r"3 of 20 records are invalid.*glip check"):
         build(path, max_invalid_records=0.1)
     with pytest.raises(AnnotationFileError, match="max_invalid_records"):
         build(path, max_invalid_records=2)
