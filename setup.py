@@ -53,7 +53,11 @@ setup(
     license="Apache-2.0",
     keywords=["computer vision", "open-vocabulary object detection", "phrase grounding", "GLIP"],
     packages=find_packages(include=["glip", "glip.*"]),
-    package_data={"glip.text": ["vocabularies/*.txt"], "glip.labeling": ["review_page/*"]},
+    package_data={
+        "glip.text": ["vocabularies/*.txt"],
+        "glip.labeling": ["review_page/*"],
+        "glip.web": ["assets/*"],
+    },
     python_requires=">=3.10",
     install_requires=[*requirements("runtime"), *requirements("multimodal")],
     extras_require={
@@ -62,6 +66,8 @@ setup(
         "calibrate": requirements("calibrate"),
         # Windows of tiled TIFF files.
         "tiff": requirements("tiff"),
+        # The web page; not in "all", because it needs transformers 5.
+        "web": requirements("web"),
         "tests": requirements("tests"),
         "dev": [*requirements("tests"), *requirements("dev")],
     },

@@ -35,6 +35,7 @@ SECTIONS = {
     "glip.evaluation": "Evaluation",
     "glip.engine": "Engine",
     "glip.labeling": "Labeling",
+    "glip.web": "Web page",
     "glip.testing": "Testing",
     "glip.utils.errors": "Errors",
 }

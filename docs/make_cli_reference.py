@@ -26,9 +26,10 @@ HEADER = """\
 
 This page is generated from the commands' parsers by `python docs/make_cli_reference.py`. Each
 command prints the same with `--help`. `glip` is also `python -m glip`; in a clone
-`python demo/image_demo.py` is `glip detect`, `python tools/test.py` is `glip test`, and
-`python tools/train.py` is `glip train`. A command that fails because of its input prints one line
-that begins with `error:` and exits with code 1; wrong arguments exit with code 2, Ctrl-C with 130.
+`python demo/image_demo.py` is `glip detect`, `python demo/web_demo.py` is `glip web`,
+`python tools/test.py` is `glip test`, and `python tools/train.py` is `glip train`. A command that
+fails because of its input prints one line that begins with `error:` and exits with code 1; wrong
+arguments exit with code 2, Ctrl-C with 130.
 """
 
 

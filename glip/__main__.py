@@ -17,6 +17,7 @@ from glip.version import __version__
 #: Sub-command -> its module, and what it does.
 COMMANDS = {
     "detect": ("glip.cli.detect", "detect in images the objects that a prompt names"),
+    "web": ("glip.cli.web", "serve a web page that detects"),
     "label": ("glip.cli.label", "label a folder, for annotation tools and for training"),
     "calibrate": (
         "glip.cli.calibrate",

@@ -31,7 +31,7 @@ class Predictor:
     classification. Prompts that were used before are not encoded again, also on other images.
 
     If the model's weights change, call :meth:`set_image` again. A predictor holds one image: give
-    each thread a predictor of its own; they may share the model.
+    each thread a predictor of its own; they may share the model and a text cache.
 
     Example:
         >>> predictor = Predictor(weights="glip_tiny_a")  # doctest: +SKIP
@@ -47,10 +47,12 @@ class Predictor:
         max_pixels: largest image, height times width, checked before it is decoded; by default the
             config's, which by default is Pillow's limit of about 179 million.
         max_bytes: largest file or download; by default the config's, which by default is 512 MiB.
+        text_cache: text features that predictors of the same ``model`` share; by default the
+            predictor has its own.
 
     Raises:
         TypeError: ``model`` is something else.
-        ValueError: neither model nor weights are given.
+        ValueError: neither model nor weights are given, or ``text_cache`` is of another model.
         CheckpointError: the checkpoint cannot be read safely or does not fit the config.
     """
 
@@ -63,10 +65,13 @@ class Predictor:
         *,
         max_pixels: int | None = None,
         max_bytes: int | None = None,
+        text_cache: TextFeatureCache | None = None,
     ):
         self.model = make_detector(model, weights, device, cfg_options)
+        if text_cache is not None and text_cache.model is not self.model:
+            raise ValueError("expected a text_cache of the same model, got one of another model")
         self._limits = ImageLimits(max_pixels, max_bytes)
-        self._text_cache = TextFeatureCache(self.model)
+        self._text_cache = TextFeatureCache(self.model) if text_cache is None else text_cache
         self._levels: list[torch.Tensor] | None = None
         self._sample: DetDataSample | None = None
 

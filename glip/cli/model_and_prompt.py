@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -151,12 +150,9 @@ def read_prompt(args: argparse.Namespace) -> Prompt:
 
 def warn_of_unknown_words(prompt: Prompt) -> None:
     """Say which words of a prompt the small model was not trained on; it answers all the same."""
-    from glip.testing.shapes import all_words
+    from glip.testing.shapes import unknown_words
 
-    known = set(all_words())
-    words = re.findall(r"\w+", " ".join(prompt.names).lower())
-    unknown = [word for word in dict.fromkeys(words) if word not in known]
-    if unknown:
+    if unknown := unknown_words(prompt.names):
         print(
             f"warning: {SMALL_MODEL} detects coloured shapes only and does not know "
             f"{shorten(' '.join(unknown))}; for other objects pass --weights, for example "

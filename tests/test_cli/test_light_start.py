@@ -17,7 +17,7 @@ import glip.cli
 from glip.__main__ import COMMANDS
 
 ROOT = Path(__file__).parents[2]
-HEAVY = ("torch", "torchvision", "timm", "transformers", "mmengine", "mmcv")
+HEAVY = ("torch", "torchvision", "timm", "transformers", "mmengine", "mmcv", "gradio")
 SCRIPTS = sorted(
     path.relative_to(ROOT).as_posix()
     for folder in ("tools", "demo")

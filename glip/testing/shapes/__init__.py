@@ -1,6 +1,12 @@
 """Generated images of coloured shapes, to train and test a small model."""
 
-from glip.testing.shapes.captions import Phrase, all_words, class_name, write_caption
+from glip.testing.shapes.captions import (
+    Phrase,
+    all_words,
+    class_name,
+    unknown_words,
+    write_caption,
+)
 from glip.testing.shapes.painting import load_backgrounds, paint
 from glip.testing.shapes.scenes import (
     COLORS,
@@ -31,5 +37,6 @@ __all__ = [
     "draw_scene",
     "load_backgrounds",
     "paint",
+    "unknown_words",
     "write_caption",
 ]

@@ -7,7 +7,8 @@ texture, and a colour, a shape or both.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from glip.testing.shapes.scenes import COLORS, SHAPES, SIZES, TEXTURES, Scene, SceneObject
@@ -138,3 +139,10 @@ def all_words() -> Iterator[str]:
         for text in group:
             yield from text.replace(",", " , ").split()
     yield "."
+
+
+def unknown_words(texts: Iterable[str]) -> list[str]:
+    """Return the words of texts that the small model was not trained on, each once."""
+    known = set(all_words())
+    words = re.findall(r"\w+", " ".join(texts).lower())
+    return [word for word in dict.fromkeys(words) if word not in known]
