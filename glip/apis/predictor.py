@@ -12,13 +12,16 @@ import torch
 from mmengine.config import Config
 
 from glip.apis.build import make_detector
+from glip.apis.class_detection import Classes, ClassPrompt, with_class_limit
 from glip.apis.inference import Image, is_path, load_image, set_prompt
 from glip.apis.pipelines import make_pipeline
 from glip.apis.prompting import prompts_for
+from glip.classes.class_file import ClassFile
+from glip.classes.reading import load_classes
 from glip.models import GLIP, TextFeatureCache
 from glip.structures import DetDataSample
 from glip.text import Prompt
-from glip.utils.errors import ConfigError
+from glip.utils.errors import ConfigError, PromptError
 from glip.utils.image_files import ImageLimits
 from glip.utils.options import check_number
 
@@ -49,10 +52,13 @@ class Predictor:
         max_bytes: largest file or download; by default the config's, which by default is 512 MiB.
         text_cache: text features that predictors of the same ``model`` share; by default the
             predictor has its own.
+        classes: detect these classes instead of the prompt of each call, as in
+            :class:`~glip.apis.DetInferencer`.
 
     Raises:
         TypeError: ``model`` is something else.
         ValueError: neither model nor weights are given, or ``text_cache`` is of another model.
+        ClassFileError: the classes are invalid, or their calibration is not of this model.
         CheckpointError: the checkpoint cannot be read safely or does not fit the config.
     """
 
@@ -66,10 +72,16 @@ class Predictor:
         max_pixels: int | None = None,
         max_bytes: int | None = None,
         text_cache: TextFeatureCache | None = None,
+        classes: Classes | None = None,
     ):
+        if classes is not None and not isinstance(classes, ClassFile):
+            classes = load_classes(classes)  # before the model is built
+        if classes is not None and not isinstance(model, GLIP):
+            cfg_options = with_class_limit(cfg_options)
         self.model = make_detector(model, weights, device, cfg_options)
         if text_cache is not None and text_cache.model is not self.model:
             raise ValueError("expected a text_cache of the same model, got one of another model")
+        self._classes = None if classes is None else ClassPrompt(classes, self.model)
         self._limits = ImageLimits(max_pixels, max_bytes)
         self._text_cache = TextFeatureCache(self.model) if text_cache is None else text_cache
         self._levels: list[torch.Tensor] | None = None
@@ -98,33 +110,43 @@ class Predictor:
 
     def predict(
         self,
-        text: str | Sequence[str] | Prompt,
+        text: str | Sequence[str] | Prompt | None = None,
         *,
         custom_entities: bool = False,
         tokens_positive: Sequence | int | None = None,
         score_thr: float | None = None,
     ) -> DetDataSample:
-        """Detect the objects that a prompt names.
+        """Detect the objects that a prompt names, or the predictor's classes.
 
         Args:
             text: class names, a sentence or a prompt; see :func:`glip.text.parse_prompt`
-                and :func:`glip.apis.prompting.prompts_for`.
+                and :func:`glip.apis.prompting.prompts_for`. None for a predictor with classes.
             custom_entities: the text is a list of period-separated names.
             tokens_positive: for each phrase of a sentence its character spans.
-            score_thr: return the detections of this score or more; ``None`` for all.
+            score_thr: return the detections of this score or more; ``None`` for all. With classes
+                the threshold of those without one, ``None`` for the model's.
 
         Returns:
             A data sample. ``pred_instances`` has ``bboxes`` (K, 4), xyxy pixels of the image,
             ``scores``, 0-based ``labels`` and ``label_names``, best score first; ``presence`` has
-            the best score of each phrase.
+            the best score of each phrase. With classes see
+            :meth:`glip.apis.class_detection.ClassPrompt.to_classes`.
 
         Raises:
             ConfigError: no image was set, or ``score_thr`` is not a finite number.
-            PromptError: the prompt cannot be parsed or tokenized.
+            PromptError: the prompt cannot be parsed or tokenized; there is none, or one beside
+                classes.
         """
         if self._levels is None or self._sample is None:
             raise ConfigError("there is no image to detect in: call set_image first")
         check_number("score_thr", score_thr, none=True)
+        if self._classes is not None:
+            if text is not None or custom_entities or tokens_positive is not None:
+                raise PromptError(
+                    "this predictor detects the classes that it was made with: expected no prompt "
+                    "in the call, or Predictor without classes"
+                )
+            text = self._classes.prompt
         (prompt,) = prompts_for(
             1, text, custom_entities=custom_entities, tokens_positive=tokens_positive
         )
@@ -134,4 +156,6 @@ class Predictor:
             encoded = self._text_cache.encode_prompt(prompt)
             ((result,),) = self.model.predict_prompts(self._levels, [sample], [[encoded]])
         sample.pred_instances, sample.presence = result
+        if self._classes is not None:
+            return self._classes.to_classes(sample, score_thr)
         return sample if score_thr is None else sample.filter(score_thr)

@@ -74,7 +74,11 @@ def combine_phrases(
 def apply_limits(
     classes: ClassFile, found: ClassDetections, thresholds: Sequence[float]
 ) -> ClassDetections:
-    """Apply thresholds, sizes, the NMS across classes and the maximum number per class.
+    """Apply sizes, the NMS across classes, the maximum number per class, and thresholds.
+
+    Thresholds come last: the detections above a threshold are those of a lower threshold without
+    its tail. So a threshold that was chosen on the detections above 0 keeps what it was chosen on,
+    whatever the thresholds of other classes are.
 
     Args:
         classes: the classes.
@@ -87,20 +91,14 @@ def apply_limits(
     sizes = np.sqrt(sides[:, 0] * sides[:, 1])
     low = np.array([each.min_size or 0.0 for each in classes.classes])
     high = np.array([each.max_size or np.inf for each in classes.classes])
-    keep = (
-        (found.scores >= np.asarray(thresholds)[found.labels])
-        & (sizes > 0)
-        & (sizes >= low[found.labels])
-        & (sizes <= high[found.labels])
-    )
-    found = found[keep]
+    found = found[(sizes > 0) & (sizes >= low[found.labels]) & (sizes <= high[found.labels])]
     if classes.class_agnostic:
         found = found[_nms(found.boxes, classes.nms)]
     kept = np.ones(len(found), dtype=bool)
     for label, each in enumerate(classes.classes):
         if each.max is not None:
             kept[np.flatnonzero(found.labels == label)[each.max :]] = False
-    return found[kept]
+    return found[kept & (found.scores >= np.asarray(thresholds)[found.labels])]
 
 
 def iou(one: np.ndarray, other: np.ndarray) -> np.ndarray:

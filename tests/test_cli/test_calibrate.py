@@ -11,7 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glip.apis import DetInferencer, inference_detector, init_detector
+from glip.apis import DetInferencer, Predictor, inference_detector, init_detector
+from glip.apis.class_detection import binding_of
+from glip.apis.results import to_dict
+from glip.calibration import calibrate as calibrate_classes
+from glip.calibration import detect_in_labelled, read_labels, with_calibration
+from glip.calibration.matching import outcomes_of
 from glip.classes import load_classes, read_class_file, write_class_file
 from glip.cli import calibrate, detect
 from glip.cli.common import UsageError
@@ -107,10 +112,15 @@ def test_it_is_applied_alike_everywhere(calibrated, shapes, model, tmp_path, cap
             assert probability == pytest.approx(expected, abs=1e-3)
         else:
             assert np.isnan(probability)
-    # DetInferencer and the command give the same.
+    # Predictor, DetInferencer and the command give the same.
+    predictor = Predictor(model, classes=calibrated)
+    predictor.set_image(image)
+    assert to_dict(predictor.predict()) == to_dict(sample)
+    with pytest.raises(PromptError, match="expected no prompt"):
+        predictor.predict("star .")
     inferencer = DetInferencer(model, classes=file)
     (prediction,) = inferencer(image)["predictions"]
-    assert prediction["scores"] == found.scores.tolist()
+    assert prediction == to_dict(sample)
     assert len(prediction["presence_probabilities"]) == len(file.names)
     with pytest.raises(PromptError, match="expected no prompt"):
         inferencer(image, texts="star .")
@@ -123,6 +133,33 @@ def test_it_is_applied_alike_everywhere(calibrated, shapes, model, tmp_path, cap
     printed = capsys.readouterr().out
     assert f"with the thresholds of {calibrated}" in printed
     assert "not found: " in printed
+
+
+@pytest.mark.parametrize("class_agnostic", [False, True])
+def test_thresholds_keep_what_the_calibration_counted(shapes, model, class_agnostic):
+    """Used on its own images, a calibration has the precision and recall that it reported."""
+    text = CLASSES.replace("max: 6", "max: 2")
+    (shapes / "limited.yaml").write_text(text)
+    classes = replace(read_class_file(shapes / "limited.yaml"), class_agnostic=class_agnostic)
+    labels, folder = shapes / "annotations" / "shapes.json", shapes / "images"
+    images = detect_in_labelled(model, classes, read_labels(str(labels), folder, classes), folder)
+    done = calibrate_classes(classes, images, [0.6] * 4, precision=0.8)
+    binding = binding_of(model, classes)
+    predictor = Predictor(model, classes=with_calibration(classes, done, binding))
+    found = []
+    for name in images.names:
+        predictor.set_image(folder / name)
+        found.append(predictor.predict().pred_instances.numpy())
+    compared = 0
+    for label, each in enumerate(done):
+        own = [(one.bboxes[one.labels == label], one.scores[one.labels == label]) for one in found]
+        outcomes = outcomes_of(own, images.truths, label)
+        if each.threshold is not None:
+            compared += len(outcomes)
+            assert outcomes.right.mean() == each.threshold.measures.precision
+            recall = outcomes.right.sum() / outcomes.num_boxes.sum()
+            assert recall == each.threshold.measures.recall
+    assert compared > 10
 
 
 def test_it_is_applied_without_sklearn(calibrated, shapes, model, monkeypatch):
