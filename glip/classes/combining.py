@@ -93,7 +93,7 @@ def apply_limits(
     high = np.array([each.max_size or np.inf for each in classes.classes])
     found = found[(sizes > 0) & (sizes >= low[found.labels]) & (sizes <= high[found.labels])]
     if classes.class_agnostic:
-        found = found[_nms(found.boxes, classes.nms)]
+        found = found[nms(found.boxes, classes.nms)]
     kept = np.ones(len(found), dtype=bool)
     for label, each in enumerate(classes.classes):
         if each.max is not None:
@@ -111,7 +111,7 @@ def iou(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return common / np.where(union > 0, union, 1)
 
 
-def _nms(boxes: np.ndarray, threshold: float) -> np.ndarray:
+def nms(boxes: np.ndarray, threshold: float) -> np.ndarray:
     """Return the indices of the boxes to keep, of boxes by descending score."""
     overlaps = iou(boxes, boxes) > threshold
     keep: list[int] = []
@@ -121,12 +121,12 @@ def _nms(boxes: np.ndarray, threshold: float) -> np.ndarray:
     return np.asarray(keep, dtype=np.int64)
 
 
-def _combine(found: ClassDetections, each: LabelClass, nms: float) -> ClassDetections:
+def _combine(found: ClassDetections, each: LabelClass, threshold: float) -> ClassDetections:
     """Combine the boxes of a class's prompts, by descending score."""
-    keep = _nms(found.boxes, nms)
+    keep = nms(found.boxes, threshold)
     if each.combine == "nms" or len(each.prompts) == 1:
         return found[keep]
-    overlaps = iou(found.boxes[keep], found.boxes) > nms
+    overlaps = iou(found.boxes[keep], found.boxes) > threshold
     boxes, scores = found.boxes[keep].copy(), found.scores[keep].copy()
     for row, at in enumerate(keep):
         group = [at]  # the best box of each prompt, of those that overlap

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.dataset import Compose
 from torch.utils.data import DataLoader, Dataset
@@ -20,7 +21,7 @@ from glip.apis.class_detection import check_calibration, phrase_detections
 from glip.apis.inference import load_image
 from glip.apis.pipelines import make_pipeline
 from glip.classes.class_file import ClassFile
-from glip.classes.combining import ClassDetections
+from glip.classes.combining import ClassDetections, apply_limits, iou, nms
 from glip.classes.results import (
     BOX_DECIMALS,
     SCORE_DECIMALS,
@@ -33,6 +34,11 @@ from glip.labeling.statistics import Statistics
 from glip.models import GLIP, TextFeatureCache
 from glip.text import Prompt
 from glip.utils.errors import ClassFileError, ImageReadError, PromptError
+
+#: Boxes below the threshold that a record keeps for the review: down to this fraction of it, and at
+#: most this number per image.
+PROPOSAL_FRACTION = 0.5
+MAX_PROPOSALS = 10
 
 
 @dataclass
@@ -96,7 +102,8 @@ class ClassLabeler:
 
         A record has ``file_name``, ``stem``, ``width``, ``height``, ``presence`` (the best score of
         each class) and ``detections``, best first: ``bbox`` (xyxy pixels, hundredths), ``label``,
-        ``score`` (4 decimals), ``prompt`` and, with a calibration, ``probability``.
+        ``score`` (4 decimals), ``prompt`` and, with a calibration, ``probability``; and
+        ``proposals``, the same of :meth:`proposals`, which are no labels.
         """
         labels = ImageLabels()
         counts = labels.statistics.counts
@@ -122,9 +129,24 @@ class ClassLabeler:
                     height=int(height),
                     presence=result.presence.round(SCORE_DECIMALS).tolist(),
                     detections=self._entries(result.kept),
+                    proposals=self._entries(self.proposals(result)),
                 )
             )
         return labels
+
+    def proposals(self, result: ClassResult) -> ClassDetections:
+        """Return boxes just below the threshold of their class, where no other box is.
+
+        They pass :data:`PROPOSAL_FRACTION` of the threshold and the other limits of the classes,
+        and overlap neither a detection nor a better proposal, of any class. The best
+        :data:`MAX_PROPOSALS` are returned.
+        """
+        lower = [PROPOSAL_FRACTION * threshold for threshold in self.thresholds]
+        near = apply_limits(self.classes, result.candidates, lower)
+        near = near[near.scores < np.asarray(self.thresholds)[near.labels]]
+        overlaps = iou(near.boxes, result.kept.boxes) > self.classes.nms
+        near = near[~overlaps.any(axis=1)]
+        return near[nms(near.boxes, self.classes.nms)[:MAX_PROPOSALS]]
 
     def _detect(self, packed: Sequence[dict[str, Any]]) -> list[tuple[ClassResult, bool]]:
         """Return the results of images, and whether there may be more above a threshold."""

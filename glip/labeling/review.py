@@ -23,7 +23,8 @@ from urllib.parse import quote
 from PIL import Image
 
 from glip.datasets.images import open_image
-from glip.labeling.formats.export import Export
+from glip.engine.digests import file_digest
+from glip.labeling.formats.export import Export, scoring
 from glip.labeling.image_list import ListedImage
 from glip.structures.export import BOX_DECIMALS
 from glip.utils.errors import ImageReadError
@@ -62,6 +63,7 @@ def write_review(export: Export, thresholds: Sequence[float], count: int) -> Pat
     run = hashlib.sha256(json.dumps(entries).encode()).hexdigest()
     data = dict(
         run=run,
+        labels=file_digest(export.files.detections),
         classes=export.names,
         model=export.model,
         note=note,
@@ -77,17 +79,23 @@ def write_review(export: Export, thresholds: Sequence[float], count: int) -> Pat
 def doubt(record: dict[str, Any], thresholds: Sequence[float]) -> float:
     """Return how doubtful an image's labels are, from 0 to 1; -1 for an image without any.
 
-    It is that of the most doubtful box: 1 at the threshold, or at a probability of 0.5.
+    It is that of the most doubtful box or proposal: 1 at the threshold, or at a probability of 0.5.
     """
-    doubts = [
-        1 - 2 * abs(found["probability"] - 0.5)
-        if "probability" in found
-        else 1 - (found["score"] - thresholds[found["label"]]) / (1 - thresholds[found["label"]])
-        if thresholds[found["label"]] < 1
-        else 1.0
-        for found in record["detections"]
-    ]
-    return max(doubts, default=-1.0)
+    found = (*record["detections"], *proposals_of(record))
+    return max((_doubt_of(each, thresholds[each["label"]]) for each in found), default=-1.0)
+
+
+def proposals_of(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the boxes below the threshold that a record keeps; those of version 0.1 keep none."""
+    return record.get("proposals", [])
+
+
+def _doubt_of(found: dict[str, Any], threshold: float) -> float:
+    if "probability" in found:
+        return 1 - 2 * abs(found["probability"] - 0.5)
+    distance = found["score"] - threshold
+    room = 1 - threshold if distance > 0 else threshold
+    return 1 - abs(distance) / room if distance else 1.0
 
 
 def _entries(
@@ -103,12 +111,6 @@ def _entries(
         source = None
         if isinstance(image.source, str):
             source = _url(os.path.relpath(image.source, export.files.folder))
-        boxes = []
-        for at, found in enumerate(record["detections"]):
-            x1, y1, x2, y2 = found["bbox"]
-            box = [x1, y1, round(x2 - x1, BOX_DECIMALS), round(y2 - y1, BOX_DECIMALS)]
-            kept = {key: found[key] for key in ("score", "probability", "prompt") if key in found}
-            boxes.append(dict(id=record["first_id"] + at, box=box, label=found["label"], **kept))
         yield dict(
             id=-negative_id,
             file_name=record["file_name"],
@@ -116,8 +118,18 @@ def _entries(
             height=record["height"],
             thumbnail=_url(os.path.relpath(thumbnail, export.files.folder)),
             source=source,
-            boxes=boxes,
+            boxes=[
+                dict(id=record["first_id"] + at, **_box(found))
+                for at, found in enumerate(record["detections"])
+            ],
+            proposals=[_box(found) for found in proposals_of(record)],
         )
+
+
+def _box(found: dict[str, Any]) -> dict[str, Any]:
+    x1, y1, x2, y2 = found["bbox"]
+    box = [x1, y1, round(x2 - x1, BOX_DECIMALS), round(y2 - y1, BOX_DECIMALS)]
+    return dict(box=box, label=found["label"], **scoring(found))
 
 
 def make_thumbnail(export: Export, image: ListedImage) -> bytes | None:

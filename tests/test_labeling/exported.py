@@ -19,6 +19,12 @@ IMAGES = {
     "b.png": ((40, 60), []),
     "sub/c d.jpg": ((50, 50), [([0, 0, 50, 50], 0, 0.61)]),
 }
+#: Boxes below the threshold, which no format has.
+PROPOSALS = {"b.png": [([5, 6, 25.5, 45], 1, 0.4)]}
+
+
+def _entries(found) -> list[dict]:
+    return [dict(bbox=box, label=label, score=score, prompt="star") for box, label, score in found]
 
 
 def make_export(folder: Path, names=NAMES) -> Export:
@@ -35,16 +41,14 @@ def make_export(folder: Path, names=NAMES) -> Export:
     lines = []
     for each in (listed[index] for index in range(len(listed))):
         (width, height), found = IMAGES[each.file_name]
-        detections = [
-            dict(bbox=box, label=label, score=score, prompt="star") for box, label, score in found
-        ]
         lines.append(
             dict(
                 file_name=each.file_name,
                 stem=each.stem,
                 width=width,
                 height=height,
-                detections=detections,
+                detections=_entries(found),
+                proposals=_entries(PROPOSALS.get(each.file_name, ())),
             )
         )
     (out / "detections.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

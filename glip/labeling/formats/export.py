@@ -77,6 +77,11 @@ class Export:
             self.files.place_image(None, image.source.read(), path)
 
 
+def scoring(found: dict[str, Any]) -> dict[str, Any]:
+    """Return what a box has of ``score``, ``probability`` and ``prompt``; a corrected one: none."""
+    return {key: found[key] for key in ("score", "probability", "prompt") if key in found}
+
+
 def image_name(image: ListedImage) -> str:
     """Return a name of an image's file that no other image has, with its extension."""
     return image.stem + PurePosixPath(image.file_name).suffix

@@ -10,7 +10,8 @@ const images = data.images.map((each, index) => ({ ...each, index, accepted: fal
 let nextId = 1 + images.reduce((most, each) => each.boxes.reduce((m, b) => Math.max(m, b.id), most), data.last_id);
 let shown = []; // indices of the images in the list
 let current = -1; // index of the image on the stage
-let selected = -1; // index of the selected box
+let selected = -1; // index of the selected box in boxesOf(image)
+let proposing = false; // whether the boxes below the threshold are shown
 let mode = "select"; // "draw": the next drag is a new box; "redraw": it replaces the selected one
 let drag = null;
 const undone = [];
@@ -26,10 +27,15 @@ function element(tag, attributes, text) {
   return made;
 }
 
+// The boxes on the stage: the labels, and the proposals after them if they are shown.
+const boxesOf = (image) => (proposing ? [...image.boxes, ...image.proposals] : image.boxes);
+const isProposal = () => current >= 0 && selected >= images[current].boxes.length;
+
 // Changes: each stores the image before and after, so that undo and redo only exchange them.
 
 const snapshot = (image) => ({
   boxes: image.boxes.map((box) => ({ ...box, box: [...box.box] })),
+  proposals: image.proposals.map((box) => ({ ...box })),
   accepted: image.accepted,
   touched: image.touched,
 });
@@ -90,7 +96,7 @@ function matches(box) {
 function filter() {
   const all = byId("filter-class").value === "" && Number(byId("filter-low").value) <= 0 &&
     Number(byId("filter-high").value) >= 1;
-  shown = images.filter((image) => (all || image.boxes.some(matches)) &&
+  shown = images.filter((image) => (all || boxesOf(image).some(matches)) &&
     !(byId("filter-open").checked && image.accepted)).map((image) => image.index);
   if (byId("order").value === "name") {
     shown.sort((a, b) => (images[a].file_name < images[b].file_name ? -1 : 1));
@@ -123,7 +129,8 @@ function drawList() {
       list.append(card);
     }
     card.className = "card" + (image.index === current ? " current" : "") + (image.accepted ? " accepted" : "");
-    card.lastChild.textContent = `${image.boxes.length} · ${image.file_name}`;
+    const more = proposing && image.proposals.length ? `+${image.proposals.length}` : "";
+    card.lastChild.textContent = `${image.boxes.length}${more} · ${image.file_name}`;
   }
 }
 
@@ -171,25 +178,27 @@ function draw() {
   svg.setAttribute("viewBox", `0 0 ${image.width} ${image.height}`);
   svg.setAttribute("preserveAspectRatio", "none");
   svg.classList.toggle("drawing", mode !== "select");
-  const rects = image.boxes.map((box, at) => {
+  const rects = boxesOf(image).map((box, at) => {
     const rect = document.createElementNS(SVG, "rect");
     ["x", "y", "width", "height"].forEach((name, side) => rect.setAttribute(name, box.box[side]));
     rect.setAttribute("stroke", color(box.label));
     rect.dataset.at = at;
     if (at === selected) rect.classList.add("selected");
     if (!matches(box)) rect.classList.add("dimmed");
+    if (at >= image.boxes.length) rect.classList.add("proposal");
     const title = document.createElementNS(SVG, "title");
     title.textContent = describe(box);
     rect.append(title);
     const item = element("li", { "data-at": at, class: at === selected ? "selected" : "" }, describe(box));
     item.style.borderColor = color(box.label);
+    if (at >= image.boxes.length) item.classList.add("proposal");
     byId("box-list").append(item);
     return rect;
   });
   // Large boxes first, so that a small one inside them can be clicked.
   const area = (rect) => Number(rect.getAttribute("width")) * Number(rect.getAttribute("height"));
   svg.append(...rects.sort((a, b) => area(b) - area(a)));
-  if (selected >= 0) byId("relabel").value = image.boxes[selected].label;
+  if (selected >= 0) byId("relabel").value = boxesOf(image)[selected].label;
 }
 
 function describe(box) {
@@ -253,7 +262,7 @@ byId("boxes").addEventListener("pointerup", (event) => {
   drag = null;
   draft.remove();
   if (far && box[2] > 0 && box[3] > 0) {
-    if (mode === "redraw" && selected >= 0) edit((each) => { each.box = box; });
+    if (mode === "redraw" && selected >= 0 && !isProposal()) edit((each) => { each.box = box; });
     else {
       const label = Number(byId("relabel").value);
       change(current, (image) => image.boxes.push({ id: nextId, box, label, edited: true }));
@@ -280,16 +289,29 @@ function edit(how) {
   draw();
 }
 
+function confirm(label) {
+  if (!isProposal()) return;
+  change(current, (image) => {
+    const [found] = image.proposals.splice(selected - image.boxes.length, 1);
+    image.boxes.push({ id: nextId, box: found.box, label: label === undefined ? found.label : label, edited: true });
+  });
+  nextId += 1;
+  selected = images[current].boxes.length - 1;
+  draw();
+}
+
 function relabel(label) {
   if (label < 0 || label >= data.classes.length) return;
   byId("relabel").value = label;
+  if (isProposal()) { confirm(label); return; }
   if (selected >= 0 && images[current].boxes[selected].label !== label) edit((box) => { box.label = label; });
 }
 
 function remove() {
   if (selected < 0) return;
-  change(current, (image) => image.boxes.splice(selected, 1));
-  selected = Math.min(selected, images[current].boxes.length - 1);
+  change(current, (image) => (isProposal()
+    ? image.proposals.splice(selected - image.boxes.length, 1) : image.boxes.splice(selected, 1)));
+  selected = Math.min(selected, boxesOf(images[current]).length - 1);
   draw();
 }
 
@@ -302,7 +324,7 @@ function accept() {
 }
 
 function cycle(by) {
-  const count = current < 0 ? 0 : images[current].boxes.length;
+  const count = current < 0 ? 0 : boxesOf(images[current]).length;
   if (count) selected = (selected + by + count + (selected < 0 && by < 0 ? 1 : 0)) % count;
   draw();
 }
@@ -310,7 +332,7 @@ function cycle(by) {
 function corrected() {
   const ordered = [...images].sort((a, b) => a.id - b.id);
   return {
-    info: { description: "labels of a detector, reviewed", version: data.model },
+    info: { description: "labels of a detector, reviewed", version: data.model, labels: data.labels },
     licenses: [],
     categories: data.classes.map((name, label) => ({ id: label + 1, name })),
     images: ordered.map((image) => ({
@@ -342,8 +364,9 @@ const keys = {
   a: accept, Enter: accept, j: () => move(1), ArrowDown: () => move(1), ArrowRight: () => move(1),
   k: () => move(-1), ArrowUp: () => move(-1), ArrowLeft: () => move(-1),
   x: remove, Delete: remove, Backspace: remove, r: () => byId("relabel").focus(),
-  d: () => { mode = "draw"; draw(); }, e: () => { if (selected >= 0) { mode = "redraw"; draw(); } },
+  d: () => { mode = "draw"; draw(); }, e: () => { if (selected >= 0 && !isProposal()) { mode = "redraw"; draw(); } },
   z: () => step(done, undone, "before"), y: () => step(undone, done, "after"), s: download,
+  p: () => byId("proposals").click(), c: () => confirm(),
   Escape: () => { mode = "select"; selected = -1; draw(); },
 };
 
@@ -360,7 +383,8 @@ document.addEventListener("keydown", (event) => {
 });
 
 byId("relabel").addEventListener("change", (event) => { relabel(Number(event.target.value)); event.target.blur(); });
-for (const id of ["filter-class", "filter-low", "filter-high", "filter-open", "order"]) {
+byId("proposals").addEventListener("change", (event) => { proposing = event.target.checked; });
+for (const id of ["filter-class", "filter-low", "filter-high", "filter-open", "order", "proposals"]) {
   byId(id).addEventListener("change", (event) => { filter(); event.target.blur(); });
 }
 byId("list").addEventListener("scroll", () => requestAnimationFrame(drawList));
