@@ -16,6 +16,7 @@ records: docs/self_training.md.
 Examples:
     glip label photos classes.yaml --out labels --preview 20
     glip label photos classes.yaml --out labels --format yolo coco
+    glip label photos classes.yaml --out labels --format yolo coco --apply-review corrected.json
     glip label photos 'bench . car .' --out labels.json --weights glip_tiny_a
     glip label photos --captions pairs.jsonl --out labels.jsonl --weights glip_tiny
 """
@@ -90,6 +91,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "%(default)s",
     )
     parser.add_argument(
+        "--apply-review",
+        nargs="+",
+        metavar="CORRECTED.json",
+        help="write the formats of a finished run with the corrections that its review page "
+        "downloaded, to OUT/reviewed",
+    )
+    parser.add_argument(
         "--overwrite", action="store_true", help="replace the output of another run"
     )
     parser.add_argument(
@@ -127,6 +135,10 @@ def run(args: argparse.Namespace) -> None:
     if args.captions is not None:
         _run_captions(args)
         return
+    if args.apply_review and (
+        args.preview or args.merge or args.shard is not None or args.launcher != "none"
+    ):
+        raise UsageError("--apply-review goes without --preview, --shard, --merge and --launcher")
     if args.images is None or args.classes is None:
         raise UsageError("expected IMAGES and CLASSES, or --captions PAIRS")
     is_file = args.out.lower().endswith(".json")
@@ -148,7 +160,7 @@ def run(args: argparse.Namespace) -> None:
     cfg = _load_model_config(args, labels_classes=True)
     set_image_limits(cfg, images.limits)
 
-    from glip.labeling.folder import FolderRun, label_folder
+    from glip.labeling.folder import FolderRun, apply_reviews, label_folder
     from glip.labeling.preview import write_preview
 
     folder_run = FolderRun(
@@ -164,6 +176,9 @@ def run(args: argparse.Namespace) -> None:
         num_reviewed=args.review,
         image_prefix=args.image_prefix,
     )
+    if args.apply_review:
+        print(apply_reviews(folder_run, args.apply_review))
+        return
     part = Shard.of_launcher(args.launcher) if args.launcher != "none" else args.shard
     device = args.device or find_device(part or Shard())
     if args.preview:
@@ -174,8 +189,10 @@ def run(args: argparse.Namespace) -> None:
 
 def _run_captions(args: argparse.Namespace) -> None:
     """Label captions, as ``tools/pseudo_label.py`` does."""
-    if args.classes is not None or args.preview or args.overwrite:
-        raise UsageError("--captions goes without CLASSES, --preview and --overwrite")
+    if args.classes is not None or args.preview or args.overwrite or args.apply_review:
+        raise UsageError(
+            "--captions goes without CLASSES, --preview, --apply-review and --overwrite"
+        )
     check_np_extractor(args.np_extractor)
     args.pairs, args.out = args.captions, Path(args.out)
     if args.score_thr is None:

@@ -9,7 +9,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -49,6 +49,12 @@ class OutputFiles:
     def detections(self) -> Path:
         """The detections of all images, of which all formats are made."""
         return self.path("detections.jsonl")
+
+    def reviewed(self) -> OutputFiles:
+        """Return where the labels are written that people corrected."""
+        if self.prefix:
+            return replace(self, prefix=f"{self.prefix}reviewed.")
+        return replace(self, folder=self.folder / "reviewed")
 
     def path(self, name: str) -> Path:
         """Return the path of a file or folder."""

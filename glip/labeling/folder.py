@@ -21,6 +21,7 @@ from glip.labeling.image_list import ImageList
 from glip.labeling.merging import merge_shards
 from glip.labeling.output import ResumableOutput, read_state
 from glip.labeling.review import write_review
+from glip.labeling.reviewed import ReviewedExport, read_reviews
 from glip.labeling.shards import Shard
 from glip.models import GLIP
 from glip.utils.errors import LabelingMismatchError
@@ -138,6 +139,45 @@ def label_folder(
             written.append(write_review(export, run.thresholds, run.num_reviewed))
         report = write_class_report(export, run.thresholds, out)
     return "\n".join([report, "", *(f"written: {path}" for path in written)])
+
+
+def apply_reviews(run: FolderRun, paths: Sequence[str]) -> str:
+    """Write the formats of a finished run with the corrections of review pages.
+
+    They are written to ``reviewed`` beside the labels of the detector, which stay as they are.
+
+    Args:
+        run: the finished run.
+        paths: files that its review pages downloaded.
+
+    Returns:
+        What was changed and written, as text.
+
+    Raises:
+        LabelingMismatchError: the run is not finished, or a file is not of it.
+        AnnotationFileError: a file is invalid.
+        StorageError: a file cannot be written.
+    """
+    detections = run.files.detections
+    state = read_state(detections)
+    if state is None or not state["finished"]:
+        raise LabelingMismatchError(
+            f"there are no finished labels at '{detections}': label first, with the same command "
+            "without --apply-review"
+        )
+    batches = Shard().batches(len(run.images), run.batch_size)
+    output = ResumableOutput(detections, settings=run.settings, num_batches=len(batches))
+    with output:  # checks the settings
+        reviews = read_reviews(paths, detections, run.classes.names)
+        export = ReviewedExport(
+            *(run.files.reviewed(), run.classes.names, run.model_version, run.images),
+            image_prefix=run.image_prefix,
+            labels=detections,
+            reviews=reviews,
+        )
+        summary = export.summary()
+        written = [path for name in run.formats for path in write_format(name, export)]
+    return "\n".join([summary, *(f"written: {path}" for path in written)])
 
 
 def _label(

@@ -15,6 +15,7 @@ from glip.cli.common import UsageError
 from glip.labeling import folder as folder_module
 from glip.labeling.output import ResumableOutput
 from glip.utils.errors import ClassFileError, DataError, LabelingMismatchError
+from tests.test_labeling import review_page
 from tests.test_labeling.generated import CHECKPOINT, draw_shapes, write_pairs
 
 CLASSES = """
@@ -163,6 +164,42 @@ def test_another_format_does_not_detect_again(tmp_path, command, monkeypatch):
     monkeypatch.setattr(folder_module, "build_detector", None)
     command(out, "--review", "0", "--format", "yolo", images="images/000001.jpg")
     assert (out / "labels" / "000001.txt").is_file()
+
+
+def test_a_review_is_merged_into_the_labels(tmp_path, command, shapes, monkeypatch, capsys):
+    out, corrected = tmp_path / "out", tmp_path / "corrected.json"
+    with pytest.raises(LabelingMismatchError, match="no finished labels"):
+        command(out, "--apply-review", str(corrected))
+    command(out)
+    truth = json.loads((shapes / "annotations" / "shapes.json").read_text())
+    names = dict(ring="ring", star="star", circle="red one")
+    truth["categories"] = [
+        each | {"name": names[each["name"]]}
+        for each in truth["categories"]
+        if each["name"] in names
+    ]
+    known = {each["id"] for each in truth["categories"]}
+    truth["annotations"] = [each for each in truth["annotations"] if each["category_id"] in known]
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    review = [str(out / "review.html"), str(tmp_path / "truth.json"), "--share", "0.3"]
+    review_page.main([*review, "--out", str(corrected)])
+    before = read(out)
+    monkeypatch.setattr(folder_module, "build_detector", None)
+    command(out, "--apply-review", str(corrected), "--format", "coco", "yolo")
+    assert "3 images reviewed" in capsys.readouterr().out
+    after = read(out)
+    assert {name: after[name] for name in before} == before
+    coco = COCO(str(out / "reviewed" / "annotations.json"))
+    files = {each["file_name"] for each in coco.imgs.values() if each["reviewed"]}
+    assert len(files) == 3
+    expected = {each["id"]: each["file_name"] for each in truth["images"]}
+    boxes = [each["bbox"] for each in truth["annotations"] if expected[each["image_id"]] in files]
+    found = [each["bbox"] for each in coco.anns.values() if "corrected" in each]
+    np.testing.assert_allclose(sorted(found), sorted(boxes), atol=0.01)
+    assert len(coco.anns) > len(found)
+    with pytest.raises(LabelingMismatchError, match="other settings: classes"):
+        command(out, "--apply-review", str(corrected), "--overwrite", classes="../absent . x .")
+    assert read(out) == after
 
 
 def test_out_may_be_the_coco_file(tmp_path, command):

@@ -12,9 +12,12 @@ import pytest
 
 from glip.labeling.formats.export import write_format
 from glip.labeling.review import doubt, make_page, write_review
+from glip.labeling.reviewed import ReviewedExport, read_reviews
 from tests.test_labeling.exported import NAMES, make_export, write_all
+from tests.test_labeling.review_page import correct, read_page
 
 THRESHOLDS = [0.6, 0.5]
+NOTHING: dict = dict(categories=[], images=[], annotations=[])
 
 
 @pytest.fixture
@@ -155,12 +158,14 @@ def strip(content: dict) -> tuple:
 @pytest.mark.browser
 def test_an_unchanged_review_downloads_the_coco_file(run, open_page):
     export, path = run
-    assert strip(download(open_page(path))) == strip(json.loads(export.files.coco().read_text()))
+    content = download(open_page(path))
+    assert strip(content) == strip(json.loads(export.files.coco().read_text()))
+    assert content == correct(read_page(path), NOTHING, 0)
 
 
 @pytest.mark.browser
-def test_delete_relabel_draw_redraw_undo_and_accept(run, open_page):
-    _, path = run
+def test_delete_relabel_draw_redraw_undo_and_accept(run, open_page, tmp_path):
+    export, path = run
     page = open_page(path)
     page.keyboard.press("j")  # a.jpg, with annotations 1 and 2
     assert page.locator("#name").text_content() == "a.jpg"
@@ -202,6 +207,22 @@ def test_delete_relabel_draw_redraw_undo_and_accept(run, open_page):
         "b.png": True,
         "sub/c d.jpg": False,
     }
+    (tmp_path / "corrected.json").write_text(json.dumps(content))
+    reviews = read_reviews([str(tmp_path / "corrected.json")], export.files.detections, NAMES)
+    merged = ReviewedExport(
+        *(export.files.reviewed(), NAMES, export.model, export.images),
+        labels=export.files.detections,
+        reviews=reviews,
+    )
+    assert merged.summary() == "2 images reviewed; boxes: 1 changed, 2 added, 1 deleted"
+    (path,) = write_format("coco", merged)
+    written = json.loads(path.read_text())["annotations"]
+
+    def plain(annotations: list[dict]) -> list[dict]:  # added boxes have ids of their own
+        images = sorted(annotations, key=lambda each: (each["image_id"], each["id"]))
+        return [{key: each[key] for key in each if key != "id"} for each in images]
+
+    assert plain(written) == plain(content["annotations"])
     page.wait_for_timeout(400)  # the work is stored
     page.reload()
     page.wait_for_selector(".card")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from glip.labeling.formats.export import Export
+from glip.labeling.formats.export import Export, scoring
 from glip.structures.export import BOX_DECIMALS
 
 
@@ -16,7 +16,7 @@ def write_coco(export: Export) -> list[Path]:
     path = export.files.coco()
     categories = [dict(id=at, name=name) for at, name in enumerate(export.names, start=1)]
     with export.files.open(path) as file:
-        info = dict(description="labels of a detector, not reviewed", version=export.model)
+        info = dict(description=export.description, version=export.model)
         file.write(b'{"info":' + dump(info) + b',"licenses":[],"categories":' + dump(categories))
         file.write(b',\n"images":[')
         write_items(file, _images(export))
@@ -33,6 +33,7 @@ def _images(export: Export) -> Iterator[dict[str, Any]]:
             file_name=record["file_name"],
             width=record["width"],
             height=record["height"],
+            **{key: record[key] for key in ("reviewed",) if key in record},
         )
 
 
@@ -50,7 +51,8 @@ def _annotations(export: Export) -> Iterator[dict[str, Any]]:
                 bbox=[x1, y1, width, height],
                 area=round(width * height, BOX_DECIMALS),
                 iscrowd=0,
-                **{key: found[key] for key in ("score", "probability", "prompt") if key in found},
+                **scoring(found),
+                **{key: found[key] for key in ("corrected",) if key in found},
             )
 
 

@@ -59,6 +59,11 @@ class Export:
     images: ImageList
     image_prefix: str = "/data/local-files/?d="
 
+    @property
+    def description(self) -> str:
+        """What the labels are."""
+        return "labels of a detector, not reviewed"
+
     def records(self) -> Iterator[dict[str, Any]]:
         """Read the records, one for each image that was read."""
         return read_records(self.files.detections)

@@ -18,19 +18,19 @@ def write_fiftyone(export: Export) -> list[Path]:
             entries = []
             for found in record["detections"]:
                 x1, y1, x2, y2 = found["bbox"]
-                entries.append(
-                    dict(
-                        label=export.names[found["label"]],
-                        bounding_box=[
-                            x1 / width,
-                            y1 / height,
-                            (x2 - x1) / width,
-                            (y2 - y1) / height,
-                        ],
-                        confidence=found["score"],
-                        attributes=dict(prompt=found["prompt"], model=export.model),
-                    )
+                entry = dict(
+                    label=export.names[found["label"]],
+                    bounding_box=[
+                        x1 / width,
+                        y1 / height,
+                        (x2 - x1) / width,
+                        (y2 - y1) / height,
+                    ],
                 )
+                if "score" in found:
+                    entry["confidence"] = found["score"]
+                    entry["attributes"] = dict(prompt=found["prompt"], model=export.model)
+                entries.append(entry)
             key = PurePosixPath(record["file_name"]).with_suffix("").as_posix()
             file.write((b",\n" if at else b"\n") + dump(key) + b":" + dump(entries))
         file.write(b"}}\n")

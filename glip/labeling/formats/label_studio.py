@@ -48,21 +48,20 @@ def _tasks(export: Export) -> Iterator[dict[str, Any]]:
                 rotation=0,
                 rectanglelabels=[export.names[found["label"]]],
             )
-            results.append(
-                dict(
-                    id=f"{number}-{at}",
-                    from_name="label",
-                    to_name="image",
-                    type="rectanglelabels",
-                    original_width=width,
-                    original_height=height,
-                    image_rotation=0,
-                    score=found["score"],
-                    value=value,
-                    meta=dict(text=[found["prompt"]]),
-                )
+            result = dict(
+                id=f"{number}-{at}",
+                from_name="label",
+                to_name="image",
+                type="rectanglelabels",
+                original_width=width,
+                original_height=height,
+                image_rotation=0,
+                value=value,
             )
-        scores = [found["score"] for found in record["detections"]]
+            if "score" in found:
+                result |= dict(score=found["score"], meta=dict(text=[found["prompt"]]))
+            results.append(result)
+        scores = [found["score"] for found in record["detections"] if "score" in found]
         yield dict(
             data=dict(image=export.image_prefix + quote(name)),
             predictions=[

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from glip.labeling.formats.export import Export, image_name
+from glip.labeling.formats.export import Export, image_name, scoring
 
 #: The version of the format; LabelMe 5 and 6 read it.
 _VERSION = "5.5.0"
@@ -15,7 +15,7 @@ _VERSION = "5.5.0"
 def write_labelme(export: Export) -> list[Path]:
     """Write the files; images of tar archives are unpacked beside them.
 
-    LabelMe keeps further keys of a shape: ``score`` and ``prompt``.
+    LabelMe keeps further keys of a shape: ``score``, ``probability`` and ``prompt``.
     """
     folder = export.files.path("labelme")
     for record, image in export.records_with_images():
@@ -34,8 +34,7 @@ def write_labelme(export: Export) -> list[Path]:
                 shape_type="rectangle",
                 flags={},
                 mask=None,
-                score=found["score"],
-                prompt=found["prompt"],
+                **scoring(found),
             )
             for found in record["detections"]
         ]

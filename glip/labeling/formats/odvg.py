@@ -7,11 +7,11 @@ from pathlib import Path
 
 from glip.datasets.odvg.records import check_record, detection_record
 from glip.datasets.odvg.writing import to_json_line
-from glip.labeling.formats.export import Export
+from glip.labeling.formats.export import Export, scoring
 
 
 def write_odvg(export: Export) -> list[Path]:
-    """Write ``odvg.jsonl``, instances with ``score`` and ``prompt``, and ``label_map.json``."""
+    """Write ``odvg.jsonl``, instances with scores and prompts, and ``label_map.json``."""
     path, map_path = export.files.path("odvg.jsonl"), export.files.path("label_map.json")
     with export.files.open(path) as file:
         for record in export.records():
@@ -27,7 +27,7 @@ def write_odvg(export: Export) -> list[Path]:
             )
             instances = line["detection"]["instances"]
             for instance, found in zip(instances, record["detections"], strict=True):
-                instance.update(score=found["score"], prompt=found["prompt"])
+                instance.update(scoring(found))
             check_record(line)
             file.write(to_json_line(line))
     content = {str(label): name for label, name in enumerate(export.names)}

@@ -34,7 +34,8 @@ def write_voc(export: Export) -> list[Path]:
             xmin, ymin = min(x1 + 1, record["width"]), min(y1 + 1, record["height"])
             corners = dict(xmin=xmin, ymin=ymin, xmax=max(x2, xmin), ymax=max(y2, ymin))
             _add_all(ET.SubElement(each, "bndbox"), corners)
-            _add(each, "score", found["score"])
+            if "score" in found:
+                _add(each, "score", found["score"])
         ET.indent(root)
         export.files.write(folder / f"{record['stem']}.xml", ET.tostring(root, "utf-8") + b"\n")
     return [folder]
@@ -62,11 +63,12 @@ def write_cvat(export: Export) -> list[Path]:
             )
             for found in record["detections"]:
                 box = ET.SubElement(image, "box", label=export.names[found["label"]])
-                box.attrib.update(source="auto", occluded="0", z_order="0")
+                source = "manual" if "corrected" in found else "auto"
+                box.attrib.update(source=source, occluded="0", z_order="0")
                 for name, value in zip(("xtl", "ytl", "xbr", "ybr"), found["bbox"], strict=True):
                     box.set(name, f"{value:.2f}")
                 for name in ("score", "prompt"):
-                    ET.SubElement(box, "attribute", name=name).text = str(found[name])
+                    ET.SubElement(box, "attribute", name=name).text = str(found.get(name, ""))
             ET.indent(image)
             file.write(ET.tostring(image, "utf-8") + b"\n")
         file.write(b"</annotations>\n")
