@@ -145,7 +145,7 @@ class ClassLabeler:
         near = apply_limits(self.classes, result.candidates, lower)
         near = near[near.scores < np.asarray(self.thresholds)[near.labels]]
         overlaps = iou(near.boxes, result.kept.boxes) > self.classes.nms
-        near = near[~overlaps.any(axis=1)]
+        near = near[np.flatnonzero(~overlaps.any(axis=1))]
         return near[nms(near.boxes, self.classes.nms)[:MAX_PROPOSALS]]
 
     def _detect(self, packed: Sequence[dict[str, Any]]) -> list[tuple[ClassResult, bool]]:
