@@ -11,7 +11,13 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 #: The small model, images, and the vocabulary of bert-base-uncased.
-DEMO_FILES = ("*.jpg", "glip_nano_shapes.safetensors", "backgrounds/*.jpg", "bert-base-uncased/*")
+DEMO_FILES = (
+    "*.jpg",
+    "*.mp4",
+    "glip_nano_shapes.safetensors",
+    "backgrounds/*.jpg",
+    "bert-base-uncased/*",
+)
 
 
 def requirements(name: str) -> list[str]:
@@ -68,8 +74,9 @@ setup(
         "tiff": requirements("tiff"),
         # The web page; not in "all", because it needs transformers 5.
         "web": requirements("web"),
-        "tests": requirements("tests"),
-        "dev": [*requirements("tests"), *requirements("dev")],
+        "video": requirements("video"),
+        "tests": [*requirements("tests"), *requirements("video")],
+        "dev": [*requirements("tests"), *requirements("video"), *requirements("dev")],
     },
     entry_points={"console_scripts": ["glip = glip.__main__:main"]},
     cmdclass={"build_py": BuildWithFiles},

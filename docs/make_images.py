@@ -26,6 +26,7 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import av
 import matplotlib as mpl
 import numpy as np
 from PIL import Image
@@ -35,6 +36,8 @@ import matplotlib.pyplot as plt
 
 from docs.code_blocks import ROOT, blocks
 from glip.apis import inference_detector, init_detector
+from glip.testing.shapes import load_backgrounds
+from glip.testing.shapes.motion import moving_shapes
 from glip.visualization import DetLocalVisualizer
 from glip.visualization.captions import draw_text
 
@@ -231,6 +234,23 @@ def large_images() -> None:
     save(panels(drawn, ["whole image", "slices of 256 pixels"], 640), "large_images.jpg")
 
 
+def video() -> None:
+    """The video demo/shapes.mp4, and the clip of its detections."""
+    photo = load_backgrounds(ROOT / "demo" / "backgrounds")[0]
+    frames = moving_shapes(75, photo, seed=57, size=(256, 192), num_objects=5, speed=1.6)
+    with av.open(str(ROOT / "demo" / "shapes.mp4"), "w") as output:
+        stream = output.add_stream("libx264", rate=25, options={"crf": "26", "preset": "veryslow"})
+        stream.width, stream.height, stream.pix_fmt = 256, 192, "yuv420p"
+        for frame in frames:
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(frame.image, format="rgb24")))
+        output.mux(stream.encode(None))
+    run_page("video.md")
+    with av.open("out.mp4") as container:
+        drawn = [each.to_image() for each in container.decode(video=0)][::3]
+    options = dict(duration=120, loop=0, quality=50, method=6)
+    drawn[0].save(ASSETS / "video.webp", save_all=True, append_images=drawn[1:], **options)
+
+
 def notebooks() -> None:
     """Images of the notebooks; the others of them are those of :func:`detections`."""
     run_page("notebooks/finetune.md")
@@ -252,7 +272,7 @@ def supervision() -> None:
 
 PARTS: dict[str, Callable[[], None]] = {
     part.__name__: part
-    for part in (detections, labeling, finetune, large_images, speed, notebooks, supervision)
+    for part in (detections, labeling, finetune, large_images, video, speed, notebooks, supervision)
 }
 
 

@@ -18,6 +18,7 @@ from glip.version import __version__
 COMMANDS = {
     "detect": ("glip.cli.detect", "detect in images the objects that a prompt names"),
     "web": ("glip.cli.web", "serve a web page that detects"),
+    "video": ("glip.cli.video", "detect in a video or webcam, and track objects"),
     "label": ("glip.cli.label", "label a folder, for annotation tools and for training"),
     "calibrate": (
         "glip.cli.calibrate",

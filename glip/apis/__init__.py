@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from glip.apis.det_inferencer import DetInferencer
     from glip.apis.inference import inference_detector, init_detector
     from glip.apis.predictor import Predictor
+    from glip.apis.streaming import stream
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
@@ -18,6 +19,7 @@ else:
             "glip.apis.det_inferencer": ("DetInferencer",),
             "glip.apis.inference": ("inference_detector", "init_detector"),
             "glip.apis.predictor": ("Predictor",),
+            "glip.apis.streaming": ("stream",),
         },
     )
 
@@ -30,4 +32,5 @@ __all__ = [
     "inference_detector",
     "init_detector",
     "load_config",
+    "stream",
 ]

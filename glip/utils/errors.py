@@ -59,6 +59,10 @@ class ImageReadError(DataError):
     """An image cannot be read."""
 
 
+class VideoError(DataError):
+    """A video cannot be read, or a stored part of one belongs to another run."""
+
+
 class AnnotationFileError(DataError):
     """An annotation file cannot be used."""
 

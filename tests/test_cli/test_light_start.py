@@ -109,7 +109,7 @@ def test_commands_can_be_subcommands():
         for module in pkgutil.walk_packages(glip.cli.__path__, "glip.cli.")
         if not module.ispkg and not module.name.endswith(SHARED)
     ]
-    own = ("calibrate", "check", "configs", "download", "info", "label")
+    own = ("calibrate", "check", "configs", "download", "info", "label", "video")
     without_script = {f"glip.cli.{name}" for name in own}
     # The two experiments are tools of the repository only.
     assert len(set(names) - without_script) == len(SCRIPTS) - 2
