@@ -113,9 +113,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     captions = parser.add_argument_group("with --captions")
     captions.add_argument(
         "--captions",
-        type=Path,
         metavar="PAIRS",
-        help="images with captions: JSON lines, or a .tar that holds the images",
+        help="images with captions: JSON lines, or a .tar that holds the images; also a URL",
     )
     add_caption_options(captions)
 

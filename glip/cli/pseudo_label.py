@@ -58,9 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     add_config_argument(parser, "config of the teacher")
     parser.add_argument("checkpoint", help="checkpoint of the teacher")
-    parser.add_argument("pairs", type=Path, help="images with captions: JSON lines or a .tar")
+    parser.add_argument(
+        "pairs", help="images with captions: JSON lines or a .tar; a file, or a URL of fsspec"
+    )
     parser.add_argument("out", type=Path, help="file to write, for example labels.jsonl")
-    parser.add_argument("--images", type=Path, help="folder of the images that PAIRS names")
+    parser.add_argument("--images", help="folder of the images that PAIRS names; also a URL")
     parser.add_argument(
         "--score-thr",
         type=parse_score,

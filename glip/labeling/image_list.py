@@ -17,14 +17,21 @@ from pathlib import Path, PurePosixPath
 
 from glip.apis.image_inputs import ImageInputs, output_name
 from glip.apis.inference import Image
+from glip.datasets.image_bytes import check_size
 from glip.datasets.images import decode_image
 from glip.datasets.odvg.records import parse_record
 from glip.utils.errors import DataError, ImageReadError, OdvgRecordError
+from glip.utils.file_names import is_safe_path
 from glip.utils.image_files import ImageLimits, is_image_file
 from glip.utils.messages import shorten
+from glip.utils.remote_files import RemoteFile, find_remote, is_remote, open_remote
 from glip.utils.tar_files import TarMember, iter_members
 
 _MAGIC = re.compile(r"[*?\[]")
+
+
+#: Where an image is: a path, a member of a tar archive, or a file at a URL.
+Source = str | TarMember | RemoteFile
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,7 @@ class ListedImage:
     """An image to label.
 
     Attributes:
-        source: its path, or the member of a tar archive.
+        source: its path, the member of a tar archive, or the file at a URL.
         file_name: the name in the output, with ``/``: relative to the folder that was searched;
             for a tar archive the name of the member, after that of the archive if there are
             several.
@@ -40,7 +47,7 @@ class ListedImage:
             extension; it may have folders.
     """
 
-    source: str | TarMember
+    source: Source
     file_name: str
     stem: str
 
@@ -50,12 +57,13 @@ class ImageList:
 
     Args:
         images: a folder; a pattern such as ``'photos/*.jpg'``; one image; ``.jsonl``, lines with
-            ``filename``, relative to the file's folder; or a ``.tar``, or a pattern of them.
+            ``filename``, relative to the file's folder; or a ``.tar``, or a pattern of them. Any of
+            these may be a URL that fsspec reads, such as ``'s3://bucket/*.tar'``.
         recursive: also search the subfolders of a folder.
 
     Attributes:
         from_array: whether :meth:`load` returns pixels instead of paths.
-        root: folder that the file names are relative to; ``None`` for tar archives.
+        root: folder that the file names are relative to; ``None`` for tar archives and URLs.
         digest: hash of the file names and sizes.
         limits: of the images.
 
@@ -73,8 +81,12 @@ class ImageList:
             self.from_array = True
             self._images = _unique(_in_archives(text))
         elif text.lower().endswith((".jsonl", ".ndjson")):
-            self.root = Path(text).parent
-            self._images = _unique(_in_lines(Path(text)))
+            self.from_array = is_remote(text)
+            self.root = None if self.from_array else Path(text).parent
+            self._images = _unique(_in_lines(text))
+        elif is_remote(text):
+            self.from_array = True
+            self._images = _unique(_at_url(text, recursive))
         else:
             self.root = _root(text)
             self._images = [
@@ -104,8 +116,18 @@ class ImageList:
         source = self._images[index].source
         if isinstance(source, str):
             return source
-        name = f"the image '{shorten(source.name)}' of '{source.archive}'"
-        return decode_image(source.read(), name, self.limits)
+        try:
+            if isinstance(source, TarMember):
+                name = f"the image '{shorten(source.name)}' of '{source.archive}'"
+                check_size(source.size, self.limits, name)
+                content = source.read()
+            else:
+                name = f"the image {shorten(source.url)}"
+                content = source.read(self.limits.bytes_allowed + 1)
+                check_size(len(content), self.limits, name)
+        except DataError as error:
+            raise ImageReadError(str(error)) from None
+        return decode_image(content, name, self.limits)
 
 
 def _root(text: str) -> Path:
@@ -124,8 +146,8 @@ def _relative(source: object, root: Path) -> str:
     return PurePosixPath(os.path.relpath(path, root).replace(os.sep, "/")).as_posix()
 
 
-def _size(source: str | TarMember) -> int:
-    if isinstance(source, TarMember):
+def _size(source: Source) -> int:
+    if not isinstance(source, str):
         return source.size
     try:
         return os.path.getsize(source)
@@ -133,9 +155,14 @@ def _size(source: str | TarMember) -> int:
         return -1
 
 
-def _in_archives(pattern: str) -> Iterator[tuple[str | TarMember, str]]:
+def _in_archives(pattern: str) -> Iterator[tuple[Source, str]]:
     """Yield the images of tar archives and their names."""
-    paths = [pattern] if os.path.isfile(pattern) else sorted(glob.glob(pattern, recursive=True))
+    if is_remote(pattern):
+        paths = [file.url for file in find_remote(pattern)]
+    elif os.path.isfile(pattern):
+        paths = [pattern]
+    else:
+        paths = sorted(glob.glob(pattern, recursive=True))
     if not paths:
         raise DataError(f"there is no tar archive '{pattern}'")
     found = False
@@ -149,11 +176,22 @@ def _in_archives(pattern: str) -> Iterator[tuple[str | TarMember, str]]:
         raise ImageReadError(f"'{pattern}' has no images: expected members such as a.jpg")
 
 
-def _in_lines(path: Path) -> Iterator[tuple[str | TarMember, str]]:
+def _at_url(url: str, recursive: bool) -> Iterator[tuple[Source, str]]:
+    """Yield the images of a folder or a pattern at a URL, and their names."""
+    files = [file for file in find_remote(url, recursive) if is_image_file(file.url)]
+    if not files:
+        raise ImageReadError(f"'{url}' has no images: expected a folder, a pattern or an image")
+    root = os.path.commonpath([file.url.rpartition("/")[0] for file in files])
+    for file in files:
+        yield file, os.path.relpath(file.url, root)
+
+
+def _in_lines(path: str) -> Iterator[tuple[Source, str]]:
     """Yield the images that a JSON lines file names, each once, and their names."""
     seen: set[str] = set()
+    folder = path.rpartition("/")[0] if is_remote(path) else None
     try:
-        with open(path, "rb") as file:
+        with open_remote(path) if folder else open(path, "rb") as file:
             for number, line in enumerate(file, start=1):
                 if not line.strip():
                     continue
@@ -166,16 +204,25 @@ def _in_lines(path: Path) -> Iterator[tuple[str | TarMember, str]]:
                         f'\'{path}\', line {number}: expected {{"filename": "a.jpg"}}, got '
                         f"{shorten(name)} as the file name"
                     )
-                if name not in seen:
-                    seen.add(name)
-                    yield os.path.join(path.parent, name), name.replace(os.sep, "/")
+                if name in seen:
+                    continue
+                seen.add(name)
+                if folder is None:
+                    yield os.path.join(Path(path).parent, name), name.replace(os.sep, "/")
+                elif is_safe_path(name):
+                    yield RemoteFile(f"{folder}/{name}"), name
+                else:
+                    raise DataError(
+                        f"'{path}', line {number}: expected a file name below {folder}, got "
+                        f"{shorten(name)}"
+                    )
     except FileNotFoundError:
         raise DataError(f"there is no file '{path}'") from None
     if not seen:
         raise ImageReadError(f'\'{path}\' is empty: expected lines such as {{"filename": "a.jpg"}}')
 
 
-def _unique(images: Iterable[tuple[str | TarMember, str]]) -> list[ListedImage]:
+def _unique(images: Iterable[tuple[Source, str]]) -> list[ListedImage]:
     """Give each image a stem of its own, as :class:`ImageInputs` does."""
     found: list[ListedImage] = []
     taken: Counter[str] = Counter()

@@ -16,10 +16,15 @@ from typing import Any
 
 from glip.apis.inference import Image
 from glip.datasets.annotation_file import Skipped
+from glip.datasets.image_bytes import check_size
 from glip.datasets.images import decode_image
 from glip.datasets.odvg.records import parse_record
 from glip.utils.errors import DataError, ImageReadError, OdvgRecordError
+from glip.utils.file_names import is_safe_path
+from glip.utils.file_ranges import read_range
 from glip.utils.image_files import ImageLimits, readable_extensions
+from glip.utils.messages import shorten
+from glip.utils.remote_files import RemoteFile, is_remote, open_remote, remote_size
 from glip.utils.tar_files import MAX_TEXT, TarMember, iter_members
 
 #: Keys that are not copied to labeled records: these get their own from the image and the teacher.
@@ -107,10 +112,12 @@ def open_pairs(path: str | Path, images: str | Path | None = None) -> Pairs:
             latter with ``"caption"`` or ``"captions"``.
         images: image folder of a JSON lines file; ``None`` for a ``.tar``.
 
+    Both may be URLs that fsspec reads, such as ``'s3://bucket/00000.tar'``.
+
     Raises:
         DataError: the file or the folder cannot be used, or has nothing to label.
     """
-    if not os.path.isfile(path):
+    if not is_remote(path) and not os.path.isfile(path):
         raise DataError(f"there is no file '{path}': expected images with captions")
     if str(path).lower().endswith((".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")):
         raise DataError(
@@ -137,29 +144,26 @@ class PairsFile(Pairs):
         DataError: there is nothing to label, or none of the first images exists.
     """
 
-    from_array = False
-
     def __init__(self, path: str | Path, images: str | Path) -> None:
         super().__init__(path)
         self.images = str(images)
+        self.from_array = is_remote(self.images)
         self._starts, self._ends = array("q"), array("q")  # byte range of each image's lines
         self._index()
         self._check_not_empty('lines such as {"filename": "a.jpg", "caption": "a dog on a sofa"}')
         first = [self[index].filename for index in range(min(_NUM_CHECKED, len(self)))]
-        if not any(os.path.isfile(self.image(name)) for name in first):
+        if not any(map(self._exists, first)):
             raise DataError(
                 f"none of the first {len(first)} images of '{path}' exists, for example "
-                f"'{self.image(first[0])}': check the image folder"
+                f"'{self._place(first[0])}': check the image folder"
             )
 
     def __len__(self) -> int:
         return len(self._starts)
 
     def __getitem__(self, index: int) -> CaptionedImage:
-        start, end = self._starts[index], self._ends[index]
-        with open(self.path, "rb") as file:
-            file.seek(start)
-            content = file.read(end - start)
+        start, end = int(self._starts[index]), int(self._ends[index])
+        content = read_range(self.path, start, end - start)
         captions: list[Caption] = []
         filename = ""
         for line in content.split(b"\n"):
@@ -170,15 +174,38 @@ class PairsFile(Pairs):
             captions += found
         return CaptionedImage(filename, tuple(captions))
 
-    def image(self, filename: str) -> str:
-        """Return an image's path."""
+    def image(self, filename: str) -> Image:
+        """Return an image's path, or its pixels if the folder is at a URL."""
+        place = self._place(filename)
+        if not self.from_array:
+            return place
+        name = f"the image {shorten(place)}"
+        if not is_safe_path(filename):
+            raise ImageReadError(f"cannot read {name}: expected a file name below {self.images}")
+        try:
+            content = RemoteFile(place).read(self.limits.bytes_allowed + 1)
+        except DataError as error:
+            raise ImageReadError(str(error)) from None
+        check_size(len(content), self.limits, name)
+        return decode_image(content, name, self.limits)
+
+    def _place(self, filename: str) -> str:
+        if self.from_array:
+            return f"{self.images.rstrip('/')}/{filename}"
         return os.path.join(self.images, filename)
+
+    def _exists(self, filename: str) -> bool:
+        place = self._place(filename)
+        try:
+            return remote_size(place) >= 0 if self.from_array else os.path.isfile(place)
+        except DataError:
+            return False
 
     def _index(self) -> None:
         """Find the lines of each image, and count invalid ones."""
         digest = hashlib.sha256()
         at, last = 0, None
-        with open(self.path, "rb") as file:
+        with open_remote(self.path) if is_remote(self.path) else open(self.path, "rb") as file:
             for line_number, line in enumerate(file, start=1):
                 digest.update(line)
                 at += len(line)

@@ -27,7 +27,7 @@ from glip.engine.digests import file_digest
 from glip.labeling.formats.export import Export, scoring
 from glip.labeling.image_list import ListedImage
 from glip.structures.export import BOX_DECIMALS
-from glip.utils.errors import ImageReadError
+from glip.utils.errors import DataError
 
 #: Longest side of a thumbnail in pixels; the page shows the image itself where the browser can.
 _THUMBNAIL = 640
@@ -134,10 +134,10 @@ def _box(found: dict[str, Any]) -> dict[str, Any]:
 
 def make_thumbnail(export: Export, image: ListedImage) -> bytes | None:
     """Return a JPEG of an image; ``None`` if it cannot be read any more."""
-    source = image.source if isinstance(image.source, str) else image.source.read()
     try:
+        source = image.source if isinstance(image.source, str) else image.source.read()
         pixels = open_image(source, limits=export.images.limits)
-    except ImageReadError:
+    except DataError:
         return None
     small = Image.fromarray(pixels[..., ::-1])
     small.thumbnail((_THUMBNAIL, _THUMBNAIL))

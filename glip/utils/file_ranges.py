@@ -7,6 +7,8 @@ import threading
 from collections import OrderedDict
 from typing import BinaryIO
 
+from glip.utils.remote_files import is_remote, read_remote
+
 #: Files that a process keeps open at most; a data set may have thousands of shards.
 MAX_OPEN_FILES = 64
 
@@ -28,11 +30,17 @@ def read_range(path: str, offset: int, size: int) -> bytes:
     """Read ``size`` bytes of a file from byte ``offset`` on.
 
     The file stays open for the next call. After a fork, a process opens files of its own, because
-    an inherited file shares its position with the parent process.
+    an inherited file shares its position with the parent process. Of a URL the range is requested.
 
     Raises:
         OSError: The file cannot be read or ends before the range does.
+        DataError: A URL cannot be read.
     """
+    if is_remote(path):
+        content = read_remote(path, offset, offset + size) if min(offset, size) >= 0 else b""
+        if len(content) != size:
+            raise _truncated(path, offset + size)
+        return content
     with _lock:
         file = _open(path)
         # Checked first, because read() takes memory for the whole range.
@@ -41,10 +49,12 @@ def read_range(path: str, offset: int, size: int) -> bytes:
             file.seek(offset)
             content = file.read(size)
     if not is_inside or len(content) != size:
-        raise OSError(
-            f"'{path}' ends before byte {offset + size}; the file is truncated or was changed."
-        )
+        raise _truncated(path, offset + size)
     return content
+
+
+def _truncated(path: str, end: int) -> OSError:
+    return OSError(f"'{path}' ends before byte {end}; the file is truncated or was changed.")
 
 
 def _open(path: str) -> BinaryIO:

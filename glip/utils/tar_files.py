@@ -16,17 +16,19 @@ Example:
 
 from __future__ import annotations
 
-import io
 import os
 import tarfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-from glip.utils.errors import TarFileError
+from glip.utils.errors import DataError, TarFileError
 from glip.utils.file_names import is_safe_path
 from glip.utils.file_ranges import read_range
 from glip.utils.regular_files import file_problem
+from glip.utils.remote_files import is_remote, open_remote, remote_size
 
 #: Longest text (a caption or a JSON record) in an archive, in bytes: 64 MiB.
 MAX_TEXT = 1 << 26
@@ -39,7 +41,7 @@ class TarMember:
     """A regular file in a tar archive.
 
     Attributes:
-        archive: Path of the archive.
+        archive: Path or URL of the archive.
         name: Name as the archive spells it.
         offset: First byte of the content in the archive.
         size: Number of bytes of the content.
@@ -88,16 +90,18 @@ class TarMember:
 def iter_members(path: str | Path) -> Iterator[TarMember]:
     """Iterate over the regular files of an archive from start to end, in constant memory.
 
+    Args:
+        path: Path of the archive, or a URL (:mod:`glip.utils.remote_files`); only the headers of
+            its members are read.
+
     Raises:
         OSError: The archive cannot be opened.
+        DataError: A URL cannot be read.
         TarFileError: The file is not a tar archive, is compressed, damaged or truncated. The
             members before the damage have been returned by then.
     """
-    problem = file_problem(path)
-    if problem not in (None, "does not exist"):
-        raise TarFileError(f"the tar archive '{path}' {problem}")
     try:
-        with _TarBytes(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
+        with _open(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
             next_header = 0
             while (member := tar.next()) is not None:
                 tar.members = []  # type: ignore[attr-defined]  # tarfile would keep every member
@@ -115,20 +119,34 @@ def iter_members(path: str | Path) -> Iterator[TarMember]:
             end = tar.fileobj.read(tarfile.BLOCKSIZE)  # type: ignore[union-attr]
             if end != bytes(tarfile.BLOCKSIZE):
                 raise tarfile.ReadError(f"damaged or truncated at byte {tar.offset}")
-    except OSError:
+    except (OSError, DataError):
         raise
     except Exception as error:  # tarfile's headers of sparse files raise all sorts
-        if isinstance(error, TarFileError):
-            raise
         raise _unreadable(path, error) from error
 
 
-class _TarBytes(io.FileIO):
+@contextmanager
+def _open(path: str | Path) -> Iterator[Any]:
+    if is_remote(path):
+        with open_remote(str(path)) as remote:
+            try:
+                yield _TarBytes(remote, remote_size(str(path)))
+            except tarfile.TarError as error:  # which is not of the file system
+                raise _unreadable(path, error) from error
+        return
+    problem = file_problem(path)
+    if problem not in (None, "does not exist"):
+        raise TarFileError(f"the tar archive '{path}' {problem}")
+    with open(path, "rb", buffering=0) as file:
+        yield _TarBytes(file, os.fstat(file.fileno()).st_size)
+
+
+class _TarBytes:
     """A file that gives no more bytes than it has, whatever a header of the archive announces."""
 
-    def __init__(self, path: str | Path) -> None:
-        super().__init__(path, "rb")
-        self.size = os.fstat(self.fileno()).st_size
+    def __init__(self, file: Any, size: int) -> None:
+        self._file = file
+        self.size = size
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Return bytes.
@@ -138,7 +156,7 @@ class _TarBytes(io.FileIO):
         """
         if size is None or size < 0:
             raise tarfile.ReadError("a header with a negative size")
-        return super().read(min(size, max(self.size - self.tell(), 0))) or b""
+        return self._file.read(min(size, max(self.size - self.tell(), 0))) or b""
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
         """Move to a byte.
@@ -148,7 +166,11 @@ class _TarBytes(io.FileIO):
         """
         if not 0 <= offset < _MAX_OFFSET:
             raise tarfile.ReadError("a header with an impossible size")
-        return super().seek(offset, whence)
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._file.tell()
 
 
 def _unreadable(path: str | Path, error: Exception) -> TarFileError:
