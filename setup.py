@@ -70,6 +70,8 @@ setup(
         # All a user needs; a full mmcv may be installed in place of mmcv-lite, never both.
         "all": [*requirements("optional"), *requirements("calibrate"), *requirements("tiff")],
         "calibrate": requirements("calibrate"),
+        # Labeling on a cluster: glip label --ray.
+        "ray": requirements("ray"),
         # Windows of tiled TIFF files.
         "tiff": requirements("tiff"),
         # The web page; not in "all", because it needs transformers 5.

@@ -36,11 +36,11 @@ from glip.cli.pseudo_label import (
     add_caption_options,
     add_run_options,
     check_np_extractor,
-    digest_checkpoint,
-    digest_config,
     find_device,
+    find_part,
     label_captions,
     parse_score,
+    prepare_ray,
 )
 from glip.labeling.shards import Shard
 from glip.utils.image_files import ImageLimits
@@ -131,6 +131,7 @@ def run(args: argparse.Namespace) -> None:
         LabelingMismatchError: the files at OUT are of another run.
     """
     args.config = args.config_option
+    prepare_ray(args, "images", "captions", "out")
     if args.captions is not None:
         _run_captions(args)
         return
@@ -149,6 +150,7 @@ def run(args: argparse.Namespace) -> None:
     classes = load_classes(args.classes).with_default_threshold(args.score_thr)
 
     from glip.apis.pipelines import set_image_limits
+    from glip.labeling.digests import digest_checkpoint, digest_config
     from glip.labeling.files import OutputFiles
     from glip.labeling.image_list import ImageList
 
@@ -178,12 +180,20 @@ def run(args: argparse.Namespace) -> None:
     if args.apply_review:
         print(apply_reviews(folder_run, args.apply_review))
         return
-    part = Shard.of_launcher(args.launcher) if args.launcher != "none" else args.shard
+    part = find_part(args)
     device = args.device or find_device(part or Shard())
     if args.preview:
         print(write_preview(folder_run, args.preview, device))
         return
-    print(label_folder(folder_run, device=device, part=part, merge=args.merge))
+    merge = args.merge
+    if args.ray is not None:
+        from glip.labeling.ray_run import label_with_ray
+
+        label_with_ray(
+            folder_run, address=args.ray, num_workers=args.ray_workers, device=args.device
+        )
+        merge = True
+    print(label_folder(folder_run, device=device, part=part, merge=merge))
 
 
 def _run_captions(args: argparse.Namespace) -> None:
@@ -210,7 +220,7 @@ def _load_model_config(args: argparse.Namespace, *, labels_classes: bool) -> Con
         weights = SMALL_MODEL if args.config is None else find_weights(args.config)
     if weights is None:
         raise UsageError(f"expected a checkpoint for the config {args.config}: --weights W")
-    args.checkpoint = os.fspath(find_weights_file(weights))
+    args.checkpoint = os.path.abspath(find_weights_file(weights))
     options = dict(args.cfg_options or {})
     if args.config is None:
         cfg = config_of_weights(weights, options)

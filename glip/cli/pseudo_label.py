@@ -25,14 +25,15 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from glip.cli.argument_types import non_negative_int, positive_int
 from glip.cli.common import (
     LAUNCHERS,
+    UsageError,
     add_cfg_options,
     add_config_argument,
     add_device_option,
@@ -44,11 +45,11 @@ from glip.labeling.shards import Shard
 from glip.text.noun_phrases import NP_EXTRACTORS, find_noun_phrases
 from glip.utils.errors import ConfigError
 from glip.utils.image_files import ImageLimits
+from glip.utils.remote_files import is_remote
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-    from glip.labeling import Pairs, ResumableOutput
 
 #: Boxes of captions with a higher score are kept (GLIP: 0.5).
 DEFAULT_SCORE_THR = 0.5
@@ -121,6 +122,21 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help="label one shard per process of this launcher; default: %(default)s",
     )
     parts.add_argument("--merge", action="store_true", help="merge the finished shards")
+    parts.add_argument(
+        "--ray",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="label shards on a Ray cluster, HOST:PORT or auto, and merge them; without ADDRESS on "
+        "this machine",
+    )
+    parser.add_argument(
+        "--ray-workers",
+        type=positive_int,
+        metavar="N",
+        help="with --ray: processes that hold the model; default: one per GPU of the cluster, or "
+        "one per two CPU cores",
+    )
     add_image_limits(parser)
     add_cfg_options(parser)
 
@@ -155,6 +171,7 @@ def run(args: argparse.Namespace) -> None:
     """
     from glip.apis.build import load_config
 
+    prepare_ray(args, "pairs", "images", "out", "checkpoint")
     check_np_extractor(args.np_extractor)
     label_captions(args, load_config(args.config, args.cfg_options))
 
@@ -174,100 +191,81 @@ def check_np_extractor(name: str) -> None:
 def label_captions(args: argparse.Namespace, cfg: Config) -> None:
     """Label the captions of the arguments with the model of a config; see :func:`run`."""
     from glip.apis.pipelines import set_image_limits
-    from glip.labeling import ResumableOutput, merge_shards, open_pairs, write_report
+    from glip.labeling import open_pairs
+    from glip.labeling.caption_run import CaptionRun
+    from glip.labeling.caption_run import label_captions as label
+    from glip.labeling.digests import digest_checkpoint, digest_config
 
+    if "model" not in cfg:
+        raise ConfigError(f"{args.config} has no `model`: expected a config of a GLIP")
     limits = ImageLimits(args.max_pixels, args.max_bytes)
     set_image_limits(cfg, limits)
-    part = Shard.of_launcher(args.launcher) if args.launcher != "none" else args.shard
-    shard = part or Shard()
     pairs = open_pairs(args.pairs, args.images)
     pairs.limits = limits
     pairs.skipped.log(f"'{args.pairs}': skipped")
-    settings = find_settings(args, cfg, pairs)
-    path = part.path(args.out) if part else args.out
-    own = settings | {"shard": str(part)} if part else settings
-    num_batches = len(shard.batches(len(pairs), args.batch_size))
-    with ResumableOutput(path, settings=own, num_batches=num_batches) as out:
-        if out.finished:
-            print(f"{path} is finished already")
-        elif args.merge:
-            merge_shards(out, settings)
-        else:
-            label(args, cfg, pairs, shard, out)
-        text = write_report(out, pairs, num_samples=args.samples)
-        if shard.local_rank == 0:
-            print(text)
-
-
-def find_settings(args: argparse.Namespace, cfg: Config, pairs: Pairs) -> dict[str, Any]:
-    """Return the settings that a resumed run must not change, by name.
-
-    Raises:
-        ConfigError: the config has no model or no pipeline.
-        OSError: the checkpoint cannot be read.
-    """
-    if "model" not in cfg:
-        raise ConfigError(f"{args.config} has no `model`: expected a config of a GLIP")
-    return {
-        "config": digest_config(cfg),
-        "checkpoint": digest_checkpoint(args.checkpoint),
-        "pairs": pairs.digest,
-        "np_extractor": args.np_extractor,
-        "score_thr": args.score_thr,
-        "max_boxes_per_phrase": args.max_boxes_per_phrase,
-        "keep_empty": args.keep_empty,
-        "batch_size": args.batch_size,
-    }
-
-
-def digest_config(cfg: Config) -> str:
-    """Return the SHA-256 digest of what a config says of the model and of test images.
-
-    Raises:
-        ConfigError: the config has no pipeline.
-    """
-    from glip.apis.pipelines import find_test_pipeline
-
-    return hashlib.sha256(f"{cfg.model}\n{find_test_pipeline(cfg)}".encode()).hexdigest()
-
-
-def digest_checkpoint(checkpoint: str) -> str:
-    """Return the SHA-256 digest of a file; of a URL, the URL."""
-    if "://" in checkpoint:
-        return checkpoint
-    digest = hashlib.sha256()
-    with open(checkpoint, "rb") as file:
-        while content := file.read(1 << 20):
-            digest.update(content)
-    return digest.hexdigest()
-
-
-def label(
-    args: argparse.Namespace, cfg: Config, pairs: Pairs, shard: Shard, out: ResumableOutput
-) -> None:
-    """Label the batches of a shard that are not finished."""
-    from glip.apis.build import build_detector
-    from glip.labeling import Labeler, label_pairs
-
-    batches = shard.batches(len(pairs), args.batch_size)
-    model = build_detector(cfg, args.checkpoint, args.device or find_device(shard))
-    labeler = Labeler(
-        model,
+    caption_run = CaptionRun(
+        pairs,
+        args.out,
+        cfg,
+        args.checkpoint,
+        dict(config=digest_config(cfg), checkpoint=digest_checkpoint(args.checkpoint)),
+        np_extractor=args.np_extractor,
         score_thr=args.score_thr,
         max_boxes_per_phrase=args.max_boxes_per_phrase,
         keep_empty=args.keep_empty,
+        batch_size=args.batch_size,
+        num_workers=args.num_workers,
+        num_samples=args.samples,
     )
-    todo = batches[out.done :]
-    bar = shard.progress_bar(batches, out.done)
-    found = label_pairs(
-        labeler, pairs, todo, np_extractor=args.np_extractor, num_workers=args.num_workers
-    )
-    with bar:
-        for batch, labels in zip(todo, found, strict=True):
-            out.add_batch(labels.records, labels.excluded, labels.statistics)
-            bar.update(len(batch))
-            bar.set_postfix(boxes=out.statistics.counts["boxes"], refresh=False)
-    out.finish()
+    part = find_part(args)
+    merge = args.merge
+    if args.ray is not None:
+        from glip.labeling.ray_run import label_with_ray
+
+        label_with_ray(
+            caption_run, address=args.ray, num_workers=args.ray_workers, device=args.device
+        )
+        merge = True
+    device = args.device or find_device(part or Shard())
+    text = label(caption_run, device=device, part=part, merge=merge)
+    if part is None or part.local_rank == 0:
+        print(text)
+
+
+def find_part(args: argparse.Namespace) -> Shard | None:
+    """Return the shard that the arguments name; ``None`` for all.
+
+    Raises:
+        ConfigError: the launcher did not start this process.
+    """
+    return Shard.of_launcher(args.launcher) if args.launcher != "none" else args.shard
+
+
+def prepare_ray(args: argparse.Namespace, *paths: str) -> None:
+    """Check Ray before any slow work, and make paths absolute for its processes.
+
+    Args:
+        args: the arguments.
+        paths: names of the arguments that are paths or URLs.
+
+    Raises:
+        UsageError: ``--ray-workers`` is given without ``--ray``.
+        ConfigError: no cluster answers.
+        DependencyError: ray is not installed.
+    """
+    if args.ray is None:
+        if args.ray_workers is not None:
+            raise UsageError("--ray-workers goes with --ray")
+        return
+    from glip.labeling.ray_run import check_address, import_ray
+
+    import_ray()
+    if args.ray:
+        check_address(args.ray)
+    for name in paths:
+        path = getattr(args, name)
+        if path is not None and not is_remote(path):
+            setattr(args, name, type(path)(os.path.abspath(path)))
 
 
 def find_device(shard: Shard) -> str:

@@ -25,6 +25,7 @@ from glip.labeling.reviewed import ReviewedExport, read_reviews
 from glip.labeling.shards import Shard
 from glip.models import GLIP
 from glip.utils.errors import LabelingMismatchError
+from glip.version import __version__
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,21 @@ class FolderRun:
             check_format(name, self.classes.names, self.images)
 
     @property
+    def path(self) -> Path:
+        """The detections, of which the formats are made."""
+        return self.files.detections
+
+    @property
+    def overwrite(self) -> bool:
+        """Whether the output of another run is replaced."""
+        return self.files.overwrite
+
+    @property
+    def num_images(self) -> int:
+        """Number of images."""
+        return len(self.images)
+
+    @property
     def model_version(self) -> str:
         """Name of the config, and the start of the hash of the weights."""
         name = Path(config_name(self.cfg)).stem
@@ -75,6 +91,7 @@ class FolderRun:
         """What a resumed run must not change."""
         thresholds = hashlib.sha256(repr(self.thresholds).encode()).hexdigest()
         return {
+            "version": __version__,
             **self.digests,
             "images": self.images.digest,
             "classes": self.classes.digest(),
@@ -92,6 +109,10 @@ class FolderRun:
         model: GLIP = build_detector(self.cfg, self.checkpoint, device or "cpu")
         return ClassLabeler(model, self.classes, self.thresholds)
 
+    def label_shard(self, part: Shard, labeler: ClassLabeler) -> None:
+        """Label a shard, or resume it."""
+        label_folder(self, part=part, labeler=labeler)
+
 
 def label_folder(
     run: FolderRun,
@@ -99,6 +120,7 @@ def label_folder(
     device: str | None = None,
     part: Shard | None = None,
     merge: bool = False,
+    labeler: ClassLabeler | None = None,
 ) -> str:
     """Label, or resume; then write the formats, the report and the review page.
 
@@ -107,6 +129,7 @@ def label_folder(
         device: where the model runs.
         part: label only this shard, and write no formats.
         merge: merge the finished shards instead of labeling.
+        labeler: one of :meth:`FolderRun.build` to use; by default it is built.
 
     Returns:
         The report as text.
@@ -128,7 +151,7 @@ def label_folder(
         if merge and not out.finished:
             merge_shards(out, run.settings)
         elif not out.finished:
-            _label(run, run.build(device), batches, out, shard)
+            _label(run, labeler or run.build(device), batches, out, shard)
         if part:
             return f"shard {part} is finished; merge the shards when all are"
         export = Export(

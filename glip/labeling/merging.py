@@ -23,7 +23,12 @@ def merge_shards(out: ResumableOutput, settings: Mapping[str, Any]) -> None:
     Raises:
         LabelingMismatchError: shards are missing, unfinished, or of another run.
     """
-    count = _count_shards(out.path)
+    count = count_shards(out.path)
+    if count is None:
+        raise LabelingMismatchError(
+            f"expected one set of shards of '{out.path}', such as {out.path.name}.0-of-4 to "
+            "3-of-4, got none"
+        )
     shards = []
     for index in range(count):
         shard = Shard(index, count)
@@ -58,18 +63,21 @@ def merge_shards(out: ResumableOutput, settings: Mapping[str, Any]) -> None:
     out.finish()
 
 
-def _count_shards(path: Path) -> int:
-    """Return the number of shards of an output, from the file names beside it."""
+def count_shards(path: Path) -> int | None:
+    """Return the number of shards of an output, from the file names beside it; ``None`` without.
+
+    Raises:
+        LabelingMismatchError: there are sets of shards with different numbers.
+    """
     pattern = re.compile(re.escape(path.name) + r"\.\d+-of-(\d+)(\.state\.json)?")
     found = {
         int(match[1])
         for each in path.parent.glob("*-of-*")
         if (match := pattern.fullmatch(each.name))
     }
-    if len(found) != 1:
-        what = f"shards of {' and of '.join(map(str, sorted(found)))}" if found else "none"
+    if len(found) > 1:
         raise LabelingMismatchError(
             f"expected one set of shards of '{path}', such as {path.name}.0-of-4 to 3-of-4, got "
-            f"{what}"
+            f"shards of {' and of '.join(map(str, sorted(found)))}"
         )
-    return found.pop()
+    return found.pop() if found else None

@@ -23,7 +23,7 @@ from mmengine.logging import print_log
 from glip.datasets.odvg.writing import to_json_line
 from glip.labeling.statistics import Statistics
 from glip.utils.atomic_write import atomic_write, describe_write_errors, fsync_rename
-from glip.utils.errors import LabelingMismatchError
+from glip.utils.errors import LabelingMismatchError, OutputInUseError
 
 try:
     import fcntl
@@ -212,7 +212,7 @@ class ResumableOutput:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise LabelingMismatchError(
+            raise OutputInUseError(
                 f"another process is writing '{self.path}': wait for it, or give each process its "
                 "own --shard or, if a launcher started them, --launcher"
             ) from None

@@ -105,6 +105,10 @@ class LabelingMismatchError(DataError):
     """The labels at the output path belong to another labeling run."""
 
 
+class OutputInUseError(LabelingMismatchError):
+    """Another process is writing the output of a labeling run."""
+
+
 #: Packages whose tracebacks are not shown with a message that sums up their error.
 _LIBRARIES = frozenset(
     [
