@@ -88,6 +88,21 @@ class Skipped:
             parts.append(f"{count} {kind} {reason} ({examples}{more})")
         return "; ".join(parts)
 
+    def to_list(self) -> list[tuple[str, int, list[Any]]]:
+        """Return reason, count and examples of each reason; :meth:`from_list` reads them."""
+        return [(reason, count, self._examples[reason]) for reason, count in self.counts.items()]
+
+    @classmethod
+    def from_list(
+        cls, kind: str, plural: str | None, content: Iterable[tuple[str, int, list[Any]]]
+    ) -> Skipped:
+        """Return the counts of :meth:`to_list`."""
+        skipped = cls(kind, plural)
+        for reason, count, examples in content:
+            skipped.counts[reason] = count
+            skipped._examples[reason] = examples
+        return skipped
+
     def log(self, prefix: str) -> None:
         """Log the summary as a warning, if anything was skipped."""
         if self.total:

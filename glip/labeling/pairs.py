@@ -19,6 +19,7 @@ from glip.datasets.annotation_file import Skipped
 from glip.datasets.image_bytes import check_size
 from glip.datasets.images import decode_image
 from glip.datasets.odvg.records import parse_record
+from glip.labeling.pairs_index import open_index
 from glip.utils.errors import DataError, ImageReadError, OdvgRecordError
 from glip.utils.file_names import is_safe_path
 from glip.utils.file_ranges import read_range
@@ -136,6 +137,8 @@ def open_pairs(path: str | Path, images: str | Path | None = None) -> Pairs:
 class PairsFile(Pairs):
     """A JSON lines file. Consecutive lines of the same image are one image with several captions.
 
+    A large file is read once by all processes, see :mod:`glip.labeling.pairs_index`.
+
     Args:
         path: of the file.
         images: image folder.
@@ -148,8 +151,8 @@ class PairsFile(Pairs):
         super().__init__(path)
         self.images = str(images)
         self.from_array = is_remote(self.images)
-        self._starts, self._ends = array("q"), array("q")  # byte range of each image's lines
-        self._index()
+        index = open_index(self.path, self._index)
+        self._ranges, self.digest, self.skipped = index.ranges, index.digest, index.skipped
         self._check_not_empty('lines such as {"filename": "a.jpg", "caption": "a dog on a sofa"}')
         first = [self[index].filename for index in range(min(_NUM_CHECKED, len(self)))]
         if not any(map(self._exists, first)):
@@ -159,10 +162,10 @@ class PairsFile(Pairs):
             )
 
     def __len__(self) -> int:
-        return len(self._starts)
+        return len(self._ranges)
 
     def __getitem__(self, index: int) -> CaptionedImage:
-        start, end = int(self._starts[index]), int(self._ends[index])
+        start, end = map(int, self._ranges[index])
         content = read_range(self.path, start, end - start)
         captions: list[Caption] = []
         filename = ""
@@ -201,8 +204,8 @@ class PairsFile(Pairs):
         except DataError:
             return False
 
-    def _index(self) -> None:
-        """Find the lines of each image, and count invalid ones."""
+    def _index(self, ranges: array, skipped: Skipped) -> str:
+        """Find the lines of each image, and count invalid ones; return the digest of the file."""
         digest = hashlib.sha256()
         at, last = 0, None
         with open_remote(self.path) if is_remote(self.path) else open(self.path, "rb") as file:
@@ -214,17 +217,16 @@ class PairsFile(Pairs):
                 try:
                     filename, _, num_invalid = _read_line(line)
                 except OdvgRecordError as error:
-                    self.skipped.add(error.reason, f"line {line_number}")
+                    skipped.add(error.reason, f"line {line_number}")
                     continue
                 for _ in range(num_invalid):
-                    self.skipped.add("of several captions that are invalid", line_number)
+                    skipped.add("of several captions that are invalid", line_number)
                 if filename == last:
-                    self._ends[-1] = at
+                    ranges[-1] = at
                 else:
-                    self._starts.append(at - len(line))
-                    self._ends.append(at)
+                    ranges.extend((at - len(line), at))
                 last = filename
-        self.digest = digest.hexdigest()
+        return digest.hexdigest()
 
 
 class PairsTar(Pairs):

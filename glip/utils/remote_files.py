@@ -84,6 +84,17 @@ def remote_size(url: str) -> int:
         return int(system.size(path))
 
 
+def fingerprint_of(url: str) -> tuple[int, str]:
+    """Return the size of a file in bytes, and a key that changes with its content.
+
+    Raises:
+        DataError: there is no such file, or it cannot be read.
+    """
+    with _describe(url):
+        system, path = _resolve(url)
+        return int(system.size(path)), str(system.ukey(path))
+
+
 def find_remote(url: str, recursive: bool = False) -> list[RemoteFile]:
     """Return the files of a folder or of a pattern such as ``s3://bucket/*.tar``, sorted by URL.
 
