@@ -117,9 +117,10 @@ def label_captions(
     settings = run.settings | ({"shard": str(part)} if part else {})
     batches = shard.batches(run.num_images, run.batch_size)
     with ResumableOutput(path, settings=settings, num_batches=len(batches)) as out:
-        if merge and not out.finished:
+        was_finished = out.finished
+        if merge and not was_finished:
             merge_shards(out, run.settings)
-        elif not out.finished:
+        elif not was_finished:
             todo = batches[out.done :]
             found = label_pairs(
                 labeler or run.build(device),
@@ -134,4 +135,5 @@ def label_captions(
                     bar.update(len(batch))
                     bar.set_postfix(boxes=out.statistics.counts["boxes"], refresh=False)
             out.finish()
-        return write_report(out, run.pairs, num_samples=run.num_samples)
+        text = write_report(out, run.pairs, num_samples=run.num_samples)
+    return f"{path} is finished already\n{text}" if was_finished else text

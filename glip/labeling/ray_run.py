@@ -38,7 +38,7 @@ SHARDS_PER_WORKER = 4
 MAX_STARTS = 4
 #: Seconds to wait for a cluster, and for the lock of a process that is being killed.
 TIMEOUT = 30.0
-_POLL = 0.5  # seconds between two looks at the progress
+_POLL = 0.5  # seconds between two updates of the progress
 
 
 class ShardedRun(Protocol):
