@@ -40,7 +40,7 @@ def add_tab(
         with gr.Column(scale=2, min_width=300):
             image = add_image(part)
             kind, words = add_prompt(part, kinds, text)
-            model, score_thr = add_model(part, handlers)
+            model, score_thr = add_model(part, handlers, handlers.first_model.name)
         with gr.Column(scale=3, min_width=300):
             result = gr.HTML(handlers.show(part, None, 0).result, elem_id=f"{part}-result")
             status = gr.HTML(elem_id=f"{part}-status")
@@ -126,17 +126,16 @@ def add_prompt(part: str, kinds: Sequence[str], text: str) -> tuple[Any, Any]:
     return kind, words
 
 
-def add_model(part: str, handlers: Handlers) -> tuple[Any, Any]:
-    """Add the choice of the model, and its threshold; return both."""
+def add_model(part: str, handlers: Handlers, name: str) -> tuple[Any, Any]:
+    """Add the choice of the model, ``name`` at the start, and its threshold; return both."""
     import gradio as gr
 
     names = list(handlers.models)
-    first = handlers.first_model
-    model = gr.Dropdown(names, value=first.name, label="Model", visible=len(names) > 1)
+    model = gr.Dropdown(names, value=name, label="Model", visible=len(names) > 1)
     score_thr = gr.Slider(
         0.05,
         1,
-        value=first.score_thr,
+        value=handlers.model(name).score_thr,
         step=0.01,
         label="Score threshold",
         elem_id=f"{part}-threshold",

@@ -8,11 +8,13 @@ from pathlib import Path, PurePath
 
 from glip.utils.errors import GLIPError, PromptError
 from glip.utils.messages import shorten
+from glip.utils.options import check_number
 from glip.visualization.saving import save_image
 from glip.web.answers import Answer
+from glip.web.folder import label_archive
 from glip.web.markup import message_html, result_html, status_html
 from glip.web.models import WebModel
-from glip.web.prompts import notes_on, read_prompts
+from glip.web.prompts import NAMES, notes_on, read_prompts
 from glip.web.settings import WebSettings
 from glip.web.snippets import command_of, python_of
 from glip.web.visit import Upload, Visit
@@ -124,6 +126,47 @@ class Handlers:
             command=command_of(answer, score_thr),
             python=python_of(answer, score_thr),
         )
+
+    def label(
+        self,
+        visit: Visit | None,
+        upload: Upload | None,
+        text: str,
+        model: str,
+        score_thr: float,
+        format_name: str,
+    ) -> tuple[Visit, str | None, str]:
+        """Label the images of a zip file.
+
+        Args:
+            visit: the visitor, ``None`` for a new one.
+            upload: the zip file, ``None`` without one.
+            text: class names.
+            model: name of the model.
+            score_thr: smallest score of a label.
+            format_name: format of the labels.
+
+        Returns:
+            The visit; the zip file of the labels, ``None`` without one; and the report, or why
+            there is none.
+        """
+        visit = visit or Visit(self.folder, self.settings.image_limits)
+        if upload is None:
+            return visit, None, "Choose a zip file of images."
+        try:
+            (prompt,) = read_prompts(text, NAMES, self.settings)
+            path, report = label_archive(
+                upload,
+                prompt,
+                self.model(model),
+                check_number("score_thr", score_thr, low=0, high=1),
+                format_name,
+                visit.folder,
+                self.settings,
+            )
+        except GLIPError as error:
+            return visit, None, str(error)
+        return visit, str(path), report
 
 
 def _write(answer: Answer, score_thr: float, folder: Path) -> tuple[str, str]:

@@ -14,7 +14,9 @@ from typing import Any
 
 from glip.config import demo_file
 from glip.utils.errors import DependencyError
+from glip.web.compare_tab import add_compare_tab
 from glip.web.detection_tab import add_tab
+from glip.web.folder_tab import add_folder_tab
 from glip.web.handlers import Handlers
 from glip.web.models import load_models
 from glip.web.prompts import CAPTION
@@ -22,13 +24,14 @@ from glip.web.settings import WebSettings
 from glip.web.uploads import BodyLimit
 from glip.weights import SMALL_MODEL
 
-#: Image, class names and caption of the examples; the first one is for the small model.
+#: Of an example: image, class names, a caption, names to compare. The first is for the small model.
 _SHAPES = (
     "shapes.jpg",
     "red star . green triangle . purple square .",
     "A red star and a green triangle next to an orange ring.",
+    "red shape . green shape . purple shape .",
 )
-_PHOTO = ("demo.jpg", "bench . car . person .", "A bench in front of two cars.")
+_PHOTO = ("demo.jpg", "bench . car . person .", "A bench in front of two cars.", "seat . vehicle .")
 #: Uploads that are older, in seconds, are deleted; how often this is checked.
 _CLEANING = (300, 3600)
 _MAX_VISIT = 3600  # seconds that a visitor's encoded image is kept
@@ -70,7 +73,7 @@ def build_page(settings: WebSettings, folder: Path) -> Any:
         visit = gr.State(None, time_to_live=_MAX_VISIT)
         known = list(handlers.models) == [SMALL_MODEL]
         samples = (_SHAPES,) if known else (_PHOTO, _SHAPES)
-        paths = [str(demo_file(name)) for name, _, _ in samples]
+        paths = [str(demo_file(name)) for name, *_ in samples]
         with gr.Tab("Detect"):
             add_tab(
                 "detect",
@@ -88,6 +91,10 @@ def build_page(settings: WebSettings, folder: Path) -> Any:
                 text=samples[0][2],
                 examples=[(path, each[2]) for path, each in zip(paths, samples, strict=True)],
             )
+        with gr.Tab("Compare"):
+            add_compare_tab(handlers, visit, (samples[0][1], samples[0][3]))
+        with gr.Tab("Folder"):
+            add_folder_tab(handlers, visit, settings.classes or samples[0][1])
     return page
 
 
