@@ -51,7 +51,7 @@ def moving_shapes(
     objects, motions = [], []
     for _ in range(num_objects):
         side = rng.randint(*SIZES["medium"])
-        center = tuple(rng.uniform(side, length - side) for length in size)
+        center = (rng.uniform(side, size[0] - side), rng.uniform(side, size[1] - side))
         color, shape = rng.choice(pairs)
         angle = rng.uniform(-18, 18)
         objects.append(SceneObject(color, shape, "plain", "medium", center, side, angle))
