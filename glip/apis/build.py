@@ -338,6 +338,8 @@ def check_device(device: str | torch.device) -> torch.device:
     try:
         device = torch.device(device)
         torch.empty(0, device=device)
+        if device.type == "meta":
+            raise TypeError("it has shapes, but no values")
     except (AssertionError, RuntimeError, TypeError) as error:
         raise ConfigError(
             f"device {str(device)[:100]!r} cannot be used here ({summarize(error)}): pass another, "

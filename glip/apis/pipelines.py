@@ -14,6 +14,7 @@ from glip.utils.config_entries import config_name
 from glip.utils.errors import ConfigError
 from glip.utils.image_files import ImageLimits
 from glip.utils.messages import shorten
+from glip.utils.options import check_mapping
 
 # The transforms that have max_pixels and max_bytes.
 _LOADING = ("LoadImageFromFile", "LoadImageFromNDArray")
@@ -87,8 +88,13 @@ def set_image_limits(cfg: Config, limits: ImageLimits) -> None:
 
 def has_test_pipeline(cfg: Config) -> bool:
     """Return whether a config has a test pipeline, of any kind."""
-    dataset = (cfg.get("test_dataloader") or {}).get("dataset")
-    return cfg.get("test_pipeline") is not None or bool(dataset)
+    return cfg.get("test_pipeline") is not None or bool(_test_dataset(cfg))
+
+
+def _test_dataset(cfg: Config) -> dict:
+    """Return the config of the test data; empty without one."""
+    loader = check_mapping("test_dataloader", cfg.get("test_dataloader"), none=True) or {}
+    return check_mapping("test_dataloader.dataset", loader.get("dataset"), none=True) or {}
 
 
 def find_test_pipeline(cfg: Config) -> list[dict]:
@@ -99,7 +105,7 @@ def find_test_pipeline(cfg: Config) -> list[dict]:
     """
     steps = cfg.get("test_pipeline")
     if steps is None:
-        dataset = (cfg.get("test_dataloader") or {}).get("dataset", {})
+        dataset = _test_dataset(cfg)
         while dataset and "pipeline" not in dataset:
             nested = dataset.get("datasets") or [dataset.get("dataset", {})]
             dataset = nested[0]

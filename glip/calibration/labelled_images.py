@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,11 @@ from glip.apis.pipelines import make_pipeline
 from glip.calibration.calibrating import LabelledImages
 from glip.calibration.matching import ImageTruth
 from glip.classes.class_file import ClassFile
+from glip.datasets.image_sizes import check_sizes, differs, file_size
 from glip.evaluation.ground_truth import GroundTruth, load_ground_truth
 from glip.models import GLIP, TextFeatureCache
 from glip.utils.errors import DataError, ImageReadError
+from glip.utils.messages import shorten
 
 _logger = logging.getLogger("glip")
 
@@ -36,22 +40,44 @@ def read_labels(path: str, folder: str | Path, classes: ClassFile) -> GroundTrut
         classes: the classes.
 
     Raises:
-        AnnotationFileError: the file is invalid, or lacks the classes.
-        DataError: there are fewer than :data:`MIN_IMAGES` images, or one does not exist.
+        AnnotationFileError: the file is invalid, or lacks the classes, or most images have another
+            size than it says.
+        DataError: there are fewer than :data:`MIN_IMAGES` images, or one does not exist, or none
+            has a box.
     """
     truth = load_ground_truth(path, classes.names)
-    if len(truth.file.images) < MIN_IMAGES:
+    images = truth.file.images
+    if len(images) < MIN_IMAGES:
         raise DataError(
-            f"'{path}' has {len(truth.file.images)} images: expected {MIN_IMAGES} or more, about "
+            f"'{path}' has {len(images)} images: expected {MIN_IMAGES} or more, about "
             "50 with each class and some without it"
         )
-    missing = [each for each in truth.file.images if not os.path.isfile(_path(folder, each))]
+    missing = [each for each in images if not os.path.isfile(_path(folder, each))]
     if missing:
         raise DataError(
-            f"{len(missing)} of {len(truth.file.images)} images of '{path}' do not exist, for "
+            f"{len(missing)} of {len(images)} images of '{path}' do not exist, for "
             f"example '{_path(folder, missing[0])}': expected --images as their folder"
         )
+    boxes = sum(int((~each.crowd).sum()) for each in map(partial(_truth_of, truth), images))
+    if not boxes:
+        raise DataError(
+            f"'{path}' has no annotated box of {shorten(list(classes.names))}, apart from crowds: "
+            "expected about 50 images with each class"
+        )
+    _check_sizes(path, folder, images)
     return truth
+
+
+def _check_sizes(path: str, folder: str | Path, images: Sequence[dict[str, Any]]) -> None:
+    """Check that the boxes are of images of this size; see :func:`check_sizes`."""
+    stated = [
+        (_path(folder, each), (each.get("height", 0), each.get("width", 0))) for each in images
+    ]
+    for file, size in stated:
+        actual = file_size(file) if all(size) else None
+        if actual is not None and differs(actual, size):
+            check_sizes(stated, (file, actual, size), path)
+            return
 
 
 def detect_in_labelled(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
@@ -22,6 +23,8 @@ from glip.utils.regular_files import file_problem
 from glip.utils.yaml_file import MAX_BYTES, Place, YamlFile, parse_yaml, read_yaml
 
 YAML_EXTENSIONS = (".yaml", ".yml", ".json")
+#: A line of YAML or JSON, which no class name looks like.
+_YAML_LINE = re.compile(r":$|: *[\[{!&]|^[\[{]")
 #: Keys of a class in a file -> attribute of :class:`LabelClass`.
 _CLASS_KEYS = {
     each.name.rstrip("_"): each.name for each in fields(LabelClass) if each.name != "name"
@@ -50,7 +53,7 @@ def load_classes(source: str | os.PathLike | Sequence[str] | Mapping[str, Any]) 
     if isinstance(source, Mapping):
         return _from_mapping(source)
     if not isinstance(source, str):
-        return ClassFile(tuple(LabelClass(name) for name in source))
+        return ClassFile(tuple(LabelClass(name) for name in _check_list(source)))
     if source.lower().endswith((*YAML_EXTENSIONS, ".txt")) or os.path.isfile(source):
         return read_class_file(source)
     vocabulary = parse_vocabulary_shorthand(source)
@@ -92,10 +95,26 @@ def read_class_file(path: str | os.PathLike) -> ClassFile:
     return _from_yaml(file)
 
 
+def _check_list(source: object) -> Iterable[str]:
+    """Check that names are in an order of their own, from which the labels are counted."""
+    if not isinstance(source, Iterable) or isinstance(source, (bytes, bytearray, Set)):
+        raise ClassFileError(
+            "expected the classes as a file, a text 'bench . car .', a list of names or a "
+            f"dictionary, got {shorten(source)}"
+        )
+    return source
+
+
 def _from_mapping(source: Mapping[str, Any]) -> ClassFile:
     """Return the classes of a dictionary, with the checks of a file."""
+    names = source.get("classes", source)
+    for key in names if isinstance(names, Mapping) else ():
+        if isinstance(key, bool) or not isinstance(key, (str, int)):
+            # YAML's safe_load makes False of the name `no`.
+            raise ClassFileError(f"expected class names as texts, got {shorten(key)}")
     try:
-        file = parse_yaml(json.dumps(source, ensure_ascii=False), "the classes")
+        text = json.dumps(source, ensure_ascii=False, default=_number)
+        file = parse_yaml(text, "the classes")
     except (TypeError, ValueError, RecursionError) as error:  # other types, a circle
         raise ClassFileError(
             f"expected the classes as texts, numbers, lists and dictionaries, got {error}"
@@ -104,6 +123,17 @@ def _from_mapping(source: Mapping[str, Any]) -> ClassFile:
         raise ClassFileError(str(error)) from None
     classes = _from_yaml(replace(file, lines=dict.fromkeys(file.lines, 0)))
     return replace(classes, path="", lines={})
+
+
+def _number(value: Any) -> float:
+    """Return the number of numpy or torch for JSON.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"{shorten(value)}, a {type(value).__name__}")
 
 
 def _from_yaml(file: YamlFile) -> ClassFile:
@@ -216,6 +246,10 @@ def _read_names(path: Path) -> ClassFile:
         if not name:
             continue
         try:
+            if _YAML_LINE.search(name):
+                raise ClassFileError(
+                    f"{shorten(name)} reads as YAML: name the file .yaml, or write only the name"
+                )
             if name in found:
                 raise ClassFileError(f"the class {shorten(name)} is there twice: keep one")
             found[name] = LabelClass(name), number

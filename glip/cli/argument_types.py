@@ -9,6 +9,8 @@ from glip.utils.messages import shorten
 
 #: Digits of the largest integer of an option; Python itself refuses more than 4300.
 _MAX_DIGITS = 18
+#: Images in one drawn file.
+_MAX_DRAWN = 2000
 
 
 def positive_int(text: str) -> int:
@@ -19,6 +21,21 @@ def positive_int(text: str) -> int:
 def non_negative_int(text: str) -> int:
     """Parse an integer of 0 or more."""
     return _parse_int(text, 0)
+
+
+def worker_count(text: str) -> int:
+    """Parse a number of worker processes, at most :data:`glip.engine.options.MAX_WORKERS`."""
+    return _parse_int(text, 0, 1024)
+
+
+def preview_size(text: str) -> int:
+    """Parse a number of images to draw in one file, which is in memory while it is made."""
+    return _parse_int(text, 1, _MAX_DRAWN)
+
+
+def sample_size(text: str) -> int:
+    """Parse a number of images to draw in one file; 0 for no file."""
+    return _parse_int(text, 0, _MAX_DRAWN)
 
 
 def chunk_size(text: str) -> int:
@@ -36,13 +53,13 @@ def seconds(text: str) -> float:
     return _parse_float(text, "a number of seconds, 0 or more", 1e9)
 
 
-def _parse_int(text: str, low: int) -> int:
+def _parse_int(text: str, low: int, high: int | None = None) -> int:
     digits = text.strip()
-    if not digits.isdecimal() or len(digits) > _MAX_DIGITS or int(digits) < low:
-        raise argparse.ArgumentTypeError(
-            f"expected an integer of {low} or more, got {shorten(text)}"
-        )
-    return int(digits)
+    value = int(digits) if digits.isdecimal() and len(digits) <= _MAX_DIGITS else -1
+    if value < low or (high is not None and value > high):
+        allowed = f"of {low} or more" if high is None else f"from {low} to {high}"
+        raise argparse.ArgumentTypeError(f"expected an integer {allowed}, got {shorten(text)}")
+    return value
 
 
 def _parse_float(text: str, what: str, high: float) -> float:

@@ -15,6 +15,7 @@ from glip.cli.argument_types import positive_int
 from glip.cli.cfg_values import CfgOptions
 from glip.utils.atomic_write import is_storage_problem, storage_error
 from glip.utils.errors import USER_ERRORS, GLIPError
+from glip.utils.messages import shorten
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -67,6 +68,12 @@ def parse_and_run(
     Raises:
         SystemExit: the arguments are wrong; the exit code is 2.
     """
+    for each in sys.argv[1:] if argv is None else argv:
+        if "\0" in each:  # only from Python; no operating system passes it
+            parser.error(f"the argument {shorten(each)} has a NUL character: remove it")
+        if each.startswith("--") and each.endswith("=--"):
+            # argparse drops the value, so that the option would have none.
+            parser.error(f"expected a value of {each[:-3]}, got '--'")
     args = parser.parse_args(argv)
     try:
         return run(args)

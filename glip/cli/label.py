@@ -29,7 +29,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glip.cli.argument_types import non_negative_int, positive_int
+from glip.cli.argument_types import non_negative_int, preview_size
 from glip.cli.common import UsageError, add_model_options, new_parser, parse_and_run
 from glip.cli.pseudo_label import (
     DEFAULT_SCORE_THR,
@@ -51,6 +51,9 @@ if TYPE_CHECKING:
 
 #: The keys of ``glip.labeling.formats.export.FORMATS``, which imports numpy and more.
 FORMATS = ("coco", "yolo", "voc", "labelme", "labelstudio", "cvat", "fiftyone", "odvg")
+
+#: Label Studio's URL of local files.
+_IMAGE_PREFIX = "/data/local-files/?d="
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--preview",
-        type=positive_int,
+        type=preview_size,
         metavar="N",
         help="label a sample of N images, write OUT/preview.html with counts and histograms, stop",
     )
@@ -105,7 +108,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--image-prefix",
-        default="/data/local-files/?d=",
+        default=_IMAGE_PREFIX,
         metavar="URL",
         help="with --format labelstudio: what comes before the file names; default: %(default)s",
     )
@@ -141,6 +144,8 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError("--apply-review goes without --preview, --shard, --merge and --launcher")
     if args.images is None or args.classes is None:
         raise UsageError("expected IMAGES and CLASSES, or --captions PAIRS")
+    if args.image_prefix != _IMAGE_PREFIX and "labelstudio" not in args.format:
+        raise UsageError("--image-prefix goes with --format labelstudio")
     is_file = args.out.lower().endswith(".json")
     if is_file and args.format != ["coco"]:
         raise UsageError(f"{args.out} is one COCO file: give a folder for the other formats")

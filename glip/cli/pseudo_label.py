@@ -30,7 +30,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glip.cli.argument_types import non_negative_int, positive_int
+from glip.cli.argument_types import positive_int, sample_size, worker_count
 from glip.cli.common import (
     LAUNCHERS,
     UsageError,
@@ -93,7 +93,7 @@ def add_caption_options(parser: argparse._ActionsContainer) -> None:
     )
     parser.add_argument(
         "--samples",
-        type=non_negative_int,
+        type=sample_size,
         default=12,
         help="records to draw in OUT.samples.jpg; default: %(default)s",
     )
@@ -106,7 +106,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--num-workers",
-        type=non_negative_int,
+        type=worker_count,
         default=2,
         help="processes that read images; default: %(default)s",
     )

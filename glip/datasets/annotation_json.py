@@ -10,18 +10,26 @@ from mmengine import fileio
 from glip.datasets import json_keys
 from glip.utils.errors import AnnotationFileError, AnnotationFileNotFoundError
 from glip.utils.messages import shorten
+from glip.utils.regular_files import file_problem
 
 #: The first bytes of a gzip file.
 _GZIP = b"\x1f\x8b"
 
 
 def check_exists(path: str, backend_args: dict[str, Any] | None = None) -> None:
-    """Check that an annotation file exists.
+    """Check that an annotation file exists and, if it is local, that it is a regular file.
 
     Raises:
+        AnnotationFileError: It is a folder, a device or a pipe.
         AnnotationFileNotFoundError: It does not; the message names the part of the path that does.
     """
+    is_local = "://" not in str(path) and not backend_args
+    if is_local and "\0" in str(path):
+        raise AnnotationFileError(f"the path {shorten(str(path))} has a NUL character: remove it.")
     if fileio.exists(str(path), backend_args=backend_args):
+        problem = file_problem(path) if is_local else None
+        if problem:
+            raise AnnotationFileError(f"'{path}' {problem}; give the path of the annotation file.")
         return
     existing = ""
     if "://" not in str(path):
@@ -61,13 +69,20 @@ def load_content(
             twice.
     """
     check_exists(path, backend_args)
-    if "://" not in str(path) and not backend_args and Path(path).is_dir():
-        raise AnnotationFileError(f"'{path}' is a folder; give the path of the annotation file.")
-    data = fileio.get(str(path), backend_args=backend_args)
-    if data.startswith(_GZIP):
-        raise AnnotationFileError(f"'{path}' is invalid JSON: it is compressed; unpack it first.")
     try:
+        data = fileio.get(str(path), backend_args=backend_args)
+        if data.startswith(_GZIP):
+            raise AnnotationFileError(
+                f"'{path}' is invalid JSON: it is compressed; unpack it first."
+            )
         content, found = json_keys.loads(data)
+    except AnnotationFileError:
+        raise
+    except MemoryError:
+        raise AnnotationFileError(
+            f"the annotation file '{path}' does not fit into the memory; split it by images, or "
+            "convert it to ODVG records, which are read one by one."
+        ) from None
     except RecursionError:
         raise AnnotationFileError(
             f"the annotation file '{path}' is invalid JSON: it is nested too deeply."

@@ -227,7 +227,7 @@ def label_images(
     loader = DataLoader(
         _Images(images, pipeline),
         batch_sampler=batches,  # type: ignore[arg-type]  # any iterable of indices
-        num_workers=num_workers,
+        num_workers=min(num_workers, len(batches)),
         collate_fn=list,
     )
     for items in loader:

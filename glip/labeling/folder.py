@@ -24,7 +24,7 @@ from glip.labeling.review import write_review
 from glip.labeling.reviewed import ReviewedExport, read_reviews
 from glip.labeling.shards import Shard
 from glip.models import GLIP
-from glip.utils.errors import LabelingMismatchError
+from glip.utils.errors import ImageReadError, LabelingMismatchError
 from glip.version import __version__
 
 
@@ -137,6 +137,7 @@ def label_folder(
     Raises:
         LabelingMismatchError: the files at the output are of another run.
         StorageError: a file cannot be written; what is finished is kept.
+        ImageReadError: no image can be read.
     """
     shard = part or Shard()
     batches = shard.batches(len(run.images), run.batch_size)
@@ -152,6 +153,11 @@ def label_folder(
             merge_shards(out, run.settings)
         elif not out.finished:
             _label(run, labeler or run.build(device), batches, out, shard)
+        counts = out.statistics.counts
+        if not part:
+            check_not_all_unreadable(
+                counts["pictures"], counts["unreadable"], f"all are listed in '{out.excluded}'"
+            )
         if part:
             return f"shard {part} is finished; merge the shards when all are"
         export = Export(
@@ -201,6 +207,18 @@ def apply_reviews(run: FolderRun, paths: Sequence[str]) -> str:
         summary = export.summary()
         written = [path for name in run.formats for path in write_format(name, export)]
     return "\n".join([summary, *(f"written: {path}" for path in written)])
+
+
+def check_not_all_unreadable(number: int, unreadable: int, example: str) -> None:
+    """Check that an image could be read: labels of none look like images without an object.
+
+    Raises:
+        ImageReadError: none could; the message has the example.
+    """
+    if number and unreadable == number:
+        raise ImageReadError(
+            f"none of the {number} images can be read, so there is nothing to label: {example}"
+        )
 
 
 def _label(

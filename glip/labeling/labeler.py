@@ -270,7 +270,7 @@ def label_pairs(
     loader = DataLoader(
         CaptionDataset(pairs, pipeline, np_extractor),
         batch_sampler=batches,  # type: ignore[arg-type]  # any iterable of indices
-        num_workers=num_workers,
+        num_workers=min(num_workers, len(batches)),
         collate_fn=list,
     )
     for items in loader:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from glip.datasets.images import open_image
 from glip.labeling.class_labeler import label_images
 from glip.labeling.class_report import ClassCounts, format_counts
-from glip.labeling.folder import FolderRun
+from glip.labeling.folder import FolderRun, check_not_all_unreadable
 from glip.labeling.statistics import NUM_BINS
 from glip.utils.atomic_write import atomic_write, describe_write_errors
 from glip.utils.errors import ImageReadError
@@ -48,9 +48,11 @@ def write_preview(run: FolderRun, count: int, device: str) -> str:
 
     Raises:
         StorageError: the sheet cannot be written.
+        ImageReadError: no image of the sample can be read.
     """
     total = len(run.images)
-    sample = sorted({total * at // count for at in range(min(count, total))}) or [0]
+    count = min(count, total)
+    sample = [total * at // count for at in range(count)]
     batches = [sample[at : at + run.batch_size] for at in range(0, len(sample), run.batch_size)]
     names = run.classes.names
     kept, every = ([ClassCounts() for _ in names] for _ in range(2))
@@ -72,6 +74,7 @@ def write_preview(run: FolderRun, count: int, device: str) -> str:
                         [d["score"] for d in record["detections"] if d["label"] == label]
                     )
                 drawn.append((record["file_name"], _draw(run, sources[record["stem"]], record)))
+    check_not_all_unreadable(len(sample), len(unreadable), next(iter(unreadable), ""))
     text = format_counts(names, run.thresholds, kept)
     lines = [f"a sample of {len(sample)} of {total} images, labeled by {run.model_version}"]
     if unreadable:

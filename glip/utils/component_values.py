@@ -195,6 +195,9 @@ def _optional(check: Callable[[str, Any], Any]) -> Callable:
 _DECODERS = ("pillow", "cv2", "turbojpeg", "tifffile", None)
 _RATE = _number(0, 1)
 _SIZE = _int(1, 10**6)
+#: Channels and layers: ten times those of the largest model. A layer has their square in memory.
+_CHANNELS = _int(1, 32768)
+_LAYERS = _int(1, 1000)
 #: By ``Type.option``, or by the option of any type.
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     # data
@@ -229,11 +232,11 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "SwinTransformer.in_channels": _SIZE,
     "VLFusionHead.in_channels": _SIZE,
     "FPN.in_channels": _each(_SIZE),
-    "embed_dims": _SIZE,
+    "embed_dims": _CHANNELS,
     "patch_size": _SIZE,
     "window_size": _SIZE,
     "mlp_ratio": _positive,
-    "depths": _each(_SIZE),
+    "depths": _each(_LAYERS),
     "num_heads": _each(_SIZE),
     "SwinTransformer.out_indices": _each(_int(0)),
     "drop_rate": _RATE,
@@ -241,14 +244,14 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "drop_path_rate": _RATE,
     "dropout": _RATE,
     "frozen_stages": _int(-1, 4),
-    "out_channels": _SIZE,
+    "out_channels": _CHANNELS,
     "start_level": _int(0),
-    "text_channels": _SIZE,
-    "num_dyhead_blocks": _SIZE,
+    "text_channels": _CHANNELS,
+    "num_dyhead_blocks": _LAYERS,
     "num_text_heads": _SIZE,
     "num_fusion_heads": _SIZE,
-    "text_intermediate_dim": _SIZE,
-    "fusion_dim": _SIZE,
+    "text_intermediate_dim": _CHANNELS,
+    "fusion_dim": _CHANNELS,
     "learned_prompt": _int(0, 10**6),
     "AnchorGenerator.strides": _each(_SIZE),
     "AnchorGenerator.octave_base_scale": _positive,
@@ -259,7 +262,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "loss_weight": _number(0),
     "GIoULoss.eps": _positive,
     "ignore_iof_thr": _number(-1, 1),
-    "pad_size_divisor": _SIZE,
+    "pad_size_divisor": _int(1, 4096),
     # metrics
     "proposal_nums": _each(_int(1)),
     "CocoMetric.iou_thrs": lambda name, value: (

@@ -114,7 +114,7 @@ def test_devices():
     cuda = torch.cuda.is_available()
     assert default_device() == ("cuda:0" if cuda else "cpu")
     missing = f"cuda:{torch.cuda.device_count()}" if cuda else "cuda"
-    for device in (missing, "gpu", "cpu:x"):
+    for device in (missing, "gpu", "cpu:x", "meta", "meta:0", torch.device("meta")):
         with pytest.raises(ConfigError, match=f"device '{device}' cannot be used here") as caught:
             check_device(device)
         assert "--device cpu" in str(caught.value)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from glip.classes import (
@@ -261,7 +262,13 @@ def test_a_dictionary_is_the_content_of_a_file(tmp_path):
         ({"a": {"threshold": float("nan")}}, "the classes: class 'a': expected threshold"),
         ({"a": {"prompts": {"x"}}}, "texts, numbers, lists and dictionaries"),
         ({"a": {"prompts": [None]}}, "list of phrases"),
-        ({("a", "b"): {}}, "texts, numbers, lists and dictionaries"),
+        ({("a", "b"): {}}, "class names as texts"),
+        # What YAML's safe_load makes of the names `no`, `null` and `1.0`.
+        ({False: {}}, "class names as texts, got False"),
+        ({None: {}}, "class names as texts, got None"),
+        ({1.0: {}}, "class names as texts, got 1.0"),
+        ({"classes": {True: {}}}, "class names as texts, got True"),
+        ({"a": {"threshold": object()}}, "a object"),
         ({"classes": {"a": {}}, "nsm": 0.5}, "did you mean 'nms'"),
         ({"classes": []}, "."),
         ({"a": {"prompts": "\ud800"}}, "."),
@@ -270,6 +277,50 @@ def test_a_dictionary_is_the_content_of_a_file(tmp_path):
 def test_invalid_dictionaries(content, message):
     with pytest.raises(ClassFileError, match=message):
         load_classes(content)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [None, 5, 0.5, True, b"red star", bytearray(b"a"), {"red star"}, frozenset({"a"}), object()],
+)
+def test_what_names_no_classes(source):
+    """A set has no order, from which the labels are counted."""
+    with pytest.raises(ClassFileError, match="expected the classes as a file, a text"):
+        load_classes(source)
+
+
+@pytest.mark.parametrize("number", [np.float32(0.5), np.float64(0.5), np.array(0.5)])
+def test_numbers_of_numpy(number):
+    classes = load_classes({"a": {"threshold": number, "max": np.int64(2)}})
+    assert (classes.classes[0].threshold, classes.classes[0].max) == (0.5, 2)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "red star: {}",
+        "red star:",
+        "red star: [a, b]",
+        "red star: {prompts: [a]}",
+        "classes:",
+        "a: !!python/name:os.system",
+        "a: &b {}",
+        '{"a": {}}',
+        '["a", "b"]',
+        "[a, b]",
+        "{a: {}}",
+    ],
+)
+def test_yaml_in_a_text_file_is_no_name(tmp_path, line):
+    (tmp_path / "c.txt").write_text(f"blue star\n{line}\n")
+    with pytest.raises(ClassFileError, match=r"line 2: .*reads as YAML"):
+        load_classes(tmp_path / "c.txt")
+
+
+@pytest.mark.parametrize("line", ["star: red", "3:4 screen", "a & b", "dog's", "R2-D2", "- a"])
+def test_other_names_in_a_text_file(tmp_path, line):
+    (tmp_path / "c.txt").write_text(line)
+    assert load_classes(tmp_path / "c.txt").names == [line]
 
 
 def test_a_circle():

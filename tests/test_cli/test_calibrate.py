@@ -21,7 +21,7 @@ from glip.classes import load_classes, read_class_file, write_class_file
 from glip.cli import calibrate, detect
 from glip.cli.common import UsageError
 from glip.structures.export import to_record
-from glip.utils.errors import ClassFileError, DataError, PromptError
+from glip.utils.errors import AnnotationFileError, ClassFileError, DataError, PromptError
 from tests.test_labeling.generated import draw_shapes
 
 CLASSES = """
@@ -57,6 +57,43 @@ def calibrated(shapes, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def model():
     return init_detector(weights="glip_nano_shapes", device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        (lambda c: c.update(annotations=[]), DataError, "has no annotated box of"),
+        (
+            lambda c: [each.update(iscrowd=1) for each in c["annotations"]],
+            DataError,
+            "has no annotated box of",
+        ),
+        (
+            lambda c: [each.update(width=5, height=7) for each in c["images"]],
+            AnnotationFileError,
+            "have another size than",
+        ),
+        (
+            lambda c: [
+                each.update(width=each["width"] * 2, height=each["height"] * 2)
+                for each in c["images"]
+            ],
+            AnnotationFileError,
+            "have another size than",
+        ),
+    ],
+)
+def test_labels_that_say_nothing_stop_before_the_model_runs(
+    shapes, tmp_path, monkeypatch, change, error, said
+):
+    content = json.loads((shapes / "annotations" / "shapes.json").read_text())
+    change(content)
+    (tmp_path / "labels.json").write_text(json.dumps(content))
+    monkeypatch.setattr("glip.apis.build.make_detector", None)
+    args = arguments(shapes, tmp_path / "c.yaml")
+    args[1] = str(tmp_path / "labels.json")
+    with pytest.raises(error, match=said):
+        calibrate.main(args)
 
 
 def test_the_file(calibrated, shapes, tmp_path):

@@ -60,6 +60,18 @@ def test_bugs_have_a_traceback(kind):
         run_main(raiser(kind("a bug")))
 
 
+@pytest.mark.parametrize(
+    "argument", ["--texts=--", "--caption=--", "--out=--", "--n=--", "a\0b", "--out=\0", "\0"]
+)
+def test_arguments_that_argparse_loses(argument, capsys):
+    """argparse drops the value '--', and the command would go on without one."""
+    parser = new_parser("", lambda parser: parser.add_argument("--out"))
+    with pytest.raises(SystemExit) as ended:
+        parse_and_run(parser, print, [argument])
+    assert ended.value.code == 2
+    assert "expected a value of" in (said := capsys.readouterr().err) or "NUL character" in said
+
+
 def test_success():
     calls = []
     run_main(lambda: calls.append(1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,13 @@ from glip.cli import label, pseudo_label
 from glip.cli.common import UsageError
 from glip.labeling import folder as folder_module
 from glip.labeling.output import ResumableOutput
-from glip.utils.errors import ClassFileError, DataError, LabelingMismatchError
+from glip.labeling.preview import write_preview
+from glip.utils.errors import (
+    ClassFileError,
+    DataError,
+    ImageReadError,
+    LabelingMismatchError,
+)
 from tests.test_labeling import review_page
 from tests.test_labeling.generated import CHECKPOINT, draw_shapes, write_pairs
 
@@ -246,6 +253,56 @@ def test_preview_labels_a_sample_only(tmp_path, command, capsys):
     text = capsys.readouterr().out
     assert "a sample of 4 of 11 images" in text
     assert "red one" in text
+
+
+@pytest.mark.parametrize(
+    ("number", "labelled"), [("11", 11), ("12", 11), ("13", 11), ("2000", 11), ("7", 7), ("1", 1)]
+)
+def test_preview_of_any_number(monkeypatch, number, labelled):
+    """More than there are gave a part of them."""
+    seen = []
+    monkeypatch.setattr(
+        "glip.labeling.preview.label_images",
+        lambda labeler, images, batches, num_workers: seen.extend(batches) or [],
+    )
+    run = SimpleNamespace(images=range(11), batch_size=4, num_workers=0, build=lambda device: None)
+    run.classes = SimpleNamespace(names=[])
+    with pytest.raises(ValueError, match="zip"):  # of the batches with nothing
+        write_preview(run, int(number), "cpu")
+    assert sum(map(len, seen)) == labelled
+    assert len({index for batch in seen for index in batch}) == labelled
+
+
+@pytest.mark.parametrize("more", [[], ["--preview", "3"], ["--format", "yolo", "odvg"]])
+def test_no_image_can_be_read(shapes, tmp_path, more):
+    """Empty labels look like images without an object."""
+    args = [str(shapes / "images"), "ring .", "--out", str(tmp_path / "out"), "--device", "cpu"]
+    with pytest.raises(ImageReadError, match=r"none of the \d+ images can be read"):
+        label.main([*args, "--num-workers", "0", "--max-bytes", "10", *more])
+    assert not list(tmp_path.rglob("*.txt"))
+    assert not list(tmp_path.rglob("annotations.json"))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--preview", "0"],
+        ["--preview", "2001"],
+        ["--preview", "100000000000"],
+        ["--preview", "9" * 30],
+        ["--samples", "2001"],
+        ["--num-workers", "1025"],
+        ["--num-workers", "99999999999"],
+        ["--num-workers", "-1"],
+        ["--image-prefix", "http://a/"],
+        ["--batch-size", "9" * 19],
+    ],
+)
+def test_numbers_without_bound(shapes, tmp_path, more, capsys):
+    with pytest.raises(SystemExit) as ended:
+        label.main([str(shapes / "images"), "ring .", "--out", str(tmp_path / "out"), *more])
+    assert ended.value.code == 2
+    assert more[0] in capsys.readouterr().err
 
 
 def test_captions_give_what_pseudo_label_gives(tmp_path, shapes):

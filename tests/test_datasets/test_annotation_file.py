@@ -1,10 +1,22 @@
 """What reading an annotation file keeps, skips and refuses."""
 
 import copy
+import os
+import stat
+from pathlib import Path
 
 import pytest
 
-from glip.datasets.annotation_file import Skipped, box_problem, read_annotation_file
+from glip.analysis.coco_check import CocoChecker
+from glip.converters.json_stream import stream_entries
+from glip.datasets.annotation_file import (
+    Skipped,
+    box_problem,
+    load_readable,
+    read_annotation_file,
+)
+from glip.datasets.odvg.sources import expand_patterns
+from glip.datasets.odvg.writing import read_label_map
 from glip.utils.errors import AnnotationFileError, AnnotationFileNotFoundError
 from tests.test_datasets.files import coco_content, write
 
@@ -84,6 +96,51 @@ def test_image_without_id(tmp_path):
 def test_no_file(tmp_path):
     with pytest.raises(AnnotationFileNotFoundError, match="last folder of the path that exists"):
         read_annotation_file(str(tmp_path / "data" / "coco" / "absent.json"))
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        read_annotation_file,
+        load_readable,
+        CocoChecker,
+        lambda path: list(stream_entries(path, "images")),
+        lambda path: expand_patterns([path]),
+        read_label_map,
+    ],
+)
+@pytest.mark.parametrize("kind", ["device", "link", "pipe", "folder", "socket"])
+def test_no_regular_file(tmp_path, read, kind):
+    """A device has no end, and fills the memory; a pipe blocks for ever."""
+    path = tmp_path / "a.json"
+    if kind == "device":
+        path = Path("/dev/zero")
+    elif kind == "link":
+        path.symlink_to("/dev/zero")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        os.mknod(path, stat.S_IFSOCK | 0o600)
+    with pytest.raises(AnnotationFileError, match=r"not a regular file|is a folder"):
+        read(str(path))
+
+
+@pytest.mark.parametrize("place", ["a\0b.json", "\0"])
+def test_nul_in_the_path(place):
+    with pytest.raises(AnnotationFileError, match="NUL character"):
+        read_annotation_file(place)
+
+
+def test_more_than_fits_into_the_memory(tmp_path, monkeypatch):
+    def fail(data):
+        raise MemoryError
+
+    path = write(tmp_path, coco_content())
+    monkeypatch.setattr("glip.datasets.json_keys.loads", fail)
+    with pytest.raises(AnnotationFileError, match="does not fit into the memory; split it"):
+        read_annotation_file(path)
 
 
 @pytest.mark.parametrize(

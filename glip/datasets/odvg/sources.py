@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from glip.datasets.odvg.records import parse_record
 from glip.utils.errors import AnnotationFileError, AnnotationFileNotFoundError, OdvgRecordError
+from glip.utils.regular_files import file_problem
 from glip.utils.tar_files import MAX_TEXT, TarMember, iter_members
 
 #: A longer first line is not parsed to find out whether it is a record.
@@ -76,6 +77,9 @@ def expand_patterns(patterns: Sequence[str]) -> list[str]:
                     f"there is no annotation file '{text}'{of}; check data_root and ann_file."
                 )
             for path in paths:
+                problem = file_problem(path)
+                if problem and not os.path.isdir(path):
+                    raise AnnotationFileError(f"'{path}' {problem}; expected .jsonl or .tar files.")
                 if os.path.isdir(path):
                     raise AnnotationFileError(
                         f"'{path}' is a folder: expected .jsonl files or .tar shards; "

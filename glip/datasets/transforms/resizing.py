@@ -20,6 +20,9 @@ from glip.utils.errors import ConfigError
 from glip.utils.messages import shorten
 from glip.utils.options import check_choice, check_number
 
+#: Pixels of a resized image: as many as Pillow decodes of a file by default.
+MAX_PIXELS = 178_956_970
+
 
 def official_size(width: int, height: int, short: int, long: int) -> tuple[int, int]:
     """Return the size to which the official GLIP resizes an image.
@@ -198,12 +201,19 @@ def _check_scale(scale: int | Sequence[int]) -> tuple[int, int]:
     """Return a scale as (width, height).
 
     Raises:
-        ConfigError: a number is less than 1.
+        ConfigError: a number is less than 1, or an image of this scale would have more than
+            :data:`MAX_PIXELS`.
         ValueError: the scale has another length.
     """
     for side in scale if isinstance(scale, Sequence) and not isinstance(scale, str) else [scale]:
         check_number("scale", side, low=1)
-    return _pair(scale)
+    pair = _pair(scale)
+    if pair[0] * pair[1] > MAX_PIXELS:
+        raise ConfigError(
+            f"expected a scale of at most {MAX_PIXELS:,} pixels, got {shorten(scale)}: every image "
+            "is resized to it, whatever its own size"
+        )
+    return pair
 
 
 def _pair(scale: int | Sequence[int]) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from PIL import Image
 from glip.datasets.images import read_image
 from glip.datasets.transforms import FixScaleResize, RandomChoiceResize, Resize, official_size
 from glip.registry import TRANSFORMS
+from glip.utils.errors import ConfigError
 
 GOLDEN = Path(__file__).resolve().parents[3].parent / "shared" / "golden"
 MEAN = np.array([103.53, 116.28, 123.675], dtype=np.float32)
@@ -167,6 +168,30 @@ def test_no_boxes():
 def test_bad_scale(scale):
     with pytest.raises(ValueError, match=r"one number or \(width, height\)"):
         FixScaleResize(scale=scale)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        dict(type="Resize", scale=(100_000, 100_000)),
+        dict(type="Resize", scale=20_000),
+        dict(type="Resize", scale=(10**9, 1)),
+        dict(type="FixScaleResize", scale=(100_000, 100_000)),
+        dict(type="FixScaleResize", scale=(10**12, 10**12)),
+        dict(type="FixScaleResize", scale=(1, 10**9), keep_ratio=False),
+        dict(type="RandomChoiceResize", scales=[(1333, 800), (100_000, 100_000)]),
+        dict(type="RandomChoiceResize", scales=[(1333, 800), 10**6], resize_type="FixScaleResize"),
+    ],
+)
+def test_a_scale_that_would_fill_the_memory(step):
+    with pytest.raises(ConfigError, match="expected a scale of at most 178,956,970 pixels"):
+        TRANSFORMS.build(step)
+
+
+@pytest.mark.parametrize("factor", [1e4, (10**6, 1), 1e9])
+def test_a_factor_that_would_fill_the_memory(factor):
+    with pytest.raises(ConfigError, match="expected a scale of at most 178,956,970 pixels"):
+        Resize(scale_factor=factor)({"img": image_of(400, 400)})
 
 
 MULTI_SCALE = {
