@@ -40,6 +40,7 @@ def check_test_data(cfg: Config) -> None:
         ConfigError: the config has no ``test_dataloader`` or no ``test_evaluator``.
         AnnotationFileNotFoundError: a required annotation file does not exist.
     """
+    check_mapping("test_dataloader", cfg.get("test_dataloader"), none=True)
     for name in ("test_dataloader", "test_evaluator"):
         if not cfg.get(name):
             raise ConfigError(f"{config_name(cfg)} has no {name}: there is nothing to evaluate")

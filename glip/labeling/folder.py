@@ -153,13 +153,12 @@ def label_folder(
             merge_shards(out, run.settings)
         elif not out.finished:
             _label(run, labeler or run.build(device), batches, out, shard)
-        counts = out.statistics.counts
-        if not part:
-            check_not_all_unreadable(
-                counts["pictures"], counts["unreadable"], f"all are listed in '{out.excluded}'"
-            )
         if part:
             return f"shard {part} is finished; merge the shards when all are"
+        counts = out.statistics.counts
+        check_not_all_unreadable(
+            counts["pictures"], counts["unreadable"], f"all are listed in '{out.excluded}'"
+        )
         export = Export(
             run.files, run.classes.names, run.model_version, run.images, run.image_prefix
         )

@@ -270,7 +270,7 @@ def read_state(path: Path) -> dict[str, Any] | None:
         Statistics.from_dict(state["statistics"])
         # Check now that the keys exist which are read later.
         state["settings"], state["done"], state["batches"], state["sizes"], state["finished"]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise LabelingMismatchError(
             f"'{file}' is not the state of a labeling run: choose another output, or delete it and "
             f"the files whose names begin with {path.name}"

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from glip.apis.evaluation import build_evaluator, check_test_data, dataset_names, format_metrics
+from glip.apis.pipelines import find_test_pipeline
 from glip.utils.errors import AnnotationFileNotFoundError, ConfigError
 
 
@@ -164,3 +165,12 @@ def test_no_evaluator(evaluator):
     cfg = Config(dict(test_evaluator=evaluator))
     with DefaultScope.overwrite_default_scope("glip"), pytest.raises(ConfigError):
         build_evaluator(cfg)
+
+
+@pytest.mark.parametrize("loader", [5, "x", [1], (1,), True, 0.5, b"x", {1}, "dataset", [[]]])
+def test_a_data_loader_that_is_no_dictionary(loader):
+    cfg = Config(dict(test_dataloader=loader, test_evaluator=dict(type="M")))
+    with pytest.raises(ConfigError, match="expected test_dataloader as a dictionary"):
+        check_test_data(cfg)
+    with pytest.raises(ConfigError, match="expected test_dataloader as a dictionary"):
+        find_test_pipeline(cfg)

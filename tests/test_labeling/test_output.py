@@ -116,6 +116,16 @@ def test_other_settings(tmp_path, finished):
     assert files(tmp_path) == before
 
 
+@pytest.mark.parametrize(
+    "content",
+    ["", "x", "[]", "5", "null", "{", '"a"', "[" * 9000, '{"a":' * 9000, '{"statistics": 5}'],
+)
+def test_a_damaged_state(tmp_path, content):
+    (tmp_path / "out.jsonl.state.json").write_text(content)
+    with pytest.raises(LabelingMismatchError, match="not the state of a labeling run"):
+        work(tmp_path / "out.jsonl")
+
+
 def test_files_of_others(tmp_path):
     path = tmp_path / "out.jsonl"
     path.write_text("mine")
