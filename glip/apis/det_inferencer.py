@@ -33,6 +33,7 @@ from glip.apis.pipelines import make_pipeline
 from glip.apis.prompting import Texts, prompt_for_all, prompts_for
 from glip.apis.results import ResultFolder, to_dict
 from glip.apis.sliced_detection import SlicedDetection
+from glip.apis.tta import detect_views, find_tta_pipeline, make_tta_model
 from glip.classes.class_file import ClassFile
 from glip.classes.reading import load_classes
 from glip.datasets.images import open_image
@@ -41,7 +42,7 @@ from glip.slicing import Slicing
 from glip.structures import DetDataSample
 from glip.structures.export import to_record
 from glip.text import Prompt
-from glip.utils.errors import ClassFileError, ImageReadError, PromptError, StorageError
+from glip.utils.errors import ClassFileError, ConfigError, ImageReadError, PromptError, StorageError
 from glip.utils.image_files import ImageLimits
 from glip.utils.options import check_bool, check_int, check_number
 from glip.visualization import DetLocalVisualizer
@@ -76,13 +77,17 @@ class DetInferencer:
             here then returns up to 1000 detections of their prompts.
         slicing: detect also in slices of each image, to find objects that are small in a large
             image; see :class:`glip.slicing.Slicing` and ``docs/large_images.md``.
+        tta: test-time augmentation: detect in several views of each image and merge them, see
+            :class:`glip.models.DetTTAModel`: the config's ``tta_pipeline`` and ``tta_model``, by
+            default three scales, each as it is and flipped.
 
     Raises:
         ValueError: neither model nor weights are given.
         ClassFileError: the classes are invalid, or their calibration is not of this model, or of
-            whole images.
+            whole images at one scale.
         CheckpointError: the checkpoint cannot be read safely or does not fit the config.
-        ConfigError: a limit is not an integer of 1 or more, or the font is no font file.
+        ConfigError: a limit is not an integer of 1 or more, the font is no font file, both
+            ``slicing`` and ``tta`` are given, or the views cannot be made or merged.
     """
 
     def __init__(
@@ -98,6 +103,7 @@ class DetInferencer:
         cfg_options: Mapping | None = None,
         classes: Classes | None = None,
         slicing: Slicing | None = None,
+        tta: bool = False,
     ):
         if classes is not None and not isinstance(classes, ClassFile):
             classes = load_classes(classes)  # before the model is built
@@ -107,6 +113,15 @@ class DetInferencer:
             raise ClassFileError(
                 f"{classes.path or 'the classes'}: the calibration is of whole images, and slices "
                 "are of another scale: expected classes without a calibration, or no slicing"
+            )
+        check_bool("tta", tta)
+        if tta and slicing is not None:
+            raise ConfigError("expected slicing or tta, got both: choose one")
+        if tta and classes is not None and classes.calibration is not None:
+            raise ClassFileError(
+                f"{classes.path or 'the classes'}: the calibration is of images at one scale, and "
+                "test-time augmentation changes the scores: expected classes without a "
+                "calibration, or no tta"
             )
         if classes is not None and not isinstance(model, GLIP):
             cfg_options = with_class_limit(cfg_options)
@@ -119,6 +134,8 @@ class DetInferencer:
         self.visualizer = DetLocalVisualizer(font=font)
         self._pipelines: dict[bool, Compose] = {}
         self._lock = threading.Lock()  # of the pipelines; and a window belongs to one thread
+        self._tta = make_tta_model(self.cfg, self.model) if tta else None
+        self._steps = find_tta_pipeline(self.cfg) if tta else None
         self._text_cache = TextFeatureCache(self.model)
         self._classes = None if classes is None else ClassPrompt(classes, self.model)
         self._slices: SlicedDetection | None = None
@@ -335,16 +352,22 @@ class DetInferencer:
                         items.append(failures.not_read(error, image))
                         pixels.append(None)
                         continue
-                    set_prompt(item["data_samples"], prompt)
+                    samples = item["data_samples"]  # with views a list
+                    for sample in samples if isinstance(samples, list) else [samples]:
+                        set_prompt(sample, prompt)
                     items.append(item)
                     pixels.append(self._rgb(image.source, bgr) if draw else None)
                 good = [item for item in items if isinstance(item, dict)]
-                found: Iterator[DetDataSample] = iter(
-                    detect_batch(good, self._text_cache) if good else ()
-                )
+                found = iter(self._detect_good(good) if good else ())
                 for (image, _), loaded, rgb in zip(batch, items, pixels, strict=True):
                     yield image.name, next(found) if isinstance(loaded, dict) else loaded, rgb
                 progress.update(len(batch))
+
+    def _detect_good(self, items: list[dict]) -> list[DetDataSample]:
+        """Detect in a batch of images that could be read."""
+        if self._tta is not None:
+            return detect_views(items, self._tta, self._text_cache)
+        return detect_batch(items, self._text_cache)
 
     def _detect_slices(
         self,
@@ -389,7 +412,7 @@ class DetInferencer:
         with self._lock:
             if from_array not in self._pipelines:
                 self._pipelines[from_array] = make_pipeline(
-                    self.cfg, from_array=from_array, limits=self._limits
+                    self.cfg, from_array=from_array, limits=self._limits, steps=self._steps
                 )
             return self._pipelines[from_array]
 

@@ -23,42 +23,74 @@ _LOADING = ("LoadImageFromFile", "LoadImageFromNDArray")
 _SCOPE_LOCK = threading.RLock()
 
 
-def make_pipeline(cfg: Config, *, from_array: bool, limits: ImageLimits | None = None) -> Compose:
+def make_pipeline(
+    cfg: Config,
+    *,
+    from_array: bool,
+    limits: ImageLimits | None = None,
+    steps: Sequence[Mapping] | None = None,
+) -> Compose:
     """Build the transforms of a config's ``test_pipeline`` for images without annotations.
 
     Args:
         cfg: the config.
         from_array: images are arrays, bytes or other objects rather than paths or URLs.
         limits: those of the config are replaced by these, unless they are None.
+        steps: of the pipeline; by default the test pipeline's.
 
     Raises:
         ConfigError: the config has no test pipeline, or one that cannot be built.
     """
-    steps = find_test_pipeline(cfg)
+    steps = find_test_pipeline(cfg) if steps is None else steps
     scope = cfg.get("default_scope", "glip")
     built = []
     with _SCOPE_LOCK, DefaultScope.overwrite_default_scope(scope):
         for index, step in enumerate(steps):
             place = f"test_pipeline.{index}"
-            if not isinstance(step, Mapping) or not step.get("type"):
-                check_component(TRANSFORMS, step, place)
-            # A type may be a class, or a name with a scope before it.
-            name = getattr(step["type"], "__name__", step["type"]).split(".")[-1]
-            if name == "LoadAnnotations":
+            own = _without_annotations(step, place, from_array, limits)
+            if own is None:
                 continue
-            step = dict(step)
-            if name == "LoadImageFromFile" and from_array:
-                step["type"] = "LoadImageFromNDArray"
-            if name in _LOADING and limits is not None:
-                step.update({key: own for key, own in vars(limits).items() if own is not None})
             try:
-                built.append(build_part(TRANSFORMS, step, place))
+                built.append(build_part(TRANSFORMS, own, place))
             except ConfigError as error:
                 raise ConfigError(
                     f"the test pipeline of {config_name(cfg)} cannot be built ({error}): expected "
                     "the steps of a GLIP, as in configs/glip"
                 ) from error.__cause__
     return Compose(built)
+
+
+def step_name(step: Mapping) -> str:
+    """Return the name of a step's type, which may be a class, or have a scope before it."""
+    return getattr(step["type"], "__name__", step["type"]).split(".")[-1]
+
+
+def _without_annotations(
+    step: Mapping, place: str, from_array: bool, limits: ImageLimits | None
+) -> dict | None:
+    """Return a step for images without annotations; ``None``: there is none.
+
+    Raises:
+        ConfigError: it is no dictionary with a type.
+    """
+    if not isinstance(step, Mapping) or not step.get("type"):
+        check_component(TRANSFORMS, step, place)
+    name, step = step_name(step), dict(step)
+    if name == "LoadAnnotations":
+        return None
+    if name == "LoadImageFromFile" and from_array:
+        step["type"] = "LoadImageFromNDArray"
+    if name in _LOADING and limits is not None:
+        step.update({key: own for key, own in vars(limits).items() if own is not None})
+    if name == "TestTimeAug" and isinstance(step.get("transforms"), Sequence):
+        groups = []
+        for number, group in enumerate(step["transforms"]):
+            where = f"{place}.transforms.{number}"
+            steps = [_without_annotations(each, where, from_array, limits) for each in group]
+            if kept := [each for each in steps if each is not None]:
+                groups.append(kept)
+        step["transforms"] = groups
+    return step
 
 
 def set_image_limits(cfg: Config, limits: ImageLimits) -> None:

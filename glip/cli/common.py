@@ -248,6 +248,16 @@ def add_speed_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_tta_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--tta``."""
+    parser.add_argument(
+        "--tta",
+        action="store_true",
+        help="test-time augmentation: detect in several views of each image and merge them; those "
+        "of the config's tta_pipeline, else three scales, each as it is and flipped",
+    )
+
+
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that training and testing share."""
     parser.add_argument(

@@ -40,6 +40,7 @@ from glip.cli.common import (
     add_image_limits,
     add_model_options,
     add_speed_options,
+    add_tta_option,
     merge_model_options,
     new_parser,
     parse_and_run,
@@ -105,6 +106,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how boxes of slices are merged: the best one (nms), or the box around them (nmm); "
         "default: nms",
     )
+    add_tta_option(parser)
     add_speed_options(parser)
     parser.add_argument(
         "--score-thr",
@@ -139,6 +141,8 @@ def run(args: argparse.Namespace) -> None:
         ImageReadError: no image can be read.
     """
     slicing = read_slicing(args)
+    if args.tta and args.slices:
+        raise UsageError("expected --tta or --slices, got both")
     split_positional_model(args)
     args.inputs = list(map(find_image, args.inputs))
     choose_weights(args)
@@ -172,6 +176,7 @@ def run(args: argparse.Namespace) -> None:
         font=font,
         classes=classes,
         slicing=slicing,
+        tta=args.tta,
     )
     output = inferencer(
         inputs,

@@ -28,6 +28,7 @@ from glip.cli.common import (
     add_model_options,
     add_run_options,
     add_speed_options,
+    add_tta_option,
     apply_run_options,
     merge_model_options,
     new_parser,
@@ -60,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume-dir", help="store finished predictions in this folder, and resume from them"
     )
+    add_tta_option(parser)
     add_speed_options(parser)
     add_run_options(parser)
 
@@ -135,6 +137,10 @@ def prepare_config(args: argparse.Namespace) -> Config:
         cfg.pop(name, None)  # unused here, and long in the log for many data sets
     fp16 = (check_mapping("test_cfg", cfg.get("test_cfg"), none=True) or {}).get("fp16", False)
     cfg.test_cfg = dict(type="glip.GLIPTestLoop", fp16=fp16, resume_dir=args.resume_dir)
+    if args.tta:
+        from glip.apis.tta import apply_tta
+
+        apply_tta(cfg)
     check_options(cfg)
     apply_run_options(cfg, args)
     check_device("cuda" if args.device and args.device != "cpu" else "cpu")

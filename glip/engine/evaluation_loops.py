@@ -22,8 +22,8 @@ from tqdm import tqdm
 from glip.engine.digests import annotation_digests, text_digest, weights_digest
 from glip.engine.prediction_store import PredictionStore, image_keys
 from glip.engine.seeding import worker_options
-from glip.models import GLIP, TextFeatureCache
-from glip.registry import LOOPS
+from glip.models import GLIP, DetTTAModel, TextFeatureCache
+from glip.registry import LOOPS, MODELS, build_part
 from glip.utils.serialization import to_builtin
 from glip.version import __version__
 
@@ -33,11 +33,16 @@ def _bind_step(model: nn.Module, name: str) -> Callable[[dict], list]:
 
     That of a :class:`~glip.models.GLIP` then encodes each prompt once for all batches.
     """
-    detector = model.module if isinstance(model, DistributedDataParallel) else model
-    if not isinstance(detector, GLIP):
+    detector = _detector(model)
+    if not isinstance(detector, (GLIP, DetTTAModel)):
         return getattr(model, name)
-    cache = TextFeatureCache(detector)
+    cache = TextFeatureCache(detector.module if isinstance(detector, DetTTAModel) else detector)
     return partial(getattr(detector, name), encode_prompt=cache.encode_prompt)
+
+
+def _detector(model: nn.Module) -> nn.Module:
+    """Return a model without the wrapper of distributed runs."""
+    return model.module if isinstance(model, DistributedDataParallel) else model
 
 
 @LOOPS.register_module()
@@ -89,6 +94,10 @@ class GLIPTestLoop(TestLoop):
         evaluator: an evaluator or its config.
         fp16: run the model under autocast.
         resume_dir: folder of stored predictions; ``None`` to store none.
+        tta_model: config of the model that merges the views of a pipeline with ``TestTimeAug``.
+
+    Raises:
+        ConfigError: ``tta_model`` cannot be built.
     """
 
     def __init__(
@@ -98,9 +107,15 @@ class GLIPTestLoop(TestLoop):
         evaluator: Evaluator | dict | list,
         fp16: bool = False,
         resume_dir: str | Path | None = None,
+        tta_model: dict | None = None,
     ):
         super().__init__(runner, dataloader, evaluator, fp16)
         self.resume_dir = resume_dir
+        self._tta_cfg = tta_model
+        self._tta: DetTTAModel | None = None
+        if tta_model is not None:
+            cfg = dict(tta_model, module=_detector(runner.model))
+            self._tta = build_part(MODELS, cfg, "tta_model")
 
     def run(self) -> dict:
         """Detect in every image and return the metrics.
@@ -164,7 +179,7 @@ class GLIPTestLoop(TestLoop):
             disable=in_this_process or not is_main_process(),
             dynamic_ncols=True,
         )
-        test_step = _bind_step(self.runner.model, "test_step")
+        test_step = _bind_step(self._tta or self.runner.model, "test_step")
         for batch_idx, data_batch in enumerate(bar):
             self.runner.call_hook("before_test_iter", batch_idx=batch_idx, data_batch=data_batch)
             with torch.no_grad(), autocast(enabled=self.fp16):
@@ -185,10 +200,11 @@ class GLIPTestLoop(TestLoop):
             "batch size": self.dataloader.batch_size,  # images are padded to the largest in a batch
             "precision": self.fp16,
             "compiled model": cfg.get("compile"),
+            "test-time augmentation": self._tta_cfg,
             "version of glip": __version__,
         }
         files = annotation_digests(dataset)
-        detector = model.module if isinstance(model, DistributedDataParallel) else model
+        detector = _detector(model)
         # The tokenizer is loaded on its first use; its vocabulary is part of the weights from then.
         getattr(getattr(detector, "language_model", None), "tokenizer", None)
         return {

@@ -23,7 +23,13 @@ over all levels, B captions of T tokens, C = 256 visual and D = 768 text channel
 
 from glip.models.backbones import SwinTransformer
 from glip.models.data_preprocessors import DetDataPreprocessor
-from glip.models.detectors import GLIP, EncodedPrompt, PromptResult, TextFeatureCache
+from glip.models.detectors import (
+    GLIP,
+    DetTTAModel,
+    EncodedPrompt,
+    PromptResult,
+    TextFeatureCache,
+)
 from glip.models.heads import VLFusionHead
 from glip.models.language import BertModel
 from glip.models.losses import CrossEntropyLoss, FocalLoss, GIoULoss
@@ -43,6 +49,7 @@ __all__ = [
     "BertModel",
     "CrossEntropyLoss",
     "DetDataPreprocessor",
+    "DetTTAModel",
     "EncodedPrompt",
     "FPNDropBlock",
     "FocalLoss",

@@ -43,13 +43,24 @@ def check_test_cfg(test_cfg: Any) -> None:
     if options.get("chunked_size", -1) != -1:
         check_int("model.test_cfg.chunked_size", options["chunked_size"], low=1)
     check_amp(options.get("amp"))
-    nms = check_mapping("model.test_cfg.nms", options.get("nms"), none=True) or {}
-    check_keys("model.test_cfg.nms", nms, _NMS)
+    check_nms("model.test_cfg.nms", options.get("nms"))
+
+
+def check_nms(name: str, nms: Any) -> None:
+    """Check the options of an NMS.
+
+    Args:
+        name: their place in the config.
+        nms: a dictionary, or ``None``.
+
+    Raises:
+        ConfigError: an option is unknown or invalid.
+    """
+    nms = check_mapping(name, nms, none=True) or {}
+    check_keys(name, nms, _NMS)
     if nms.get("type", "nms") != "nms":
-        raise ConfigError(f"expected model.test_cfg.nms of type 'nms', got {nms['type']!r}")
-    check_number("model.test_cfg.nms.iou_threshold", nms.get("iou_threshold", 0.5), low=0, high=1)
+        raise ConfigError(f"expected {name} of type 'nms', got {nms['type']!r}")
+    check_number(f"{name}.iou_threshold", nms.get("iou_threshold", 0.5), low=0, high=1)
     for key, value in _NMS_VALUES.items():
         if nms.get(key, value) != value:
-            raise ConfigError(
-                f"expected model.test_cfg.nms.{key}={value}, as in every GLIP, got {nms[key]!r}"
-            )
+            raise ConfigError(f"expected {name}.{key}={value}, as in every GLIP, got {nms[key]!r}")

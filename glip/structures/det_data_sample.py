@@ -28,6 +28,8 @@ META_KEYS = (
     "ori_shape",
     "img_shape",
     "scale_factor",
+    "flip",
+    "flip_direction",
     *PROMPT_FIELDS,
     "phrases",
     "phrase_ids",

@@ -23,7 +23,7 @@ READ = (
     *("log_processor", "visualizer", "vis_backends", "default_scope", "randomness"),
     *("experiment_name", "data_preprocessor", "model_wrapper_cfg", "find_unused_parameters"),
     *("custom_imports", "compile", "runner_type", "data_root", "lang_model_name"),
-    *("use_caption_prompt", "default_score_thr"),
+    *("use_caption_prompt", "default_score_thr", "tta_model", "tta_pipeline"),
 )
 #: Entries that nothing reads, and the place of their value: those of MMDetection 2, and options of
 #: transforms.

@@ -25,6 +25,7 @@ from glip.datasets.transforms.resizing import (
     Resize,
     official_size,
 )
+from glip.datasets.transforms.test_time_aug import TestTimeAug
 
 __all__ = [
     "FilterAnnotations",
@@ -40,5 +41,6 @@ __all__ = [
     "RandomFlipInclusive",
     "RandomSamplingNegPos",
     "Resize",
+    "TestTimeAug",
     "official_size",
 ]
