@@ -149,7 +149,7 @@ def _write_part(
     progress: tqdm,
 ) -> None:
     """Write the frames of a part, at least one."""
-    lines: list[bytes] = []
+    lines: list[str] = []
     begin = 0.0
     size = parts.done[0].size if parts.done else None
     last = 0
