@@ -77,6 +77,8 @@ setup(
         # The web page; not in "all", because it needs transformers 5.
         "web": requirements("web"),
         "video": requirements("video"),
+        "export": requirements("export"),
+        "runtime": requirements("exported"),
         "tests": [*requirements("tests"), *requirements("video")],
         "dev": [*requirements("tests"), *requirements("video"), *requirements("dev")],
     },

@@ -31,6 +31,7 @@ COMMANDS = {
         "glip.cli.model_converters.convert_glip",
         "convert a checkpoint between microsoft/GLIP, MMDetection and this library",
     ),
+    "export": ("glip.cli.export", "export a model to ONNX, to detect without torch"),
     "download": ("glip.cli.download", "download published weights, or list them"),
     "configs": ("glip.cli.configs", "list the shipped configs, or print one"),
     "info": ("glip.cli.info", "describe the installation, or a checkpoint"),

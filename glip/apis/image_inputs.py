@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
-import torch
 from PIL import Image as PillowImage
 
 from glip.datasets.image_bytes import file_path, url_scheme
 from glip.datasets.images import ACCEPTED, check_source
 from glip.utils.errors import ImageReadError, shorten
 from glip.utils.image_files import is_image_file, safe_file_name
+from glip.utils.tensors import is_tensor
 
 _logger = logging.getLogger("glip")
 
@@ -163,7 +163,7 @@ def _stem(name: str, default: str) -> str:
 
 def _file_name_of(source: Any) -> str | None:
     """Return the file name that a file object or a Pillow image knows."""
-    if isinstance(source, (bytes, bytearray, memoryview, np.ndarray, torch.Tensor)):
+    if isinstance(source, (bytes, bytearray, memoryview, np.ndarray)) or is_tensor(source):
         return None
     for attribute in ("filename", "name"):
         name = getattr(source, attribute, None)
@@ -175,8 +175,9 @@ def _file_name_of(source: Any) -> str | None:
 def _is_image(inputs: Any) -> bool:
     """Return whether an argument is an image; arrays and files are iterable, but are one image."""
     files = (str, os.PathLike, bytes, bytearray, memoryview)
-    pixels = (PillowImage.Image, np.ndarray, torch.Tensor)
-    return isinstance(inputs, (*files, *pixels)) or callable(getattr(inputs, "read", None))
+    if isinstance(inputs, (*files, PillowImage.Image, np.ndarray)) or is_tensor(inputs):
+        return True
+    return callable(getattr(inputs, "read", None))
 
 
 def _local_path(inputs: Any) -> str | None:

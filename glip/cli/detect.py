@@ -45,6 +45,7 @@ from glip.cli.common import (
     new_parser,
     parse_and_run,
 )
+from glip.cli.exported import check_options, detect_exported
 from glip.cli.model_and_prompt import (
     add_prompt_options,
     choose_weights,
@@ -52,6 +53,7 @@ from glip.cli.model_and_prompt import (
     read_prompt_or_classes,
 )
 from glip.config import demo_file, list_configs
+from glip.runtime.manifest import is_exported
 from glip.utils.errors import ImageReadError
 from glip.utils.messages import shorten
 
@@ -146,10 +148,17 @@ def run(args: argparse.Namespace) -> None:
     split_positional_model(args)
     args.inputs = list(map(find_image, args.inputs))
     choose_weights(args)
+    exported = is_exported(args.weights)
+    if exported:
+        check_options(args)
     if args.classes is not None and args.pred_score_thr is not None:
         raise UsageError("--pred-score-thr goes without --classes: all that is found is drawn")
     prompt, classes = read_prompt_or_classes(args)
     names = prompt.names if classes is None else classes.names
+    if exported:
+        output, drawn_thr = detect_exported(args, prompt)
+        print_results(args, output, names, drawn_thr, f"a score of {drawn_thr:g} or more")
+        return
 
     from glip.apis import DetInferencer
     from glip.apis.det_inferencer import list_images
@@ -191,6 +200,20 @@ def run(args: argparse.Namespace) -> None:
         print_result=args.print_result,
         recursive=args.recursive,
     )
+    limit = f"a score of {drawn_thr:g} or more"
+    if classes is not None:
+        limit = f"the thresholds of {args.classes}"
+    print_results(args, output, names, drawn_thr, limit)
+
+
+def print_results(
+    args: argparse.Namespace, output: dict, names: Sequence[str], threshold: float, limit: str
+) -> None:
+    """Print what was found; the other arguments are those of :func:`print_counts`.
+
+    Raises:
+        ImageReadError: no image can be read.
+    """
     results = output["predictions"]
     if all("error" in result for result in results):
         given = shorten(" ".join(args.inputs))
@@ -198,10 +221,7 @@ def run(args: argparse.Namespace) -> None:
             f"none of the {len(results)} images of {given} can be read. The first "
             f"error: {results[0]['error']}"
         )
-    limit = f"a score of {drawn_thr:g} or more"
-    if classes is not None:
-        limit = f"the thresholds of {args.classes}"
-    print_counts(output, names, drawn_thr, limit)
+    print_counts(output, names, threshold, limit)
     if not (args.no_save_vis and args.no_save_pred):
         print(f"saved to {args.out_dir}")
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
 
 from glip.datasets.image_bytes import failure
+
+if TYPE_CHECKING:
+    import torch
 
 
 def array_to_bgr(array: np.ndarray) -> np.ndarray:
@@ -60,6 +64,8 @@ def tensor_to_bgr(tensor: torch.Tensor) -> np.ndarray:
     Raises:
         ImageReadError: The shape, layout, dtype or range is wrong.
     """
+    import torch
+
     name = "the image given as a tensor"
     shape = tuple(tensor.shape)
     if tensor.is_meta or tensor.is_quantized or tensor.is_nested or tensor.layout != torch.strided:

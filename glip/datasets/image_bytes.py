@@ -19,8 +19,6 @@ from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from mmengine import fileio
-
 from glip.utils.errors import ImageReadError, shorten
 from glip.utils.image_files import ImageLimits
 
@@ -181,6 +179,8 @@ def _from_backend(
     if url_scheme(url) is None and os.path.exists(url) and not os.path.isfile(url):
         return _from_file(url, limits, name)  # raises
     try:
+        from mmengine import fileio
+
         backend = fileio.get_file_backend(url, backend_args=backend_args, enable_singleton=True)
     except (KeyError, ImportError, TypeError, ValueError) as error:
         if backend_args is not None:

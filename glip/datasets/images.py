@@ -36,7 +36,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image, ImageOps
 
 from glip.datasets.image_arrays import array_to_bgr, scale_to_uint8, tensor_to_bgr
@@ -49,6 +48,7 @@ from glip.datasets.image_bytes import (
 )
 from glip.utils.errors import ImageReadError, shorten
 from glip.utils.image_files import UNSAFE_FORMATS, ImageLimits, readable_formats
+from glip.utils.tensors import is_tensor
 
 __all__ = [
     "ACCEPTED",
@@ -86,8 +86,9 @@ def check_source(source: object) -> None:
     Raises:
         TypeError: It is not.
     """
-    kinds = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.ndarray, torch.Tensor)
-    if not isinstance(source, kinds) and not callable(getattr(source, "read", None)):
+    kinds = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.ndarray)
+    is_image = isinstance(source, kinds) or is_tensor(source)
+    if not is_image and not callable(getattr(source, "read", None)):
         raise TypeError(f"expected an image as {ACCEPTED}, got {type(source).__name__}.")
 
 
@@ -116,7 +117,7 @@ def open_image(
     check_source(source)
     if isinstance(source, np.ndarray):
         return array_to_bgr(source)
-    if isinstance(source, torch.Tensor):
+    if is_tensor(source):
         return tensor_to_bgr(source)
     if isinstance(source, Image.Image):
         with _PILLOW_IMAGE_LOCK:

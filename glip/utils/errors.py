@@ -47,6 +47,10 @@ class CheckpointError(GLIPError, ValueError):
     """A file is not a checkpoint, cannot be read safely, or does not fit the model."""
 
 
+class ExportError(GLIPError, RuntimeError):
+    """An exported model does not detect what the model in torch does."""
+
+
 class DownloadError(CheckpointError, OSError):
     """A file cannot be downloaded, or is not the expected one."""
 

@@ -74,7 +74,7 @@ def test_errors_in_the_arguments(script, argv):
 
 
 #: Modules of parts that commands share.
-SHARED = (".common", ".argument_types", ".cfg_values", ".model_and_prompt")
+SHARED = (".common", ".argument_types", ".cfg_values", ".model_and_prompt", ".exported")
 
 
 @pytest.mark.parametrize("command", [None, *COMMANDS])
@@ -91,7 +91,9 @@ def test_glip(command):
         assert sorted(ast.literal_eval(modules)) == sorted(parts)
 
 
-@pytest.mark.parametrize("package", ["glip", "glip.apis", "glip.cli", "glip.text"])
+@pytest.mark.parametrize(
+    "package", ["glip", "glip.apis", "glip.cli", "glip.text", "glip.export", "glip.runtime"]
+)
 def test_packages(package):
     code = (
         f"import json, sys, {package}; print(json.dumps([m for m in {HEAVY} if m in sys.modules]))"
@@ -109,7 +111,7 @@ def test_commands_can_be_subcommands():
         for module in pkgutil.walk_packages(glip.cli.__path__, "glip.cli.")
         if not module.ispkg and not module.name.endswith(SHARED)
     ]
-    own = ("calibrate", "check", "configs", "download", "info", "label", "video")
+    own = ("calibrate", "check", "configs", "download", "export", "info", "label", "video")
     without_script = {f"glip.cli.{name}" for name in own}
     # Experiments and tools of the repository only; the Space is `glip web` once more.
     misc = ("calibration_experiment", "label_loop_experiment", "pretraining_experiment")
