@@ -22,8 +22,8 @@ from glip.models import GLIP
 
 #: DeformConv exists from opset 19 on; 20 is the first for which torch translates everything.
 OPSET = 20
-#: Size of the images that the graphs are traced with: several windows in every stage of Swin.
-_TRACED = (288, 352)
+#: Size of the images that the graphs are traced with; no two sides are equal.
+_TRACED = (160, 224)
 #: Largest side in multiples of 32 and in positions; a bound that torch.export asks for.
 _MAX_SIDE = 1024
 

@@ -7,6 +7,7 @@ D channels, h heads.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -35,16 +36,16 @@ class TowerGraph(nn.Module):
         """Fuse feature maps (B, C, H_i, W_i) and text (B, T, D), mask (B, T) bool."""
         levels = list(levels)
         for block in self.tower.blocks:
-            levels, text = fuse(block.get_submodule("fusion"), levels, text, mask)
+            levels, text = fuse(cast(BiAttentionBlock, block.fusion), levels, text, mask)
             text = block.get_submodule("text_layer")(text, mask)
-            levels = dyconv(block.get_submodule("dyconv"), levels)
+            levels = dyconv(cast(DyConv, block.dyconv), levels)
         return levels, text
 
     def forward_visual(self, levels: Sequence[Tensor]) -> list[Tensor]:
         """Compute the DyConvs alone, see :meth:`FusionTower.forward_visual`."""
         levels = list(levels)
         for block in self.tower.blocks:
-            levels = dyconv(block.get_submodule("dyconv"), levels)
+            levels = dyconv(cast(DyConv, block.dyconv), levels)
         return levels
 
 

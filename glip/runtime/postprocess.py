@@ -55,7 +55,7 @@ def decode(anchors: np.ndarray, deltas: np.ndarray, manifest: Manifest) -> np.nd
     """Decode box deltas (K, 4) relative to anchors (K, 4) to inclusive boxes (K, 4)."""
     size = anchors[:, 2:] - anchors[:, :2] + 1
     center = (anchors[:, :2] + anchors[:, 2:]) / 2
-    scaled = deltas / np.float32(manifest.box_weights)
+    scaled = deltas / np.asarray(manifest.box_weights, np.float32)
     center = scaled[:, :2] * size + center
     ratio = np.exp(np.minimum(scaled[:, 2:], np.float32(manifest.max_log_ratio)))
     half = np.float32(0.5) * (ratio * size - 1)
@@ -103,7 +103,7 @@ def postprocess(
         best = np.argsort(-score, kind="stable")[: manifest.nms_pre]
         position, label, score = position[best], label[best], score[best]
         box = decode(own[position], deltas[at][position], manifest)
-        limits = np.float32([img_shape[1] - 1, img_shape[0] - 1] * 2)
+        limits = np.asarray([img_shape[1] - 1, img_shape[0] - 1] * 2, np.float32)
         boxes.append(np.minimum(np.maximum(box, 0), limits))
         scores.append(np.sqrt(score))
         labels.append(label)

@@ -27,7 +27,7 @@ def resized_size(height: int, width: int, manifest: Manifest) -> tuple[int, int]
 
 def resize(bgr: np.ndarray, manifest: Manifest) -> np.ndarray:
     """Resize (H, W, 3) uint8 by the model's rule, antialiased bilinear as Pillow does."""
-    height, width = resized_size(*bgr.shape[:2], manifest)
+    height, width = resized_size(bgr.shape[0], bgr.shape[1], manifest)
     return np.asarray(Image.fromarray(bgr).resize((width, height), Image.Resampling.BILINEAR))
 
 
@@ -42,7 +42,7 @@ def normalize_and_pad(images: Sequence[np.ndarray], manifest: Manifest) -> np.nd
         (B, 3, h', w') float32 with h' and w' the largest of the batch as multiples of
         ``size_divisor``, or the static size.
     """
-    mean, std = np.float32(manifest.mean), np.float32(manifest.std)
+    mean, std = (np.asarray(each, np.float32) for each in (manifest.mean, manifest.std))
     divisor = manifest.size_divisor
     if manifest.static is not None:
         height, width = manifest.static
