@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from glip.cli.common import UsageError
+
+if TYPE_CHECKING:
+    from glip.text import Prompt
 
 #: Options of ``glip detect`` that need the model in torch, and their defaults.
 _NEED_TORCH = {
@@ -36,7 +40,7 @@ def check_options(args: argparse.Namespace) -> None:
         )
 
 
-def detect_exported(args: argparse.Namespace, prompt: object) -> tuple[dict, float]:
+def detect_exported(args: argparse.Namespace, prompt: Prompt) -> tuple[dict, float]:
     """Detect with an exported model.
 
     Args:

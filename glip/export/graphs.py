@@ -105,7 +105,7 @@ def _dimensions(shapes: list[dict[int, str]]) -> tuple[dict[int, Any], ...]:
     from torch.export import Dim
 
     limits = {"batch": (1, None), "tokens": (2, 256), "h": (1, _MAX_SIDE), "w": (1, _MAX_SIDE)}
-    made = {}
+    made: dict[str, Any] = {}
     for shape in shapes:
         for name in shape.values():
             plain = name.removeprefix("32*")

@@ -266,7 +266,8 @@ def _compare_raw(
         torch.cat(list(each), dim=1).numpy()
         for each in (outputs.token_logits, outputs.deltas, outputs.centerness)
     )
-    anchors = np.concatenate(make_anchors(level_sizes(*own_images[0].size, manifest), manifest))
+    height, width = own_images[0].size
+    anchors = np.concatenate(make_anchors(level_sizes(height, width, manifest), manifest))
     for row, each in enumerate(text):
         tokens = each.mask.shape[1]
         expected, found = (_sigmoid(x[row, :, :tokens]) for x in (logits, own[0]))

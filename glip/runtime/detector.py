@@ -116,7 +116,7 @@ class Detector:
         """
         return chunk_prompt(
             prompt,
-            self.tokenizer,
+            self.tokenizer,  # type: ignore[arg-type]  # has the same call
             max_tokens=self.manifest.max_tokens,
             chunked_size=self.manifest.chunked_size,
         )
@@ -236,10 +236,11 @@ class Detector:
         )
         best = np.argsort(-scores, kind="stable")[: self.manifest.max_per_img]
         boxes, scores, labels = boxes[best], scores[best], labels[best]
-        scale = np.float32(
-            [image.img_shape[1] / image.ori_shape[1], image.img_shape[0] / image.ori_shape[0]] * 2
+        scale = np.array(
+            [image.img_shape[1] / image.ori_shape[1], image.img_shape[0] / image.ori_shape[0]] * 2,
+            np.float32,
         )
-        boxes = boxes / scale + np.float32([0, 0, 1, 1])
+        boxes = boxes / scale + np.array([0, 0, 1, 1], np.float32)
         boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2])
         label_names = [names[label] for label in labels]
         return Detections(boxes, scores, labels, label_names, names, presence)
