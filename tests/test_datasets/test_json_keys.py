@@ -1,6 +1,7 @@
 """Keys that occur twice in an object of an annotation file."""
 
 import json
+from unittest import mock
 
 import pytest
 
@@ -69,13 +70,14 @@ def test_a_repeated_value_makes_no_difference():
     assert found == []
 
 
-def test_the_reader_warns_once_with_counts(tmp_path, capsys):
+def test_the_reader_warns_once_with_counts(tmp_path):
     text = text_with('"area": 200', '"area": 7').replace('"area": 900', '"area": 900, "area": 3')
     (tmp_path / "a.json").write_text(text)
-    read_annotation_file(str(tmp_path / "a.json"))
-    printed = capsys.readouterr()
-    said = printed.out + printed.err
-    assert said.count("twice in one object") == 1
+    with mock.patch.object(json_keys, "print_log") as log:
+        read_annotation_file(str(tmp_path / "a.json"))
+    log.assert_called_once()
+    said = log.call_args.args[0]
+    assert "twice in one object" in said
     assert "'area' in 2 objects (200 and then 7 in {'id': 1" in said
     assert "write each key once" in said
 

@@ -163,10 +163,15 @@ def test_a_forked_worker_does_not_keep_the_lock(tmp_path):
     """Data-loading workers outlive a killed process by seconds; a restart does not wait."""
     path = tmp_path / "out.jsonl"
     with ResumableOutput(path, settings=SETTINGS, num_batches=4) as out:
+        reader, writer = os.pipe()
         child = os.fork()
         if not child:
+            os.write(writer, b"1")  # what runs after a fork has run
             time.sleep(60)
             os._exit(0)
+        os.read(reader, 1)
+        os.close(reader)
+        os.close(writer)
         out._stack.close()  # what the end of the process does
         try:
             with ResumableOutput(path, settings=SETTINGS, num_batches=4):
