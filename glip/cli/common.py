@@ -287,13 +287,17 @@ def apply_run_options(cfg: Config, args: argparse.Namespace) -> None:
     """Apply :func:`add_run_options` to a config, in place; tell mmengine the local rank.
 
     Raises:
+        ConfigError: the launcher did not start this process.
         StorageError: the folder for the results cannot be created.
     """
     from glip.apis.pipelines import set_image_limits
+    from glip.labeling.shards import Shard
     from glip.utils.image_files import ImageLimits
 
     set_image_limits(cfg, ImageLimits(args.max_pixels, args.max_bytes))
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+    if args.launcher != "none":
+        Shard.of_launcher(args.launcher)  # raises
     cfg.launcher = args.launcher
     cfg.work_dir = (
         args.work_dir or cfg.get("work_dir") or f"work_dirs/{Path(cfg.filename or 'glip').stem}"

@@ -6,7 +6,7 @@ torch, on raw outputs and detections; if they differ, the command fails and OUT 
 
 Examples:
     glip export --weights glip_nano_shapes --out nano_onnx
-    glip export --weights glip_tiny_a --out glip_a --static 800x1344 --fp16
+    glip export --weights glip_nano_shapes --out nano_static --static 192x160 --fp16
     glip detect photo.jpg --weights nano_onnx --texts 'red star . blue circle .'
 """
 
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=image_size,
         metavar="HxW",
         help="one input size, multiples of 32; default: any size, which the exporter takes minutes "
-        "for with the small model and much longer with the others",
+        "for with the small model; larger models have not been exported to the end yet",
     )
     add_cfg_options(parser)
 

@@ -1,13 +1,14 @@
 """Options that commands share, and how a command ends."""
 
 import argparse
+import importlib
 import math
 import os
 import subprocess
 import sys
 
 import pytest
-from mmengine.config import DictAction
+from mmengine.config import Config, DictAction
 
 from glip.cli.argument_types import non_negative_int, positive_int
 from glip.cli.cfg_values import parse_value
@@ -15,10 +16,12 @@ from glip.cli.common import (
     AMP_CHOICES,
     CfgOptions,
     UsageError,
+    apply_run_options,
     new_parser,
     parse_and_run,
     run_main,
 )
+from glip.labeling.shards import LAUNCHERS
 from glip.utils.errors import (
     CheckpointError,
     ConfigError,
@@ -195,3 +198,21 @@ def test_cfg_options(capsys):
     with pytest.raises(SystemExit, match="2"):
         parser.parse_args(["--cfg-options", "a"])
     assert "argument --cfg-options: expected key=value ..., got ['a']" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("launcher", ["pytorch", "slurm", "mpi"])
+@pytest.mark.parametrize("command", ["test", "train"])
+def test_a_launcher_that_did_not_start_the_process(launcher, command, tmp_path, monkeypatch):
+    """Before anything is built: torch would wait, or say which variable it misses."""
+    for names in LAUNCHERS.values():
+        for name in names:
+            monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LOCAL_RANK", "0")  # restored afterwards
+    monkeypatch.setenv("LOCAL_RANK", "0")  # restored afterwards
+    module = importlib.import_module(f"glip.cli.{command}")
+    args = argparse.Namespace(
+        max_pixels=None, max_bytes=None, local_rank=0, launcher=launcher, work_dir=str(tmp_path)
+    )
+    assert module.apply_run_options is apply_run_options
+    with pytest.raises(ConfigError, match=f"launcher '{launcher}' did not start this process"):
+        apply_run_options(Config(), args)
