@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING
 
 from glip.cli.argument_types import non_negative_int, preview_size
 from glip.cli.common import UsageError, add_model_options, new_parser, parse_and_run
+from glip.cli.detect import find_image
 from glip.cli.pseudo_label import (
     DEFAULT_SCORE_THR,
     add_caption_options,
@@ -134,6 +135,8 @@ def run(args: argparse.Namespace) -> None:
         LabelingMismatchError: the files at OUT are of another run.
     """
     args.config = args.config_option
+    if args.images is not None:
+        args.images = find_image(args.images)
     prepare_ray(args, "images", "captions", "out")
     if args.captions is not None:
         _run_captions(args)
