@@ -7,6 +7,7 @@ set -euo pipefail
 venv=$(realpath -m "$1")
 wheel=${2:+$(realpath "$2")}
 cd "$(dirname "$0")/.."
+unset PYTHONPATH # or pip finds the package of the caller there
 root=$PWD
 dir=$(mktemp -d)
 server=
@@ -24,7 +25,6 @@ echo "installed $(basename "$wheel"), $(du -h "$wheel" | cut -f 1), after $SECON
 rm -rf "$dir/source"
 
 cd "$dir/empty"
-unset PYTHONPATH
 export PATH="$venv/bin:$PATH" HF_HUB_OFFLINE=1 GLIP_HOME="$dir/weights" CUDA_VISIBLE_DEVICES=
 python - << 'PY'
 import importlib.metadata
