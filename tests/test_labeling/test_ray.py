@@ -73,7 +73,7 @@ def one_thread(monkeypatch):
 
 
 @pytest.mark.ray
-def test_a_worker_is_killed(images, tmp_path, one_thread, capfd):
+def test_a_worker_is_killed(images, tmp_path, one_thread):
     pytest.importorskip("ray")
     command = [str(images), NAMES, *OPTIONS]
     label.main([*command, "--out", str(tmp_path / "one")])
@@ -81,12 +81,14 @@ def test_a_worker_is_killed(images, tmp_path, one_thread, capfd):
     killed: list[int] = []
     killer = threading.Thread(target=kill_a_worker, args=(out / "detections.jsonl", killed))
     killer.start()
-    with mock.patch.object(ray_run, "SHARDS_PER_WORKER", 1):
+    with (
+        mock.patch.object(ray_run, "SHARDS_PER_WORKER", 1),
+        mock.patch.object(ray_run, "print_log") as log,
+    ):
         label.main([*command, "--out", str(out), *RAY])
     killer.join()
     assert killed
-    shown = capfd.readouterr()
-    assert "died; the shard is resumed" in shown.out + shown.err
+    assert "died; the shard is resumed" in log.call_args.args[0]
     assert content(out) == content(tmp_path / "one")
     # Finished: nothing is started.
     with mock.patch.object(ray_run, "import_ray", wraps=ray_run.import_ray):
