@@ -45,7 +45,7 @@ def extract_images(archive: Path, folder: Path, max_images: int, max_bytes: int)
                 left = _extract(content, member, path, left, max_bytes)
     # A member that is encrypted (RuntimeError), of another compression, or two of which one is a
     # folder in the path of the other (OSError).
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, zlib_error) as error:
+    except (zipfile.BadZipFile, RuntimeError, EOFError, zlib_error) as error:
         raise DataError(f"the zip file cannot be read: {error}") from None
     except (FileExistsError, NotADirectoryError, IsADirectoryError):
         raise DataError("two files of the zip file have the same path") from None
