@@ -12,13 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
+from glip.runtime.checks import check_files, check_outputs
 from glip.runtime.manifest import Manifest, read_manifest
-from glip.runtime.postprocess import Found, postprocess
+from glip.runtime.postprocess import Found, level_sizes, postprocess
 from glip.runtime.preprocess import normalize_and_pad, resize
 from glip.runtime.sessions import open_session
 from glip.runtime.tokenizer import RuntimeTokenizer
 from glip.text.chunking import PromptChunk, chunk_prompt
 from glip.text.prompt import Prompt
+from glip.utils.options import check_int
 
 
 @dataclass(frozen=True)
@@ -98,11 +100,14 @@ class Detector:
     Raises:
         CheckpointError: the folder is no exported model, or damaged.
         DependencyError: a package is missing or too old.
+        ConfigError: ``threads`` is not an integer from 1 to 1024.
     """
 
     def __init__(self, folder: str | Path, threads: int | None = None):
+        check_int("threads", threads, low=1, high=1024, none=True)
         folder = Path(folder)
         self.manifest: Manifest = read_manifest(folder)
+        check_files(folder, self.manifest.files)
         self.tokenizer = RuntimeTokenizer(folder / "tokenizer.json")
         self._text, self._image, self._answer = (
             open_session(folder, name, threads) for name in ("text", "image", "answer")
@@ -131,8 +136,8 @@ class Detector:
         hidden = []
         for chunk in chunks:
             ids = np.asarray([chunk.tokens.input_ids], dtype=np.int64)
-            (features,) = self._text(input_ids=ids, mask=np.ones(ids.shape, dtype=bool))
-            hidden.append(features)
+            outputs = self._text(input_ids=ids, mask=np.ones(ids.shape, dtype=bool))
+            hidden += check_outputs("text", outputs, [(*ids.shape, self.manifest.text_channels)])
         return EncodedPrompt(prompt, chunks, hidden)
 
     def encode_image(self, bgr: np.ndarray) -> EncodedImage:
@@ -151,8 +156,10 @@ class Detector:
     def encode_resized(self, images: Sequence[np.ndarray]) -> list[EncodedImage]:
         """Encode images that already have the size that the network reads, as one batch."""
         batch = normalize_and_pad(images, self.manifest)
-        levels = self._image(image=batch)
         height, width = batch.shape[2:]
+        sizes = level_sizes(height, width, self.manifest)
+        shapes = [(len(images), self.manifest.channel_count, *size) for size in sizes]
+        levels = check_outputs("image", self._image(image=batch), shapes)
         return [
             EncodedImage(
                 [level[row : row + 1] for level in levels],
@@ -185,7 +192,10 @@ class Detector:
             f"level_{index}": np.concatenate([image.levels[index] for image in images])
             for index in range(len(self.manifest.strides))
         }
-        return self._answer(**levels, hidden=text, mask=mask)
+        outputs = self._answer(**levels, hidden=text, mask=mask)
+        count = sum(level[0, 0].size for level in levels.values())
+        shapes = [(len(images), count, tokens), (len(images), count, 4), (len(images), count)]
+        return check_outputs("answer", outputs, shapes)
 
     def detect(
         self,

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from glip.utils.errors import CheckpointError, DependencyError
+from glip.utils.errors import CheckpointError, DependencyError, shorten
 
 #: The first onnxruntime that runs DeformConv.
 _MIN_ONNXRUNTIME = (1, 24)
@@ -39,18 +39,36 @@ class OnnxSession:
         options.log_severity_level = 3
         if threads is not None:
             options.intra_op_num_threads = threads
+        self._path = path
         try:
             self._session = runtime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # its own types, which are no public API
-            raise CheckpointError(f"'{path}' cannot be loaded: {str(error)[:300]}") from None
+            raise CheckpointError(f"'{path}' cannot be loaded: {_reason(error)}") from None
 
     def __call__(self, **inputs: np.ndarray) -> list[np.ndarray]:
-        """Run the graph."""
+        """Run the graph.
+
+        Raises:
+            CheckpointError: it fails.
+        """
         names = {each.name for each in self._session.get_inputs()}
         # Without fusion the graph does not read everything.
-        return self._session.run(None, {key: own for key, own in inputs.items() if key in names})
+        try:
+            return self._session.run(
+                None, {key: own for key, own in inputs.items() if key in names}
+            )
+        except Exception as error:
+            raise CheckpointError(
+                f"'{self._path}' cannot be run ({_reason(error)}): it does not belong to its "
+                "manifest, or the memory does not suffice for images of this size"
+            ) from None
+
+
+def _reason(error: Exception) -> str:
+    """Return the start of ONNX Runtime's message, which may have several lines."""
+    return shorten(str(error).strip().split("\n")[0], 200)
 
 
 def import_onnxruntime() -> Any:

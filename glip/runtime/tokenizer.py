@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from glip.utils.errors import CheckpointError, DependencyError
+from glip.utils.errors import CheckpointError, DependencyError, shorten
 
 
 class Encoding:
@@ -36,7 +36,7 @@ class RuntimeTokenizer:
 
     Raises:
         DependencyError: the package tokenizers is missing.
-        CheckpointError: the file is damaged.
+        CheckpointError: the file is damaged, or not the tokenizer of BERT.
     """
 
     def __init__(self, path: Path):
@@ -49,11 +49,17 @@ class RuntimeTokenizer:
         try:
             self._tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # a bare Exception of Rust
-            raise CheckpointError(f"'{path}' cannot be read: {error}") from None
+            raise CheckpointError(f"'{path}' cannot be read: {shorten(str(error))}") from None
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self.all_special_tokens = ["[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"]
         self.unk_token_id = self._tokenizer.token_to_id("[UNK]")
+        ends = self._tokenizer.encode("").tokens
+        if self.unk_token_id is None or ends != ["[CLS]", "[SEP]"]:
+            raise CheckpointError(
+                f"'{path}' is not the tokenizer of a GLIP: expected [UNK], and [CLS] and [SEP] "
+                "around a caption. Export the model again"
+            )
 
     def __call__(
         self,
