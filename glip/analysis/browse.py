@@ -16,7 +16,7 @@ from glip.structures import DetDataSample
 from glip.utils.config_entries import config_name
 from glip.utils.errors import ConfigError
 from glip.utils.options import check_mapping
-from glip.visualization import draw_detections, label_color
+from glip.visualization import DrawStyle, draw_detections, label_color
 from glip.visualization.captions import draw_caption, draw_text, join
 from glip.visualization.draw import default_sizes
 from glip.visualization.palette import IGNORED
@@ -54,13 +54,13 @@ def move_boxes_with_images(dataset: BaseDataset) -> None:
             )
 
 
-def draw_sample(packed: dict, font: str | None = None) -> np.ndarray:
+def draw_sample(packed: dict, style: DrawStyle | None = None) -> np.ndarray:
     """Draw a packed sample.
 
     Args:
         packed: result of PackDetInputs: ``inputs``, a (3, H, W) BGR tensor, and
             ``data_samples``.
-        font: font file of the text; see :func:`glip.visualization.fonts.check_font`.
+        style: how to draw; its font is also that of the caption.
 
     Returns:
         RGB image, uint8, with the caption below the sample's image.
@@ -86,15 +86,16 @@ def draw_sample(packed: dict, font: str | None = None) -> np.ndarray:
     colors = [
         IGNORED if skip else label_color(label) for label, skip in zip(labels, ignored, strict=True)
     ]
-    drawn = draw_detections(image, boxes, names, colors=colors, font=font)
+    style = style or DrawStyle()
+    drawn = draw_detections(image, boxes, names, colors=colors, style=style)
     font_size = default_sizes(*image.shape[:2])[0] + 2
     width = max(image.shape[1], _CAPTION_EMS * font_size)
     shown = {label for label, skip in zip(labels, ignored, strict=True) if not skip}
     return join(
         [
             drawn,
-            draw_text(_facts(sample, image), width, max(9, font_size - 3), font),
-            draw_caption(prompt, shown, width, font_size, font=font),
+            draw_text(_facts(sample, image), width, max(9, font_size - 3), style.font),
+            draw_caption(prompt, shown, width, font_size, font=style.font),
         ],
         axis=0,
     )

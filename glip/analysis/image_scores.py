@@ -21,7 +21,7 @@ from glip.evaluation.predictions import read_predictions
 from glip.utils.atomic_write import write_new_file
 from glip.utils.errors import ConfigError, ImageReadError
 from glip.utils.tables import format_csv
-from glip.visualization import draw_detections, label_color
+from glip.visualization import DrawStyle, draw_detections, label_color
 from glip.visualization.captions import draw_text, join
 from glip.visualization.palette import IGNORED
 
@@ -111,7 +111,10 @@ def rank(images: Sequence[ScoredImage], topk: int) -> tuple[list[ScoredImage], l
 
 
 def draw_sheet(
-    images: Sequence[ScoredImage], classes: Sequence[str], score_thr: float
+    images: Sequence[ScoredImage],
+    classes: Sequence[str],
+    score_thr: float,
+    style: DrawStyle | None = None,
 ) -> np.ndarray:
     """Draw images, two per row, each with its annotations and its detections.
 
@@ -119,11 +122,12 @@ def draw_sheet(
         images: one or more images.
         classes: class names by label.
         score_thr: minimum score of the detections that are drawn.
+        style: how to draw them.
 
     Returns:
         (H, W, 3) RGB image, uint8.
     """
-    cells = [_draw_image(image, classes, score_thr) for image in images]
+    cells = [_draw_image(image, classes, score_thr, style) for image in images]
     rows = [
         join(cells[at : at + _COLUMNS], axis=1, gap=3 * _GAP)
         for at in range(0, len(cells), _COLUMNS)
@@ -131,7 +135,9 @@ def draw_sheet(
     return join(rows, axis=0, gap=_GAP)
 
 
-def _draw_image(image: ScoredImage, classes: Sequence[str], score_thr: float) -> np.ndarray:
+def _draw_image(
+    image: ScoredImage, classes: Sequence[str], score_thr: float, style: DrawStyle | None
+) -> np.ndarray:
     """Draw an image twice, side by side, with its numbers below."""
     try:
         pixels = np.ascontiguousarray(read_image(image.info["img_path"])[..., ::-1])
@@ -151,6 +157,7 @@ def _draw_image(image: ScoredImage, classes: Sequence[str], score_thr: float) ->
             IGNORED if each["ignore_flag"] else label_color(each["bbox_label"])
             for each in annotated
         ],
+        style=style,
     )
     found = image.found[image.found.scores >= score_thr]
     labels = found.labels.tolist()
@@ -160,6 +167,7 @@ def _draw_image(image: ScoredImage, classes: Sequence[str], score_thr: float) ->
         [classes[label] for label in labels],
         found.scores,
         [label_color(label) for label in labels],
+        style=style,
     )
     text = (
         f"{image.score:.3f}  {Path(image.info['img_path']).name}, {image.num_boxes} annotated, "

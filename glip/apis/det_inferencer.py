@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from itertools import islice, repeat
 from pathlib import Path
 
@@ -45,7 +46,7 @@ from glip.text import Prompt
 from glip.utils.errors import ClassFileError, ConfigError, ImageReadError, PromptError, StorageError
 from glip.utils.image_files import ImageLimits
 from glip.utils.options import check_bool, check_int, check_number
-from glip.visualization import DetLocalVisualizer
+from glip.visualization import DetLocalVisualizer, DrawStyle
 from glip.visualization.local_visualizer import check_display
 
 __all__ = ["DetInferencer", "list_images", "to_dict"]
@@ -69,8 +70,7 @@ class DetInferencer:
         max_pixels: largest image, height times width, checked before it is decoded; by default the
             config's, which by default is Pillow's limit of about 179 million.
         max_bytes: largest file or download; by default the config's, which by default is 512 MiB.
-        font: font file of the labels in drawn images; by default that of the config's visualizer,
-            else DejaVu Sans, and for the characters that it lacks an installed font.
+        style: how images are drawn; what it does not set is that of the config's visualizer.
         cfg_options: config values to override, by dotted name.
         classes: detect these classes instead of prompts of each call: a class file (see
             ``docs/label.md``), names, or a :class:`glip.classes.ClassFile`. A model that is built
@@ -86,7 +86,7 @@ class DetInferencer:
         ClassFileError: the classes are invalid, or their calibration is not of this model, or of
             whole images at one scale.
         CheckpointError: the checkpoint cannot be read safely or does not fit the config.
-        ConfigError: a limit is not an integer of 1 or more, the font is no font file, both
+        ConfigError: a limit is not an integer of 1 or more, the config's font is no font file, both
             ``slicing`` and ``tta`` are given, or the views cannot be made or merged.
     """
 
@@ -99,7 +99,7 @@ class DetInferencer:
         *,
         max_pixels: int | None = None,
         max_bytes: int | None = None,
-        font: str | Path | None = None,
+        style: DrawStyle | None = None,
         cfg_options: Mapping | None = None,
         classes: Classes | None = None,
         slicing: Slicing | None = None,
@@ -129,9 +129,8 @@ class DetInferencer:
         self.model = make_detector(model, weights, device, cfg_options)
         self.cfg: Config = self.model.cfg
         self.show_progress = show_progress
-        if font is None:
-            font = (self.cfg.get("visualizer") or {}).get("font")
-        self.visualizer = DetLocalVisualizer(font=font)
+        style = (style or DrawStyle()).over(self.cfg.get("visualizer"))
+        self.visualizer = DetLocalVisualizer(**asdict(style))
         self._pipelines: dict[bool, Compose] = {}
         self._lock = threading.Lock()  # of the pipelines; and a window belongs to one thread
         self._tta = make_tta_model(self.cfg, self.model) if tta else None

@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import chain, islice, takewhile
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from glip.video.frame import Frame
 from glip.video.frames import FrameFolder, FrameSource
 from glip.video.parts import Part, PartsFolder, VideoOutputs
 from glip.video.tracking import ObjectTracker, rounded
-from glip.visualization import DetLocalVisualizer
+from glip.visualization import DetLocalVisualizer, DrawStyle
 
 #: Frames of a part, at least: what a kill can lose.
 _FRAMES_PER_PART = 100
@@ -48,7 +48,7 @@ class VideoRun:
         outputs: the files to write.
         start: begin at this time, in seconds.
         end: stop before this time, in seconds; ``None`` for the end of the source.
-        font: font file of the labels.
+        style: how frames are drawn.
         show_progress: show a progress bar with the time left.
         frames_per_part: frames of a part, at least.
     """
@@ -59,7 +59,7 @@ class VideoRun:
     outputs: VideoOutputs
     start: float = 0.0
     end: float | None = None
-    font: str | None = None
+    style: DrawStyle = field(default_factory=DrawStyle)
     show_progress: bool = True
     frames_per_part: int = _FRAMES_PER_PART
 
@@ -153,7 +153,7 @@ def _write_part(
     begin = 0.0
     size = parts.done[0].size if parts.done else None
     last = 0
-    visualizer = DetLocalVisualizer(font=run.font)
+    visualizer = DetLocalVisualizer(**asdict(run.style))
     with ExitStack() as stack:
         writer = None
         for result in results:
@@ -234,7 +234,7 @@ def _settings(run: VideoRun) -> dict[str, Any]:
         "every": options.every,
         "batch-size": options.batch_size,
         "track": options.track,
-        "font": run.font,
+        "style": asdict(run.style),
         "frames per part": run.frames_per_part,
         "outputs": [run.outputs.video is not None, run.outputs.json is not None],
     }

@@ -200,13 +200,6 @@ def add_image_limits(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_font_option(parser: argparse.ArgumentParser) -> None:
-    """Add ``--font``."""
-    parser.add_argument(
-        "--font", help="font file of the labels; default: one that is installed and has them"
-    )
-
-
 def add_device_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--device``."""
     parser.add_argument(

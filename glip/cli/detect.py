@@ -36,7 +36,6 @@ from glip.cli.common import (
     UsageError,
     add_cfg_options,
     add_device_option,
-    add_font_option,
     add_image_limits,
     add_model_options,
     add_speed_options,
@@ -45,6 +44,7 @@ from glip.cli.common import (
     new_parser,
     parse_and_run,
 )
+from glip.cli.drawing import add_drawing_options, read_style
 from glip.cli.exported import check_options, detect_exported
 from glip.cli.model_and_prompt import (
     add_prompt_options,
@@ -124,7 +124,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="as in MMDetection, draw only detections with at least this score; without "
         "--score-thr, all are saved",
     )
-    add_font_option(parser)
+    add_drawing_options(parser)
     parser.add_argument("--show", action="store_true", help="show each image in a window")
     parser.add_argument("--no-save-vis", action="store_true", help="do not save drawn images")
     parser.add_argument("--no-save-pred", action="store_true", help="do not save predictions")
@@ -163,10 +163,9 @@ def run(args: argparse.Namespace) -> None:
     from glip.apis import DetInferencer
     from glip.apis.det_inferencer import list_images
     from glip.apis.results import default_score_thr
-    from glip.visualization.fonts import check_font
     from glip.visualization.local_visualizer import check_display
 
-    font = check_font(args.font)  # before the model is built, which takes seconds
+    style = read_style(args)  # before the model is built, which takes seconds
     if args.show:
         check_display()
     inputs = args.inputs[0]
@@ -182,7 +181,7 @@ def run(args: argparse.Namespace) -> None:
         model,
         max_pixels=args.max_pixels,
         max_bytes=args.max_bytes,
-        font=font,
+        style=style,
         classes=classes,
         slicing=slicing,
         tta=args.tta,

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from glip.cli.common import UsageError
+from glip.cli.drawing import read_style
 
 if TYPE_CHECKING:
     from glip.text import Prompt
@@ -58,13 +59,12 @@ def detect_exported(args: argparse.Namespace, prompt: Prompt) -> tuple[dict, flo
     """
     from glip.apis.image_inputs import list_images
     from glip.runtime import DetInferencer
-    from glip.visualization.fonts import check_font
 
     inferencer = DetInferencer(
         args.weights,
         max_pixels=args.max_pixels,
         max_bytes=args.max_bytes,
-        font=check_font(args.font),
+        style=read_style(args),
     )
     score_thr, drawn_thr = args.score_thr, args.pred_score_thr
     if score_thr is None and drawn_thr is None:

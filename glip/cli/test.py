@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ from glip.cli.common import (
     parse_and_run,
     use_device,
 )
+from glip.cli.drawing import add_drawing_options, read_style
 from glip.utils.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=2,
         help="seconds to show an image; default: %(default)s",
     )
+    add_drawing_options(parser)
     parser.add_argument(
         "--resume-dir", help="store finished predictions in this folder, and resume from them"
     )
@@ -116,6 +119,7 @@ def prepare_config(args: argparse.Namespace) -> Config:
     if not args.ann and args.config is None:
         raise UsageError("expected data to evaluate on: --ann FILE --images DIR, or a CONFIG")
     use_device(args.device)
+    style = read_style(args)
     if args.show:
         from glip.visualization.local_visualizer import check_display
 
@@ -159,6 +163,8 @@ def prepare_config(args: argparse.Namespace) -> Config:
             interval=1,
         )
         cfg.default_hooks = hooks
+        given = {name: value for name, value in asdict(style).items() if value}
+        cfg.visualizer = dict(cfg.get("visualizer") or dict(type="DetLocalVisualizer"), **given)
     return cfg
 
 

@@ -37,13 +37,13 @@ from glip.cli.common import (
     UsageError,
     add_cfg_options,
     add_device_option,
-    add_font_option,
     add_model_options,
     add_speed_options,
     new_parser,
     parse_and_run,
 )
 from glip.cli.detect import find_image
+from glip.cli.drawing import add_drawing_options, read_style
 from glip.cli.model_and_prompt import (
     add_prompt_options,
     choose_weights,
@@ -110,7 +110,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="frames that are detected at once; default: %(default)s",
     )
     add_speed_options(parser)
-    add_font_option(parser)
+    add_drawing_options(parser)
     parser.add_argument("--quiet", action="store_true", help="show no progress bar")
     add_cfg_options(parser)
 
@@ -138,7 +138,6 @@ def run(args: argparse.Namespace) -> None:
     from glip.video.frames import open_source
     from glip.video.parts import VideoOutputs
     from glip.video.tracking import check_trackers
-    from glip.visualization.fonts import check_font
 
     options = StreamOptions(args.every, args.batch_size, args.track)
     # Before the model is built, which takes seconds.
@@ -146,7 +145,7 @@ def run(args: argparse.Namespace) -> None:
         import_av()
     if options.has_ids:
         check_trackers()
-    font = check_font(args.font)
+    style = read_style(args)
     source = open_source(args.source, fps=args.fps, max_pixels=args.max_pixels)
     detector = VideoDetector(
         make_model(args, classes),
@@ -162,7 +161,7 @@ def run(args: argparse.Namespace) -> None:
             VideoOutputs(args.out, args.json, args.overwrite),
             start=args.start,
             end=args.end,
-            font=font,
+            style=style,
             show_progress=not args.quiet,
         )
     )

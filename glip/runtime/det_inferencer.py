@@ -26,6 +26,7 @@ from glip.utils.image_files import ImageLimits
 from glip.utils.options import check_bool, check_int, check_number
 from glip.visualization.draw import draw_detections
 from glip.visualization.palette import RGB, label_color
+from glip.visualization.style import DrawStyle
 
 _logger = logging.getLogger("glip")
 
@@ -41,7 +42,7 @@ class DetInferencer:
         threads: number of threads, ``None`` for the runtime's choice.
         max_pixels: largest image, height times width, checked before it is decoded.
         max_bytes: largest file or download.
-        font: font file of the labels in drawn images.
+        style: how images are drawn.
 
     Raises:
         CheckpointError: the folder is no exported model, or damaged.
@@ -56,12 +57,12 @@ class DetInferencer:
         threads: int | None = None,
         max_pixels: int | None = None,
         max_bytes: int | None = None,
-        font: str | None = None,
+        style: DrawStyle | None = None,
     ):
         self._limits = ImageLimits(max_pixels, max_bytes)
         self.detector = Detector(folder, threads)
         self.text_cache = TextCache(self.detector)
-        self.font = font
+        self.style = style or DrawStyle()
 
     def __call__(
         self,
@@ -198,18 +199,24 @@ class DetInferencer:
         names = [found["label_names"][index] for index in kept]
         colors = [label_color(found["labels"][index]) for index in kept]
         if importlib.util.find_spec("matplotlib") is None:  # its font is missing
-            return draw_plainly(rgb, boxes, names, colors)
-        return draw_detections(rgb, boxes, names, scores[kept], colors, font=self.font)
+            return draw_plainly(rgb, boxes, names, colors, self.style)
+        return draw_detections(rgb, boxes, names, scores[kept], colors, style=self.style)
 
 
 def draw_plainly(
-    rgb: np.ndarray, boxes: np.ndarray, names: Sequence[str], colors: Sequence[RGB]
+    rgb: np.ndarray,
+    boxes: np.ndarray,
+    names: Sequence[str],
+    colors: Sequence[RGB],
+    style: DrawStyle,
 ) -> np.ndarray:
     """Draw boxes (K, 4) and their names with Pillow's own font on a copy of an image (H, W, 3)."""
     image = PillowImage.fromarray(rgb)
     draw = ImageDraw.Draw(image)
     for box, name, color in zip(boxes.tolist(), names, colors, strict=True):
-        draw.rectangle(box, outline=color, width=2)
+        draw.rectangle(box, outline=color, width=style.line_width or 2)
+        if style.hide_labels:
+            continue
         latin = name.encode("latin-1", "replace").decode("latin-1")  # what the font has
         draw.text((box[0] + 3, box[1] + 2), latin, color)
     return np.asarray(image)

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from glip.visualization.draw import draw_detections
     from glip.visualization.local_visualizer import DetLocalVisualizer
     from glip.visualization.palette import get_palette, label_color
+    from glip.visualization.style import DrawStyle
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
@@ -15,7 +16,8 @@ else:
             "glip.visualization.draw": ("draw_detections",),
             "glip.visualization.local_visualizer": ("DetLocalVisualizer",),
             "glip.visualization.palette": ("get_palette", "label_color"),
+            "glip.visualization.style": ("DrawStyle",),
         },
     )
 
-__all__ = ["DetLocalVisualizer", "draw_detections", "get_palette", "label_color"]
+__all__ = ["DetLocalVisualizer", "DrawStyle", "draw_detections", "get_palette", "label_color"]

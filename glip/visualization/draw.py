@@ -2,13 +2,14 @@
 
 K boxes, xyxy in pixels, on an image of H x W pixels. A tag is the filled, rounded label of a box.
 All boxes are drawn before all tags, so that no outline crosses a text. The box and the tag of the
-highest score are drawn last, on top; tags are placed in descending order of the scores.
+highest score are drawn last, on top; tags are placed in descending order of the scores. If not all
+have room, all become smaller, then those without a place shorter.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -16,14 +17,15 @@ from PIL import Image, ImageDraw
 
 from glip.visualization.fonts import TextFont, load_font
 from glip.visualization.palette import RGB, label_color, text_color
+from glip.visualization.placement import Rect, place_tags
+from glip.visualization.style import DrawStyle
 
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
-#: x1, y1, x2, y2 in whole pixels, the last two exclusive.
-Rect = tuple[int, int, int, int]
-
 _MAX_TAG_EMS = 18  # maximum width of a tag in font sizes, unless its box is wider
 _MAX_NAME = 1000  # characters of a name that are read
-_ROWS_AWAY = 3  # how many rows of tags may be stacked above or below a box
+_SHORT_EMS = 4  # maximum width of a tag that has no place otherwise
+_SMALLER = (0.85, 0.7)  # font sizes to try in turn, if not all tags have room
+_MIN_FONT_SIZE = 8  # pixels; smaller text of DejaVu Sans cannot be read
 _HALO = (0, 0, 0, 96)  # RGBA of a thin shade that keeps an outline visible on its own colour
 
 
@@ -34,9 +36,7 @@ def draw_detections(
     scores: Sequence[float] | np.ndarray | None = None,
     colors: Sequence[RGB] | None = None,
     *,
-    line_width: int | None = None,
-    font_size: int | None = None,
-    font: str | None = None,
+    style: DrawStyle | None = None,
 ) -> np.ndarray:
     """Draw boxes with their names and scores on a copy of an image.
 
@@ -49,10 +49,7 @@ def draw_detections(
         names: K names; ``''`` for a box without a name.
         scores: K scores, written after the names; None for boxes without scores.
         colors: K RGB colours. By default each distinct name has its own.
-        line_width: of the outlines, in pixels. By default it scales with the image.
-        font_size: of the text, in pixels. By default it scales with the image.
-        font: font file of the text. By default DejaVu Sans, and for the characters that it lacks an
-            installed font.
+        style: sizes, font, and what is written; by default ``DrawStyle()``.
 
     Returns:
         The new image, uint8 (H, W, 3).
@@ -62,12 +59,12 @@ def draw_detections(
             names, scores or colours.
     """
     boxes = _check(image, boxes, names, scores, colors)
+    style = style or DrawStyle()
     if colors is None:
         index = {name: i for i, name in enumerate(dict.fromkeys(names))}
         colors = [label_color(index[name]) for name in names]
     height, width = image.shape[:2]
-    default_font_size, default_line_width = default_sizes(height, width)
-    text_font = load_font(font_size or default_font_size, font)
+    line_width = style.line_width or default_sizes(height, width)[1]
 
     shown = [(k, rect) for k, box in enumerate(boxes) if (rect := _clip(box, width, height))]
     # Highest score first; without scores the smallest box first.
@@ -80,19 +77,65 @@ def draw_detections(
     canvas = Image.fromarray(np.ascontiguousarray(image))
     pen = ImageDraw.Draw(canvas, "RGBA")
     for k, rect in reversed(shown):
-        _draw_box(pen, rect, colors[k], line_width or default_line_width)
+        _draw_box(pen, rect, colors[k], line_width)
 
-    texts = []
-    for k, rect in shown:
-        limit = min(width, max(_MAX_TAG_EMS * text_font.size, rect[2] - rect[0]))
-        texts.append(_tag_text(names[k], None if scores is None else scores[k], text_font, limit))
-    places = place_tags(
-        [rect for _, rect in shown], [_tag_size(text, text_font) for text in texts], (height, width)
-    )
-    for (k, _), text, place in reversed(list(zip(shown, texts, places, strict=True))):
+    written = [
+        (
+            "" if style.hide_labels else names[k],
+            None if scores is None or style.hide_scores else scores[k],
+        )
+        for k, _ in shown
+    ]
+    font, tags = _make_tags([rect for _, rect in shown], written, (height, width), style)
+    for (k, _), (text, place) in reversed(list(zip(shown, tags, strict=True))):
         if place is not None:
-            _draw_tag(canvas, place, text, colors[k], text_font)
+            _draw_tag(canvas, place, text, colors[k], font)
     return np.array(canvas)
+
+
+def _make_tags(
+    rects: Sequence[Rect],
+    written: Sequence[tuple[str, float | None]],
+    image_size: tuple[int, int],
+    style: DrawStyle,
+) -> tuple[TextFont, list[tuple[str, Rect | None]]]:
+    """Choose the text and the place of each box's tag.
+
+    Args:
+        rects: K boxes.
+        written: K names and scores.
+        image_size: height and width of the image.
+        style: its font and its font size.
+
+    Returns:
+        The font, and K texts with their places.
+    """
+    width = image_size[1]
+    sizes = [style.font_size or default_sizes(*image_size)[0]]
+    if style.font_size is None:
+        smaller = (max(_MIN_FONT_SIZE, round(factor * sizes[0])) for factor in _SMALLER)
+        sizes = list(dict.fromkeys([*sizes, *smaller]))
+    for size in sizes:
+        font = load_font(size, style.font)
+        texts = [
+            _tag_text(*each, font, min(width, max(_MAX_TAG_EMS * size, rect[2] - rect[0])))
+            for rect, each in zip(rects, written, strict=True)
+        ]
+        places = place_tags(rects, [_tag_size(text, font) for text in texts], image_size)
+        left = [at for at, place in enumerate(places) if place is None and any(written[at])]
+        if not left:
+            break
+    for at in left:
+        texts[at] = _tag_text(*written[at], font, min(width, _SHORT_EMS * size))
+    found = place_tags(
+        [rects[at] for at in left],
+        [_tag_size(texts[at], font) for at in left],
+        image_size,
+        [place for place in places if place is not None],
+    )
+    for at, place in zip(left, found, strict=True):
+        places[at] = place
+    return font, list(zip(texts, places, strict=True))
 
 
 def default_sizes(height: int, width: int) -> tuple[int, int]:
@@ -103,87 +146,6 @@ def default_sizes(height: int, width: int) -> tuple[int, int]:
     side = math.sqrt(height * width)
     font_size = max(9, round(13 * (side / 550) ** 0.85))
     return font_size, max(1, round(side / 330))
-
-
-def place_tags(
-    boxes: Sequence[Rect], sizes: Sequence[tuple[int, int]], image_size: tuple[int, int]
-) -> list[Rect | None]:
-    """Place the tag of each box, in the order of the boxes.
-
-    A tag gets the first place that is free: above its box, inside it at the top, below it (inside
-    last if the box is not much bigger than the tag), each at the left, at the right, then in
-    between; then anywhere inside the box; then stacked further above or below. Tags never overlap:
-    if all these places are taken, the box gets no tag.
-
-    Args:
-        boxes: K boxes within the image.
-        sizes: K pairs (width, height) of the tags; (0, 0) for a box without a tag.
-        image_size: height and width of the image.
-
-    Returns:
-        K places within the image; None for a tag that is empty, bigger than the image, or for
-        which no place is free.
-    """
-    height, width = image_size
-    taken = np.zeros((0, 4), dtype=np.int64)
-    places: list[Rect | None] = []
-    for box, (tag_w, tag_h) in zip(boxes, sizes, strict=True):
-        if not 0 < tag_w <= width or not 0 < tag_h <= height:
-            places.append(None)
-            continue
-        place = _first_free(box, (tag_w, tag_h), image_size, taken)
-        places.append(place)
-        if place is not None:
-            taken = np.vstack([taken, place])
-    return places
-
-
-def _first_free(
-    box: Rect, size: tuple[int, int], image_size: tuple[int, int], taken: np.ndarray
-) -> Rect | None:
-    for corners in _candidates(box, size, image_size):
-        rects = np.concatenate([corners, corners + size], axis=1)  # (C, 4)
-        # Tags are at least one pixel apart.
-        low = np.maximum(rects[:, None, :2], taken[None, :, :2] - 1)
-        high = np.minimum(rects[:, None, 2:], taken[None, :, 2:] + 1)
-        free = ~(low < high).all(axis=2).any(axis=1)  # (C,)
-        if free.any():
-            return tuple(rects[free.argmax()].tolist())
-    return None
-
-
-def _candidates(
-    box: Rect, size: tuple[int, int], image_size: tuple[int, int]
-) -> Iterator[np.ndarray]:
-    """Yield top left corners for a tag within the image, in groups (C, 2) of equal priority."""
-    (x1, y1, x2, y2), (tag_w, tag_h), (height, width) = box, size, image_size
-    last_x, last_y = width - tag_w, height - tag_h
-    above, below = y1 - tag_h, y2
-    inside = min(y1, last_y)
-
-    rows = [above, inside, below]
-    if y2 - y1 < 2 * tag_h or x2 - x1 < tag_w:  # a tag inside would hide the box
-        rows = [above, below, inside]
-    rows = [y for y in rows if 0 <= y <= last_y]
-    left, right = min(x1, last_x), max(0, min(x2 - tag_w, last_x))
-    low, high = min(left, right), max(left, right)
-    slides = [left, right, *range(low, high, max(1, tag_w // 2))]
-
-    for x in (left, right):
-        yield np.array([(x, y) for y in rows])
-    yield np.array([(x, y) for x in slides for y in rows])
-    lattice = [(x, y) for y in range(y1, min(y2 - tag_h, last_y) + 1, tag_h + 1) for x in slides]
-    if lattice:
-        yield np.array(lattice)
-    away = [
-        (x, y)
-        for n in range(1, _ROWS_AWAY)
-        for y in (above - n * (tag_h + 1), below + n * (tag_h + 1))
-        for x in (left, right)
-        if 0 <= y <= last_y
-    ]
-    if away:
-        yield np.array(away)
 
 
 def _check(

@@ -60,7 +60,7 @@ class TextFont:
 
     def getlength(self, text: str) -> float:
         """Return the width of a text in pixels."""
-        return sum(font.getlength(part) for font, part in self._runs(text))
+        return _length(self, text)
 
     def draw(
         self, pen: ImageDraw.ImageDraw, start: tuple[float, float], text: str, fill: RGB
@@ -87,6 +87,12 @@ class TextFont:
         files = choose_files(text, self._files)
         for file, run in groupby(zip(files, text, strict=True), key=lambda pair: pair[0]):
             yield _load(file, self.size), "".join(char for _, char in run)
+
+
+@lru_cache(maxsize=4096)
+def _length(font: TextFont, text: str) -> float:
+    """Return the width of a text in pixels: the labels of an image, and of a video, repeat."""
+    return sum(each.getlength(part) for each, part in font._runs(text))
 
 
 @lru_cache(maxsize=32)

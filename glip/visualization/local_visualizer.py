@@ -18,6 +18,7 @@ from glip.visualization.draw import draw_detections
 from glip.visualization.fonts import check_font
 from glip.visualization.palette import RGB, label_color
 from glip.visualization.saving import save_image
+from glip.visualization.style import DrawStyle
 
 #: matplotlib's backends that open no window; its choice where there is no display is Agg.
 _WITHOUT_WINDOWS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
@@ -56,9 +57,14 @@ class DetLocalVisualizer(Visualizer):
         font_size: of the text, in pixels. Defaults to None: it scales with the image.
         font: font file of the text. Defaults to None: DejaVu Sans, and for the characters that it
             lacks an installed font.
+        hide_labels: write no names. Defaults to False.
+        hide_scores: write no scores. Defaults to False.
+
+    Attributes:
+        style: the arguments after ``save_dir``.
 
     Raises:
-        ConfigError: ``font`` is no font file.
+        ConfigError: ``font`` is no font file, or another value is invalid.
     """
 
     def __init__(
@@ -71,11 +77,17 @@ class DetLocalVisualizer(Visualizer):
         line_width: int | None = None,
         font_size: int | None = None,
         font: str | os.PathLike | None = None,
+        hide_labels: bool = False,
+        hide_scores: bool = False,
     ):
+        self.style = DrawStyle(
+            line_width=line_width,
+            font_size=font_size,
+            font=check_font(font),
+            hide_labels=hide_labels,
+            hide_scores=hide_scores,
+        )
         super().__init__(name=name, image=image, vis_backends=vis_backends, save_dir=save_dir)
-        self.line_width = line_width
-        self.font_size = font_size
-        self.font = check_font(font)
 
     @master_only
     def set_image(self, image: np.ndarray) -> None:
@@ -208,16 +220,7 @@ class DetLocalVisualizer(Visualizer):
             kept = np.flatnonzero(scores >= score_thr)
             boxes, scores = boxes[kept], scores[kept]
             names, colors = [names[k] for k in kept], [colors[k] for k in kept]
-        return draw_detections(
-            image,
-            boxes,
-            names,
-            scores,
-            colors,
-            line_width=self.line_width,
-            font_size=self.font_size,
-            font=self.font,
-        )
+        return draw_detections(image, boxes, names, scores, colors, style=self.style)
 
     def _names(self, instances: InstanceData, num: int) -> list[str]:
         if "label_names" in instances:

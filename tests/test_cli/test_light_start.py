@@ -74,7 +74,7 @@ def test_errors_in_the_arguments(script, argv):
 
 
 #: Modules of parts that commands share.
-SHARED = (".common", ".argument_types", ".cfg_values", ".model_and_prompt", ".exported")
+SHARED = (".common", ".argument_types", ".cfg_values", ".model_and_prompt", ".exported", ".drawing")
 
 
 @pytest.mark.parametrize("command", [None, *COMMANDS])

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glip.visualization import draw
-from glip.visualization.draw import default_sizes, draw_detections, place_tags
+from glip.utils.errors import ConfigError
+from glip.visualization import DrawStyle, draw
+from glip.visualization.draw import default_sizes, draw_detections
+from glip.visualization.placement import place_tags
 
 GRAY = 120
 
@@ -204,8 +206,9 @@ def test_only_boxes_and_tags_change_the_image(x, y, data):
     original = draw.place_tags
 
     def spy(*args):
-        places.extend(original(*args))
-        return places
+        found = original(*args)
+        places.extend(found)
+        return found
 
     draw.place_tags = spy
     try:
@@ -223,7 +226,7 @@ def test_the_best_score_lies_on_top():
     boxes = [[20, 20, 80, 80]] * 2
     colors = [(255, 0, 0), (0, 0, 255)]
     for scores, top in [([0.9, 0.4], (255, 0, 0)), ([0.4, 0.9], (0, 0, 255))]:
-        drawn = draw_detections(gray(100, 100), boxes, ["", ""], scores, colors, font_size=200)
+        drawn = draw_detections(gray(100, 100), boxes, ["", ""], scores, colors)
         assert tuple(drawn[20, 50]) == top
 
 
@@ -275,12 +278,83 @@ def test_sizes_follow_the_image():
 
 
 def test_sizes_can_be_given():
-    plain = draw_detections(gray(200, 200), [[50, 100, 150, 190]], ["cat"], line_width=1)
-    thick = draw_detections(gray(200, 200), [[50, 100, 150, 190]], ["cat"], line_width=9)
-    large = draw_detections(gray(200, 200), [[50, 100, 150, 190]], ["cat"], font_size=40)
+    plain, thick, large = (
+        draw_detections(gray(200, 200), [[50, 100, 150, 190]], ["cat"], style=style)
+        for style in (
+            DrawStyle(line_width=1),
+            DrawStyle(line_width=9),
+            DrawStyle(line_width=1, font_size=40),
+        )
+    )
     assert changed(thick).sum() > changed(plain).sum()
     assert changed(large)[:80].any()
     assert not changed(plain)[:80].any()
+
+
+def test_options_that_are_no_style():
+    for values in (dict(line_width=0), dict(font_size=1.5), dict(font="no.ttf")):
+        with pytest.raises(ConfigError, match=f"expected {next(iter(values))} as"):
+            DrawStyle(**values)
+    with pytest.raises(ConfigError, match="hide_labels"):
+        DrawStyle(hide_labels="yes")
+
+
+def test_what_is_not_set_is_the_configs():
+    style = DrawStyle(font_size=20, hide_scores=True)
+    visualizer = dict(type="DetLocalVisualizer", font_size=9, line_width=4, hide_labels=True)
+    merged = style.over(visualizer)
+    assert merged == DrawStyle(line_width=4, font_size=20, hide_labels=True, hide_scores=True)
+    assert style.over(None) == style
+
+
+def test_names_and_scores_can_be_hidden(monkeypatch):
+    texts = []
+    monkeypatch.setattr(draw, "_draw_tag", lambda _, place, text, *rest: texts.append(text))
+    for style in (DrawStyle(hide_labels=True), DrawStyle(hide_scores=True), DrawStyle()):
+        draw_detections(gray(200, 200), [[50, 100, 150, 190]], ["cat"], [0.5], style=style)
+    assert texts == ["0.50", "cat", "cat 0.50"]
+    bare = DrawStyle(hide_labels=True, hide_scores=True)
+    draw_detections(gray(200, 200), [[50, 100, 150, 190]], ["cat"], [0.5], style=bare)
+    assert len(texts) == 3
+
+
+def crowd(number=100, height=480, width=640):
+    """Boxes all over an image, with names of several lengths."""
+    rng = np.random.default_rng(0)
+    centers = rng.uniform(0, 1, (number, 2)) * [width, height]
+    sides = rng.uniform(0.03, 0.25, (number, 2)) * [width, height]
+    names = ["red star", "a man in a red jacket", "car", "traffic light", "person"]
+    return (
+        np.concatenate([centers - sides / 2, centers + sides / 2], axis=1),
+        [names[k % len(names)] for k in range(number)],
+        rng.uniform(0.3, 1, number),
+    )
+
+
+def test_a_hundred_boxes_all_have_readable_labels(monkeypatch):
+    tags = []
+    original = draw._draw_tag
+
+    def spy(canvas, place, text, color, font):
+        tags.append((place, text, font.size))
+        original(canvas, place, text, color, font)
+
+    monkeypatch.setattr(draw, "_draw_tag", spy)
+    drawn = draw_detections(gray(480, 640), *crowd())
+    assert len(tags) == 100
+    assert not any(overlap(a, b) for (a, *_), (b, *_) in itertools.combinations(tags, 2))
+    # smaller than usual, and a few with the score alone
+    assert {size for *_, size in tags} == {round(0.7 * default_sizes(480, 640)[0])}
+    assert sum(text[0].isalpha() for _, text, _ in tags) > 90
+    assert np.array_equal(drawn, draw_detections(gray(480, 640), *crowd()))
+
+
+def test_a_given_font_size_is_kept(monkeypatch):
+    sizes = []
+    monkeypatch.setattr(draw, "_draw_tag", lambda *args: sizes.append(args[-1].size))
+    draw_detections(gray(480, 640), *crowd(), style=DrawStyle(font_size=13))
+    assert set(sizes) == {13}
+    assert len(sizes) > 60
 
 
 # texts

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from glip.apis import DetInferencer
 from glip.utils.errors import ConfigError
-from glip.visualization import DetLocalVisualizer, draw_detections, fonts
+from glip.visualization import DetLocalVisualizer, DrawStyle, draw_detections, fonts
 
 #: Private characters, which no installed font is likely to have.
 FIRST, SECOND, THIRD = "\U000f1230", "\U000f1231", "\U000f1232"
@@ -134,7 +134,7 @@ def test_any_text_is_drawn(text):
 
 
 @pytest.mark.parametrize("kind", ["text", "empty", "image", "folder", "missing", "number", "null"])
-def test_what_is_no_font(kind, tmp_path, tiny_model, photo):
+def test_what_is_no_font(kind, tmp_path, photo):
     path: object = tmp_path / "font.ttf"
     if kind in ("text", "empty"):
         (tmp_path / "font.ttf").write_text("" if kind == "empty" else "no font")
@@ -142,14 +142,16 @@ def test_what_is_no_font(kind, tmp_path, tiny_model, photo):
     with pytest.raises(ConfigError, match="expected font as a font file"):
         DetLocalVisualizer(font=path)
     with pytest.raises(ConfigError, match="expected font as a font file"):
-        DetInferencer(tiny_model, font=path)
+        DrawStyle(font=path)
 
 
 def test_the_option_reaches_the_image(installed, tmp_path, tiny_model, photo):
     given = make_font(tmp_path / "Given.ttf", "bench")
     call = dict(texts=["bench"], return_vis=True, pred_score_thr=0.0)
     plain = DetInferencer(tiny_model)(str(photo), **call)["visualization"][0]
-    other = DetInferencer(tiny_model, font=given)(str(photo), **call)["visualization"][0]
+    other = DetInferencer(tiny_model, style=DrawStyle(font=given))(str(photo), **call)[
+        "visualization"
+    ][0]
     assert (plain != other).any()
 
 

@@ -9,7 +9,7 @@ from mmengine.structures import InstanceData
 
 from glip.registry import VISUALIZERS
 from glip.structures import DetDataSample
-from glip.visualization import DetLocalVisualizer, label_color
+from glip.visualization import DetLocalVisualizer, DrawStyle, label_color
 from glip.visualization import local_visualizer as module
 
 
@@ -198,10 +198,10 @@ def test_arrays_are_drawn(visualizer, image, calls):
     assert calls[0]["names"] == ["class 3"]
 
 
-def test_line_width_and_font_size_are_passed_on(image, calls):
-    visualizer = DetLocalVisualizer(line_width=5, font_size=20)
+def test_the_style_is_passed_on(image, calls):
+    visualizer = DetLocalVisualizer(line_width=5, font_size=20, hide_scores=True)
     visualizer.add_datasample("a", image, sample(pred_instances=predictions()))
-    assert (calls[0]["line_width"], calls[0]["font_size"]) == (5, 20)
+    assert calls[0]["style"] == DrawStyle(line_width=5, font_size=20, hide_scores=True)
 
 
 # what mmengine's visualizer does besides

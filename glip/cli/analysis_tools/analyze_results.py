@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from glip.cli.argument_types import positive_int, probability
 from glip.cli.common import add_cfg_options, add_config_argument, new_parser, parse_and_run
+from glip.cli.drawing import add_drawing_options, read_style
 
 if TYPE_CHECKING:
     from glip.analysis.image_scores import ScoredImage
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="minimum score of the detections that are drawn and counted; the metric uses all; "
         "default: %(default)s",
     )
+    add_drawing_options(parser)
     add_cfg_options(parser)
 
 
@@ -54,7 +56,7 @@ def run(args: argparse.Namespace) -> list[ScoredImage]:
         The evaluated images, sorted by id.
 
     Raises:
-        ConfigError: the config has other test data or another metric.
+        ConfigError: the config has other test data or another metric, or the font cannot be used.
         DataError: the annotations or the predictions cannot be used.
     """
     from PIL import Image
@@ -64,6 +66,7 @@ def run(args: argparse.Namespace) -> list[ScoredImage]:
     from glip.evaluation import check_predictions, load_predictions
     from glip.utils.atomic_write import atomic_open, make_folder
 
+    style = read_style(args)
     cfg = load_config(args.config, args.cfg_options)
     predictions = load_predictions(args.predictions)
     dataset, metric = build(cfg)
@@ -74,7 +77,7 @@ def run(args: argparse.Namespace) -> list[ScoredImage]:
     best, worst = rank(images, args.topk)
     for name, chosen in (("best", best), ("worst", worst)):
         if chosen:
-            sheet = draw_sheet(chosen, dataset.metainfo["classes"], args.score_thr)
+            sheet = draw_sheet(chosen, dataset.metainfo["classes"], args.score_thr, style)
             with atomic_open(args.out_dir / f"{name}.png") as file:
                 Image.fromarray(sheet).save(file, "PNG")
             key = next(iter(chosen[0].numbers))

@@ -26,10 +26,10 @@ from glip.cli.argument_types import positive_int, seconds
 from glip.cli.common import (
     add_cfg_options,
     add_config_argument,
-    add_font_option,
     new_parser,
     parse_and_run,
 )
+from glip.cli.drawing import add_drawing_options, read_style
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--num", type=positive_int, default=20, help="number of samples; default: %(default)s"
     )
-    add_font_option(parser)
+    add_drawing_options(parser, scores=False)
     add_cfg_options(parser)
 
 
@@ -75,10 +75,9 @@ def run(args: argparse.Namespace) -> None:
     from glip.utils.atomic_write import atomic_open, make_folder
     from glip.utils.image_files import safe_file_name
     from glip.visualization import DetLocalVisualizer
-    from glip.visualization.fonts import check_font
     from glip.visualization.local_visualizer import check_display
 
-    font = check_font(args.font)
+    style = read_style(args)
     if args.show:
         check_display()
     out_dir = args.out_dir or (None if args.show else Path("outputs/browse"))
@@ -90,7 +89,7 @@ def run(args: argparse.Namespace) -> None:
         make_folder(out_dir)
     for index in np.linspace(0, len(dataset) - 1, count).round().astype(int).tolist():
         packed = dataset[index]
-        image = draw_sample(packed, font)
+        image = draw_sample(packed, style)
         path = packed["data_samples"].get("img_path") or "image"
         name = safe_file_name(Path(path).stem, "image")
         if out_dir is not None:
