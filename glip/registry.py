@@ -15,7 +15,7 @@ from typing import Any
 from mmengine import registry as parents
 from mmengine.registry import Registry as MMEngineRegistry
 
-from glip.utils.component_values import check_annotated, check_range
+from glip.utils.component_values import check_annotated, check_like_default, check_range
 from glip.utils.errors import (
     ConfigError,
     DependencyError,
@@ -110,8 +110,11 @@ def _check_values(
             continue
         place = f"{name or types[0]}.{key}"
         check_range(place, value, types)
-        if module.startswith("glip.") and key in parameters:
-            check_annotated(place, value, parameters[key].annotation)
+        if key in parameters:
+            if module.startswith("glip."):
+                check_annotated(place, value, parameters[key].annotation)
+            else:
+                check_like_default(place, value, parameters[key])
 
 
 def find_type(

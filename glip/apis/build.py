@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import traceback
 from collections.abc import Mapping
 from contextlib import nullcontext
 from os import PathLike
@@ -14,11 +13,19 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from glip.apis.cfg_options import replace_data_root, replace_tokenizer, set_caption_prompts
+from glip.apis.cfg_options import (
+    check_place,
+    replace_copies,
+    replace_data_root,
+    replace_tokenizer,
+    set_caption_prompts,
+    set_option,
+)
+from glip.apis.config_files import import_own_modules, read_config
 from glip.apis.pipelines import has_test_pipeline, make_pipeline
 from glip.apis.results import default_score_thr
 from glip.checkpoint import NoInit, identify, load_checkpoint
-from glip.config import find_config, find_weights, list_configs
+from glip.config import find_weights, list_configs
 from glip.models import GLIP
 from glip.registry import MODELS, check_component
 from glip.utils.config_entries import READ, config_name, unread_entries
@@ -26,13 +33,9 @@ from glip.utils.errors import ConfigError, GLIPError, foreign_cause, summarize
 from glip.utils.messages import shorten, suggest
 from glip.utils.options import check_mapping, check_text
 from glip.utils.precision import autocast
-from glip.utils.regular_files import file_problem
 from glip.weights import is_weights_name
 
 _logger = logging.getLogger("glip")
-
-#: mmengine also reads these as configs, with a YAML loader that calls any function.
-_DATA_EXTENSIONS = (".yml", ".yaml", ".json")
 
 
 def load_config(config: str | Path | Config, cfg_options: Mapping | None = None) -> Config:
@@ -56,7 +59,7 @@ def load_config(config: str | Path | Config, cfg_options: Mapping | None = None)
     if isinstance(config, Config):
         cfg = copy.deepcopy(config)
     elif isinstance(config, (str, PathLike)):
-        cfg = _read_config(Path(config))
+        cfg = read_config(Path(config))
     else:
         raise TypeError(
             "expected the config as a file, the name of a shipped config or a Config, got "
@@ -66,74 +69,6 @@ def load_config(config: str | Path | Config, cfg_options: Mapping | None = None)
     if cfg.get("default_scope") == "mmdet":
         cfg.default_scope = "glip"
     return cfg
-
-
-def _read_config(path: Path) -> Config:
-    if path.suffix.lower() in CHECKPOINT_EXTENSIONS:
-        raise ConfigError(
-            f"{shorten(str(path))} is a checkpoint, and a config is expected first: pass the "
-            "config, then the checkpoint; DetInferencer(weights=...) finds the config of a "
-            "checkpoint that names it"
-        )
-    problem = file_problem(path)
-    if problem == "does not exist":
-        path = find_config(str(path))
-    elif problem:
-        raise ConfigError(f"the config {path} {problem}: expected a Python file")
-    elif path.suffix.lower() in _DATA_EXTENSIONS:
-        raise ConfigError(
-            f"{path} cannot be read as a config ({path.suffix[1:].upper()} files could run code "
-            "too, unseen): expected a Python file as in configs/glip. A config is a program: load "
-            "only those that you trust"
-        )
-    try:
-        _check_bases(path)
-        return Config.fromfile(path)
-    except ConfigError:
-        raise
-    except SyntaxError as error:  # of the file itself or of one of its bases
-        place = f" in line {error.lineno}" if error.lineno else ""
-        raise ConfigError(
-            f"{path} cannot be read as a config (SyntaxError{place}: {error.msg}): expected a "
-            "Python file as in configs/glip"
-        ) from None
-    except Exception as error:  # a config is a program, which can fail in any way
-        raise ConfigError(
-            f"{path} cannot be read as a config ({summarize(error)}{_line_of(error, path)}): "
-            "expected a Python file as in configs/glip"
-        ) from None
-
-
-def _check_bases(path: Path) -> None:
-    """Check that a config inherits from Python files only; mmengine would run a YAML file's code.
-
-    Raises:
-        ConfigError: a base, or a base of a base, is another file.
-    """
-    try:
-        names = Config._get_base_files(str(path))
-        bases = {name: Path(Config._get_cfg_path(name, str(path))[0]) for name in names}
-    except Exception:  # of a config that cannot be loaded; loading it says what is wrong
-        return
-    for base, file in bases.items():
-        if file.suffix.lower() in _DATA_EXTENSIONS:
-            raise ConfigError(
-                f"{path} cannot be read as a config (its _base_ {shorten(base)} is a "
-                f"{file.suffix[1:].upper()} file, which could run code unseen): expected Python "
-                "files as in configs/glip"
-            )
-        if file.is_file():  # if not, loading it says so
-            _check_bases(file)
-
-
-def _line_of(error: BaseException, path: Path) -> str:
-    """Return the line of a config at which it failed, `` in line 3``, if it is known."""
-    lines = [
-        frame.lineno
-        for frame in traceback.extract_tb(error.__traceback__)
-        if Path(frame.filename) == path or frame.filename == "<string>"
-    ]
-    return f" in line {lines[-1]}" if lines else ""
 
 
 def config_of_weights(weights: str | Path, cfg_options: Mapping | None = None) -> Config:
@@ -194,7 +129,8 @@ def apply_cfg_options(cfg: Config, options: Mapping) -> None:
     Some options also change the values that the config computes from them: ``lang_model_name`` the
     language model and every transform with its tokenizer, ``data_root`` every path below it,
     ``use_caption_prompt`` the data sets with caption prompts (also where a config overrides its
-    base).
+    base), ``train_pipeline`` and other variables of the config their copies. An option that nothing
+    reads is warned of. ``custom_imports`` imports its modules.
 
     Args:
         cfg: the config.
@@ -222,12 +158,18 @@ def apply_cfg_options(cfg: Config, options: Mapping) -> None:
             replace_tokenizer(cfg, str(options["lang_model_name"]))
         for name in options:
             if name != "data_root":
-                cfg.merge_from_dict({name: options[name]})
+                check_place(cfg, name, options[name])
+                with replace_copies(cfg, name):
+                    set_option(cfg, name, options[name])
         set_caption_prompts(cfg)
+    except ConfigError:
+        raise
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             f"the option {shorten(name)} does not fit {config_name(cfg)} ({summarize(error)})"
         ) from None
+    if any(name.partition(".")[0] == "custom_imports" for name in options):
+        import_own_modules(cfg)
 
 
 def _check_option_names(cfg: Config, options: Mapping) -> None:
@@ -241,10 +183,6 @@ def _check_option_names(cfg: Config, options: Mapping) -> None:
             raise ConfigError(
                 f"{config_name(cfg)} has no option {shorten(parts[0])}: {suggest(parts[0], known)}"
             )
-
-
-#: File extensions of checkpoints.
-CHECKPOINT_EXTENSIONS = (".pth", ".pt", ".safetensors", ".ckpt", ".bin")
 
 
 def build_detector(

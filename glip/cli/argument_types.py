@@ -13,6 +13,18 @@ _MAX_DIGITS = 18
 _MAX_DRAWN = 2000
 
 
+def path_or_name(text: str) -> str:
+    """Parse a path, a URL or a name, which is not blank, as the value of an unset variable is."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"expected a path or a name, got {shorten(text)}")
+    return text
+
+
+def seed(text: str) -> int:
+    """Parse a random seed, as ``randomness.seed`` of a config."""
+    return _parse_int(text, 0, 2**32 - 1)
+
+
 def positive_int(text: str) -> int:
     """Parse an integer of 1 or more."""
     return _parse_int(text, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from glip.utils.messages import shorten
 
 #: Brackets in brackets that ``--cfg-options`` reads as lists; deeper ones are text.
 _MAX_DEPTH = 20
+#: Values that are no Python literals, by their names in lower case.
+_NAMES = {"true": True, "false": False, "inf": math.inf, "nan": math.nan}
 
 
 class CfgOptions(argparse.Action):
@@ -37,13 +40,13 @@ def parse_value(text: str) -> Any:
     """Parse the value of ``--cfg-options``.
 
     A Python literal is parsed as such: a number, ``True``, ``None``, a quoted text, a list, tuple
-    or dictionary. So are ``true``, ``false``, ``inf`` and ``nan``, numbers that are separated by
-    commas (a list, as in mmengine), and a list or tuple of unquoted words: ``[cat,dog]``. Anything
-    else is the text as it is written, with its spaces.
+    or dictionary. So are ``true``, ``false``, ``inf`` and ``nan``, also in a list, numbers that are
+    separated by commas (a list, as in mmengine), and a list or tuple of unquoted words:
+    ``[cat,dog]``. Anything else is the text as it is written, with its spaces.
     """
     try:
         # In parentheses, a comment or a line break is an error instead of being ignored.
-        value = ast.literal_eval(f"({text})")
+        value = ast.literal_eval(_Constants().visit(ast.parse(f"({text})", mode="eval")))
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return _parse_words(text)
     if not text.strip() or not _is_plain(value):
@@ -52,13 +55,18 @@ def parse_value(text: str) -> Any:
     return list(value) if is_bare_list else value
 
 
+class _Constants(ast.NodeTransformer):
+    """Read true, false, inf and nan inside lists and dictionaries as the values they name."""
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """Return the constant of a name, or the name itself."""
+        value = _NAMES.get(node.id.lower())
+        return node if value is None else ast.copy_location(ast.Constant(value), node)
+
+
 def _parse_words(text: str) -> Any:
     """Parse a value that is no Python literal."""
     word = text.strip()
-    if word.lower() in ("true", "false"):
-        return word.lower() == "true"
-    if word.lower().lstrip("+-") in ("inf", "nan"):
-        return float(word)
     items = _split_brackets(word)
     if items is None or (word[0] == "(" and len(items) == 1):  # "(grey)" is a text
         return text
@@ -68,8 +76,8 @@ def _parse_words(text: str) -> Any:
 
 def _split_brackets(text: str) -> list[str] | None:
     """Split ``[a,b]`` or ``(a,b)`` at its commas; ``None`` if the text has another form."""
-    closing = {"[": "]", "(": ")"}
-    if not text or text[-1] != closing.get(text[0]):
+    closing = {"[": "]", "(": ")", "{": "}"}
+    if not text or text[0] == "{" or text[-1] != closing.get(text[0]):
         return None
     items, start = [], 1
     stack: list[str] = []
@@ -78,7 +86,7 @@ def _split_brackets(text: str) -> list[str] | None:
             stack.append(closing[char])
             if len(stack) > _MAX_DEPTH:
                 return None
-        elif char in "])":
+        elif char in "])}":
             if not stack or stack.pop() != char or (not stack and at < len(text) - 1):
                 return None
         elif char == "," and len(stack) == 1:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from glip.cli.argument_types import positive_int
+from glip.cli.argument_types import path_or_name, positive_int
 from glip.cli.cfg_values import CfgOptions
 from glip.utils.atomic_write import is_storage_problem, storage_error
 from glip.utils.errors import USER_ERRORS, GLIPError
@@ -137,12 +137,14 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--weights`` and ``--config``."""
     parser.add_argument(
         "--weights",
+        type=path_or_name,
         metavar="W",
         help="checkpoint of this library, microsoft/GLIP or MMDetection: a file, a URL, or a name "
         "that `glip download` lists, such as glip_tiny_a (downloaded once)",
     )
     parser.add_argument(
         "--config",
+        type=path_or_name,
         metavar="C",
         dest="config_option",
         help="config: a file or the name of a shipped config; default: that of the weights",
@@ -257,6 +259,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "--work-dir",
         "--out-dir",
         dest="work_dir",
+        type=path_or_name,
         help="folder for logs, results and the config; default: work_dirs/<name of the config>",
     )
     parser.add_argument(

@@ -22,6 +22,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from glip.cli.argument_types import path_or_name, seed
 from glip.cli.common import (
     AMP_CHOICES,
     UsageError,
@@ -41,9 +42,16 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("config", nargs="?", help="config: a file or the name of a shipped config")
+    parser.add_argument(
+        "config",
+        type=path_or_name,
+        nargs="?",
+        help="config: a file or the name of a shipped config",
+    )
     add_model_options(parser)
-    parser.add_argument("--data", metavar="DIR", help="folder of your own data, see above")
+    parser.add_argument(
+        "--data", type=path_or_name, metavar="DIR", help="folder of your own data, see above"
+    )
     add_device_option(parser)
     parser.add_argument(
         "--amp",
@@ -54,18 +62,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--resume",
+        type=path_or_name,
         nargs="?",
         const="auto",
         metavar="CHECKPOINT",
         help="resume from this checkpoint; --resume alone means the last in the working folder",
     )
-    parser.add_argument("--load-from", help="another name of --weights")
+    parser.add_argument("--load-from", type=path_or_name, help="another name of --weights")
     parser.add_argument(
         "--auto-scale-lr",
         action="store_true",
         help="scale the learning rate with the total batch size",
     )
-    parser.add_argument("--seed", type=int, help="random seed; default: the config's")
+    parser.add_argument("--seed", type=seed, help="random seed; default: the config's")
     add_run_options(parser)
 
 

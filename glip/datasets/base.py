@@ -21,7 +21,7 @@ from glip.structures import DetDataSample
 from glip.text import Prompt
 from glip.text.reading import warn_doubtful
 from glip.text.validation import check_descriptions
-from glip.utils.component_values import check_filter
+from glip.utils.component_ranges import check_filter
 from glip.utils.errors import AnnotationFileError, DataError, ImageReadError
 from glip.utils.messages import shorten
 

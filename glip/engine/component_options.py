@@ -26,7 +26,8 @@ def check_built(
     *,
     given: Mapping[str, Any] | None = None,
     optional: Collection[str] = (),
-) -> None:
+    of_any_module: bool = False,
+) -> Any:
     """Check a component's config, by building it if its class is known to be quick and harmless.
 
     Args:
@@ -35,6 +36,10 @@ def check_built(
         name: its place in the config.
         given: arguments that whoever builds it adds.
         optional: further options of the config that whoever builds it removes.
+        of_any_module: whether the classes of other packages are quick and harmless as well.
+
+    Returns:
+        The component; ``None`` if it was not built.
 
     Raises:
         ConfigError: the type or an option is unknown or invalid.
@@ -43,22 +48,23 @@ def check_built(
         cfg = {key: value for key, value in cfg.items() if key not in optional}
     given = given or {}
     kind = check_component(registry, cfg, name, given=tuple(given))
-    if not str(getattr(kind, "__module__", "")).startswith(
-        ("glip.", "mmengine.", "mmcv.", "torch")
-    ):
-        return
+    known = ("glip.", "mmengine.", "mmcv.", "torch")
+    if not of_any_module and not str(getattr(kind, "__module__", "")).startswith(known):
+        return None
     if inspect.isclass(kind) and issubclass(kind, ManagerMixin):  # kept by its name
-        return
+        return None
     try:
-        registry.build(copy.deepcopy({**cfg}), default_args={**given})
+        return registry.build(copy.deepcopy({**cfg}), default_args={**given})
     except (AnnotationFileError, ImportError):
         # No matter of options: whoever uses the file or the package says what is missing, or skips
         # it, as an evaluation skips data sets that do not exist.
-        return
+        return None
     except GLIPError as error:
         raise ConfigError(f"{name}: {error}") from None
     except Exception as error:
         reason = " ".join(summarize(error).split())
+        if isinstance(error, (AssertionError, ValueError)) and str(error):
+            reason = reason.removeprefix(f"{type(error).__name__}: ")  # it says nothing more
         raise ConfigError(f"{name} of type {_type_name(cfg)} is refused ({reason})") from None
 
 

@@ -5,14 +5,13 @@ Each problem is one error that names the option, what is expected and what was f
 
 from __future__ import annotations
 
-import math
+import inspect
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-import torch
 from mmengine.evaluator import Evaluator as BaseEvaluator
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 from mmengine.optim import OptimWrapper
 from mmengine.registry import DefaultScope
 from mmengine.runner import BaseLoop, Priority
@@ -21,6 +20,7 @@ from torch import nn
 
 from glip.engine.component_options import check_built
 from glip.engine.data_loader_options import check_data_loader
+from glip.engine.optimizer_options import check_optim_wrapper, check_schedulers
 from glip.models.options import check_test_cfg
 from glip.registry import (
     EVALUATOR,
@@ -29,10 +29,6 @@ from glip.registry import (
     LOOPS,
     METRICS,
     MODELS,
-    OPTIM_WRAPPER_CONSTRUCTORS,
-    OPTIM_WRAPPERS,
-    OPTIMIZERS,
-    PARAM_SCHEDULERS,
     VISBACKENDS,
     VISUALIZERS,
     check_component,
@@ -46,15 +42,9 @@ from glip.utils.options import (
     check_int,
     check_keys,
     check_mapping,
-    check_number,
     check_text,
 )
 
-#: Options of ``paramwise_cfg`` that mmengine reads; it ignores others.
-_PARAMWISE = (
-    *("custom_keys", "bias_lr_mult", "bias_decay_mult", "norm_decay_mult", "flat_decay_mult"),
-    *("dwconv_decay_mult", "dcn_offset_lr_mult", "bypass_duplicate"),
-)
 _ENVIRONMENT = ("cudnn_benchmark", "mp_cfg", "dist_cfg", "resource_limit")
 #: Entries of a config that a runner needs together, and what for.
 _PARTS = {
@@ -155,14 +145,14 @@ def _check_training(cfg: Mapping) -> None:
     wrapper = cfg.get("optim_wrapper")
     optimizer = None
     if wrapper is not None and not isinstance(wrapper, OptimWrapper):
-        optimizer = _check_optim_wrapper(wrapper)
+        optimizer = check_optim_wrapper(wrapper)
     schedulers = cfg.get("param_scheduler")
     if isinstance(schedulers, Mapping) and "type" not in schedulers:  # of several optimizers
         groups = {f"param_scheduler.{key}": value for key, value in schedulers.items()}
     else:
         groups = {"param_scheduler": schedulers}
     for name, group in groups.items():
-        _check_schedulers(name, group, optimizer)
+        check_schedulers(name, group, optimizer)
 
 
 def _check_loop(name: str, loop: Mapping) -> None:
@@ -178,95 +168,14 @@ def _check_loop(name: str, loop: Mapping) -> None:
         loop["type"] = "EpochBasedTrainLoop" if by_epoch else "IterBasedTrainLoop"
     loop.setdefault("type", f"{split.title()}Loop")
     check_component(LOOPS, loop, name, given=("runner", "dataloader", "evaluator"))
-    for pair in loop.get("dynamic_intervals") or ():
-        if not isinstance(pair, Sequence) or len(pair) != 2:
+    pairs = loop.get("dynamic_intervals") or ()
+    for pair in pairs if isinstance(pairs, Sequence) else [pairs]:
+        if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
             raise ConfigError(
                 f"expected {name}.dynamic_intervals as pairs (begin, interval), got {shorten(pair)}"
             )
+        check_int(f"{name}.dynamic_intervals", pair[0], low=0)
         check_int(f"{name}.dynamic_intervals", pair[1], low=1)
-
-
-def _check_optim_wrapper(wrapper: Any) -> Any:
-    """Check the wrapper and its optimizer; return an optimizer like it, of one parameter."""
-    check_mapping("optim_wrapper", wrapper)
-    constructor = wrapper.get("constructor")
-    if constructor is not None:
-        kind = find_type(OPTIM_WRAPPER_CONSTRUCTORS, constructor, "optim_wrapper.constructor")
-        if not kind.__module__.startswith(("glip.", "mmengine.")):
-            return None  # it may read anything
-    _check_paramwise(wrapper.get("paramwise_cfg"))
-    optimizer = wrapper.get("optimizer")
-    if isinstance(optimizer, torch.optim.Optimizer):
-        return None
-    if optimizer is None:
-        if "type" in wrapper or not all(isinstance(w, OptimWrapper) for w in wrapper.values()):
-            raise ConfigError(
-                "optim_wrapper has no optimizer: add optimizer=dict(type=..., lr=...)"
-            )
-        return None
-    parameters = [nn.Parameter(torch.zeros(1))]
-    check_built(OPTIMIZERS, optimizer, "optim_wrapper.optimizer", given=dict(params=parameters))
-    built = OPTIMIZERS.build(dict(optimizer), default_args=dict(params=parameters))
-    check_int("optim_wrapper.accumulative_counts", wrapper.get("accumulative_counts", 1), low=1)
-    _check_clipping(wrapper.get("clip_grad"))
-    rest = {key: value for key, value in wrapper.items() if key != "optimizer"}
-    check_built(
-        OPTIM_WRAPPERS,
-        {"type": "OptimWrapper", **rest},
-        "optim_wrapper",
-        given=dict(optimizer=built),
-        optional=("constructor", "paramwise_cfg"),
-    )
-    return built
-
-
-def _check_paramwise(paramwise: Any) -> None:
-    name = "optim_wrapper.paramwise_cfg"
-    check_mapping(name, paramwise, none=True)
-    check_keys(name, paramwise or {}, _PARAMWISE)
-    for key, value in (paramwise or {}).items():
-        if key.endswith("_mult"):
-            check_number(f"{name}.{key}", value, low=0)
-    custom = check_mapping(f"{name}.custom_keys", (paramwise or {}).get("custom_keys"), none=True)
-    for key, options in (custom or {}).items():
-        check_mapping(f"{name}.custom_keys[{key!r}]", options)
-        for option, value in options.items():
-            if option in ("lr_mult", "decay_mult"):
-                check_number(f"{name}.custom_keys[{key!r}].{option}", value, low=0)
-
-
-def _check_clipping(clipping: Any) -> None:
-    check_mapping("optim_wrapper.clip_grad", clipping, none=True)
-    if not clipping:
-        return
-    by_norm = clipping.get("type", "norm") == "norm"
-    check_choice("optim_wrapper.clip_grad.type", clipping.get("type", "norm"), ("norm", "value"))
-    limit = "max_norm" if by_norm else "clip_value"
-    options = ("norm_type", "error_if_nonfinite", "foreach") if by_norm else ("foreach",)
-    check_keys("optim_wrapper.clip_grad", clipping, ("type", limit, *options))
-    check_number(f"optim_wrapper.clip_grad.{limit}", clipping.get(limit), positive=True)
-    if clipping.get("norm_type", 2) not in ("inf", math.inf):
-        check_number("optim_wrapper.clip_grad.norm_type", clipping.get("norm_type", 2), low=0)
-
-
-def _check_schedulers(name: str, schedulers: Any, optimizer: Any) -> None:
-    if schedulers is None:
-        return
-    several = isinstance(schedulers, Sequence) and not isinstance(schedulers, str)
-    for index, scheduler in enumerate(schedulers if several else [schedulers]):
-        place = f"{name}.{index}" if several else name
-        if hasattr(scheduler, "step") and not isinstance(scheduler, Mapping):
-            continue  # an object
-        if optimizer is None:
-            check_component(PARAM_SCHEDULERS, scheduler, place, given=("optimizer",))
-            continue
-        removed = ("convert_to_iter_based", "epoch_length")
-        check_built(
-            PARAM_SCHEDULERS, scheduler, place, given=dict(optimizer=optimizer), optional=removed
-        )
-        end = scheduler.get("end")
-        if end is not None and end <= scheduler.get("begin", 0):
-            raise ConfigError(f"expected {place}.end after its begin, got {end}")
 
 
 def _check_hooks(cfg: Mapping) -> None:
@@ -285,8 +194,17 @@ def _check_hooks(cfg: Mapping) -> None:
         priority = hook.get("priority", "NORMAL")
         if type(priority) is not int or priority not in range(101):
             check_choice(f"{place}.priority", priority, [each.name for each in Priority])
-        if "ema_type" in hook:
-            find_type(MODELS, hook["ema_type"], f"{place}.ema_type")
+        kind = find_type(HOOKS, hook["type"], place)
+        if isinstance(kind, type) and issubclass(kind, EMAHook):
+            _check_averaging(kind, hook, place)
+
+
+def _check_averaging(kind: type, hook: Mapping, place: str) -> None:
+    """Check the options that ``EMAHook`` passes to the averaged model."""
+    own = (*inspect.signature(kind).parameters, "type", "priority")
+    options = {key: value for key, value in hook.items() if key not in own}
+    averaged = hook.get("ema_type", "ExponentialMovingAverage")
+    check_component(MODELS, {"type": averaged, **options}, place, given=("model",))
 
 
 def _check_visualizer(visualizer: Any) -> None:

@@ -62,7 +62,7 @@ def check_number(
     good = good and _within(value, low, high) and not (positive and value <= 0)
     if (none and value is None) or good:
         return value
-    what = "a number greater than 0" if positive else "a finite number" + _range(low, high)
+    what = "a finite number greater than 0" if positive else "a finite number" + _range(low, high)
     raise ConfigError(_expected(name, what, value, none))
 
 
@@ -74,10 +74,14 @@ def check_bool(name: str, value: Any, *, none: bool = False) -> Any:
 
 
 def check_text(name: str, value: Any, *, none: bool = False) -> Any:
-    """Check a non-empty string; raise ConfigError for anything else."""
-    if (isinstance(value, str) and value.strip()) or (none and value is None):
+    """Check a non-empty string that UTF-8 can encode; raise ConfigError for anything else."""
+    if none and value is None:
         return value
-    raise ConfigError(_expected(name, "a text", value, none))
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigError(_expected(name, "a text", value, none))
+    if any("\ud800" <= char <= "\udfff" for char in value):  # of a file name in another encoding
+        raise ConfigError(_expected(name, "a text in UTF-8", value, none))
+    return value
 
 
 def check_choice(name: str, value: Any, choices: Collection[Any]) -> Any:

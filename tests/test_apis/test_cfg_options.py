@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from mmengine.config import Config
 
 import glip
 from glip.apis import apply_cfg_options, load_config
 from glip.utils.errors import ConfigError
+from tests.test_tools.commands import CONFIGS
 
 A = "glip_atss_swin-t_a_fpn_dyhead_pretrain"
 
@@ -147,3 +150,75 @@ def test_lang_model_name_of_transforms(vocabulary):
     )
     apply_cfg_options(cfg, {"lang_model_name": "c"})
     assert cfg.step.tokenizer_name == "b"
+
+
+TEMPLATE = str(CONFIGS / "_templates" / "finetune_on_cpu.py")
+
+
+def test_option_of_a_pipeline_changes_its_copies(caplog):
+    """A config file has put the pipeline into the data sets before the option is applied."""
+    cfg = load_config(TEMPLATE, {"train_pipeline.3.scales": [(5, 5)], "test_pipeline.1.scale": 7})
+    assert cfg.train_dataloader.dataset.dataset.pipeline[3].scales == [(5, 5)]
+    assert cfg.val_dataloader.dataset.pipeline[1].scale == 7
+    assert cfg.test_dataloader.dataset.pipeline[1].scale == 7
+    assert not caplog.records
+
+
+def test_option_of_one_data_set_changes_no_other():
+    cfg = load_config(TEMPLATE, {"val_dataloader.dataset.pipeline.1.scale": 7})
+    assert cfg.val_dataloader.dataset.pipeline[1].scale == 7
+    assert cfg.test_dataloader.dataset.pipeline[1].scale != 7
+    assert cfg.test_pipeline[1].scale != 7
+
+
+def test_option_of_a_variable_changes_its_copies(caplog):
+    cfg = load_config(TEMPLATE, {"classes": ("a", "b"), "vis_backends": []})
+    for split in ("val", "test"):
+        assert cfg[f"{split}_dataloader"].dataset.metainfo.classes == ("a", "b")
+    assert cfg.train_dataloader.dataset.dataset.metainfo.classes == ("a", "b")
+    assert cfg.visualizer.vis_backends == []
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("entries", "option", "hint"),
+    [
+        (dict(max_epochs=3, train_cfg=dict(max_epochs=3)), "max_epochs", "train_cfg.max_epochs"),
+        (
+            dict(file="a.json", val_dataloader=dict(dataset=dict(ann_file="a.json"))),
+            "file",
+            "val_dataloader.dataset.ann_file",
+        ),
+        (dict(names=("a",), model=dict(names=("a", "b"))), "names", "model.names"),
+        (dict(note="x", model=dict(type="GLIP")), "note", None),
+        (dict(train_pipeline=[dict(a=1)], model=dict(type="GLIP")), "train_pipeline", None),
+    ],
+)
+def test_option_that_nothing_reads_is_warned_of(entries, option, hint, caplog):
+    apply_cfg_options(Config(entries), {option: [7]})
+    (record,) = caplog.records
+    assert f"the option {option!r} changes a variable of the config that nothing reads" in (
+        record.getMessage()
+    )
+    assert hint is None or f"did you mean {hint}?" in record.getMessage()
+
+
+def test_entry_of_a_list():
+    cfg = Config(dict(model=dict(depths=[2, 2], sizes=[(1, 2), (3, 4)], clip=None)))
+    shared = cfg.model.depths
+    apply_cfg_options(
+        cfg, {"model.depths.1": 5, "model.sizes.0.1": 9, "model.clip": dict(max_norm=1)}
+    )
+    assert cfg.model.depths == [2, 5]
+    assert cfg.model.sizes == [(1, 9), (3, 4)]
+    assert cfg.model.clip == dict(max_norm=1)
+    assert shared == [2, 2]  # which another entry may refer to
+
+
+def test_modules_of_an_option_are_imported(tmp_path, monkeypatch):
+    (tmp_path / "modules_of_an_option.py").write_text("import sys\nsys.has_run = True\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("sys.has_run", False, raising=False)
+    options = {"custom_imports": dict(imports=["modules_of_an_option"])}
+    apply_cfg_options(Config(dict(model=dict(type="GLIP"))), options)
+    assert sys.has_run
