@@ -7,46 +7,40 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from itertools import islice, repeat
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.dataset import Compose
-from tqdm import tqdm
 
 from glip.apis.build import make_detector
 from glip.apis.class_detection import Classes, ClassPrompt, with_class_limit
 from glip.apis.failures import Failures
-from glip.apis.image_inputs import ImageInput, ImageInputs, list_images
-from glip.apis.inference import (
-    Image,
-    check_prompts,
-    detect_batch,
-    is_path,
-    load_with_pixels,
-    set_prompt,
+from glip.apis.image_detection import (
+    DetectionRun,
+    SlicedImages,
+    WholeImages,
+    at_scale,
+    save_crops_of,
 )
-from glip.apis.pipelines import make_pipeline
+from glip.apis.image_inputs import ImageInputs, list_images
+from glip.apis.inference import Image, check_prompts
 from glip.apis.prompting import Texts, prompt_for_all, prompts_for
 from glip.apis.results import ResultFolder, to_dict
-from glip.apis.sliced_detection import SlicedDetection
-from glip.apis.tta import detect_views, find_tta_pipeline, make_tta_model
 from glip.classes.class_file import ClassFile
 from glip.classes.reading import load_classes
-from glip.datasets.images import open_image
 from glip.models import GLIP, TextFeatureCache
 from glip.slicing import Slicing
 from glip.structures import DetDataSample
 from glip.structures.export import to_record
-from glip.text import Prompt
 from glip.utils.errors import ClassFileError, ConfigError, ImageReadError, PromptError, StorageError
 from glip.utils.image_files import ImageLimits
 from glip.utils.options import check_bool, check_int, check_number
 from glip.visualization import DetLocalVisualizer, DrawStyle
+from glip.visualization.crops import SavedCrops
 from glip.visualization.local_visualizer import check_display
 
 __all__ = ["DetInferencer", "list_images", "to_dict"]
@@ -131,17 +125,15 @@ class DetInferencer:
         self.show_progress = show_progress
         style = (style or DrawStyle()).over(self.cfg.get("visualizer"))
         self.visualizer = DetLocalVisualizer(**asdict(style))
-        self._pipelines: dict[bool, Compose] = {}
-        self._lock = threading.Lock()  # of the pipelines; and a window belongs to one thread
-        self._tta = make_tta_model(self.cfg, self.model) if tta else None
-        self._steps = find_tta_pipeline(self.cfg) if tta else None
+        self._lock = threading.Lock()  # a window belongs to one thread
         self._text_cache = TextFeatureCache(self.model)
         self._classes = None if classes is None else ClassPrompt(classes, self.model)
-        self._slices: SlicedDetection | None = None
-        if slicing is not None:
-            self._slices = SlicedDetection(
-                slicing, self._text_cache, self.cfg, self._limits, show_progress
-            )
+        of_model = self._text_cache, self.cfg, self._limits
+        self._images: WholeImages | SlicedImages
+        if slicing is None:
+            self._images = WholeImages(*of_model, tta=tta, show_progress=show_progress)
+        else:
+            self._images = SlicedImages(slicing, *of_model, show_progress=show_progress)
 
     def __call__(
         self,
@@ -163,6 +155,7 @@ class DetInferencer:
         *,
         recursive: bool = False,
         score_thr: float | None = None,
+        save_crops: bool = False,
     ) -> dict:
         """Detect.
 
@@ -186,8 +179,8 @@ class DetInferencer:
             return_datasamples: return data samples rather than JSON-ready dicts.
             print_result: print the predictions as they are saved.
             no_save_pred: save no predictions.
-            out_dir: where to save, images in ``vis`` and predictions in ``preds``; nothing is
-                saved without it.
+            out_dir: where to save, images in ``vis``, predictions in ``preds`` and crops in
+                ``crops``; nothing is saved without it.
             texts: the prompt, or one for each image; see :func:`glip.text.parse_prompt` and
                 :func:`glip.apis.prompting.prompts_for`.
             custom_entities: texts are period-separated class names.
@@ -195,6 +188,9 @@ class DetInferencer:
             recursive: also search the subfolders of a folder.
             score_thr: return, save and draw only detections of this score or more; ``None`` for
                 all. With ``classes`` the threshold of those without one, ``None`` for the model's.
+            save_crops: also save a crop of each detection of ``pred_score_thr`` or more, as
+                ``crops/PHRASE/NAME_K.jpg``, where K is its index in the predictions; see
+                :class:`glip.visualization.crops.CropFolder`.
 
         Returns:
             ``predictions``: for each image a dict with ``labels``, ``label_names``, ``scores``
@@ -205,7 +201,8 @@ class DetInferencer:
             ``slicing`` also ``slices``, see :func:`glip.structures.export.slice_report`;
             ``visualization``: with ``return_vis`` for each image an RGB array (H, W, 3), or
             ``None`` for one with an error; ``images``: the path of each, or the name that its
-            results have; and ``files``: for each the list of the files that were saved.
+            results have; ``files``: for each the list of the files that were saved; and with
+            ``save_crops`` ``crops``: for each a :class:`glip.visualization.crops.SavedCrops`.
 
             The saved predictions are those lists, scores rounded to 4 decimals and boxes to
             hundredths of a pixel, after ``image``, ``width``, ``height``, ``prompt``, ``model``
@@ -215,7 +212,8 @@ class DetInferencer:
             PromptError: there is no prompt, or it cannot be parsed or tokenized.
             ImageReadError: the only image cannot be read, or the folder has none.
             StorageError: the results cannot be saved.
-            ConfigError: an option is invalid, or ``show`` is set but there is no display.
+            ConfigError: an option is invalid, ``show`` is set but there is no display, or
+                ``save_crops`` without ``out_dir``.
             TypeError: ``inputs`` is or holds something else.
         """
         check_int("batch_size", batch_size, low=1)
@@ -225,9 +223,11 @@ class DetInferencer:
         for option, value in {
             **dict(return_vis=return_vis, show=show, no_save_vis=no_save_vis, draw_pred=draw_pred),
             **dict(return_datasamples=return_datasamples, print_result=print_result),
-            **dict(no_save_pred=no_save_pred, recursive=recursive),
+            **dict(no_save_pred=no_save_pred, recursive=recursive, save_crops=save_crops),
         }.items():
             check_bool(option, value)
+        if save_crops and not out_dir:
+            raise ConfigError("save_crops needs a folder: pass out_dir too")
         if self._classes is not None:
             if texts is not None or custom_entities or tokens_positive is not None:
                 raise PromptError(
@@ -250,32 +250,39 @@ class DetInferencer:
         if show:
             check_display()
         folder = None
-        if out_dir and not (no_save_vis and no_save_pred):
-            folder = ResultFolder(out_dir, save_vis=not no_save_vis, save_pred=not no_save_pred)
+        if out_dir and (save_crops or not (no_save_vis and no_save_pred)):
+            folder = ResultFolder(
+                out_dir,
+                save_vis=not no_save_vis,
+                save_pred=not no_save_pred,
+                save_crops=save_crops,
+            )
         draw = return_vis or show or (folder is not None and folder.save_vis)
         predictions: list[dict | DetDataSample] = []
         drawn: list[np.ndarray | None] = []
         records: list[dict] = []  # to print
         names: list[str] = []
         files: list[list[Path]] = []
-        failures = Failures(is_only=images.count == 1)
+        crops: list[SavedCrops] = []
         pairs = zip(images, repeat(prompts[0]) if images.count is None else prompts, strict=False)
-        if self._slices is None:
-            results = self._detect(pairs, images.count, batch_size, draw, failures)
-        else:
-            results = self._detect_slices(
-                self._slices, pairs, images.count, draw, score_thr, failures
-            )
-        for name, sample, pixels in results:
+        run = DetectionRun(
+            count=images.count,
+            batch_size=batch_size,
+            with_pixels=draw or save_crops,
+            select=lambda sample: self._select(sample, score_thr),
+            min_score=score_thr if self._classes is None else None,  # each has its own
+            failures=Failures(is_only=images.count == 1),
+        )
+        for result in self._images.detect(pairs, run):
+            sample, name = result.found, result.image.name
             files.append([])
+            crops.append(SavedCrops([], 0))
             if isinstance(sample, ImageReadError):
                 predictions.append({"error": str(sample)})
                 drawn.append(None)
                 names.append(name)
                 records.append({"error": str(sample)})
                 continue
-            if self._slices is None:
-                sample = self._select(sample, score_thr)
             names.append(sample.get("img_path") or name)
             predictions.append(sample if return_datasamples else to_dict(sample))
             record: dict = {}
@@ -285,10 +292,10 @@ class DetInferencer:
             if print_result:
                 records.append(record)
             drawn_image = None
-            if pixels is not None:
+            if draw and result.pixels is not None:
                 drawn_image = self.visualizer.draw_datasample(
-                    pixels,
-                    _at_scale(sample, pixels.shape[:2]),
+                    result.pixels,
+                    at_scale(sample, result.pixels.shape[:2]),
                     draw_gt=False,
                     draw_pred=draw_pred,
                     pred_score_thr=pred_score_thr,
@@ -301,11 +308,15 @@ class DetInferencer:
             if folder is not None:
                 try:
                     files[-1] = folder.save(name, record, drawn_image)
+                    if folder.crops is not None:
+                        crops[-1] = save_crops_of(
+                            result, folder.crops, pred_score_thr, self._limits
+                        )
                 except StorageError as error:
-                    failures.not_saved(error)
+                    run.failures.not_saved(error)
         if not predictions:
             raise ImageReadError("expected images, got a generator without any")
-        failures.summarize(len(predictions))
+        run.failures.summarize(len(predictions))
         if print_result:
             print(json.dumps(records))
         return {
@@ -313,6 +324,7 @@ class DetInferencer:
             "visualization": drawn if return_vis else None,
             "images": names,
             "files": files,
+            **({"crops": crops} if save_crops else {}),
         }
 
     def _select(self, sample: DetDataSample, score_thr: float | None) -> DetDataSample:
@@ -324,103 +336,3 @@ class DetInferencer:
     def _model_name(self) -> str:
         """Return the name of the config, that of the class for a config that is no file."""
         return Path(self.cfg.filename).stem if self.cfg.filename else type(self.model).__name__
-
-    def _detect(
-        self,
-        pairs: Iterator[tuple[ImageInput, Prompt]],
-        count: int | None,
-        batch_size: int,
-        draw: bool,
-        failures: Failures,
-    ) -> Iterator[tuple[str, DetDataSample | ImageReadError, np.ndarray | None]]:
-        """Yield each image's name, its sample or reading error, and its RGB pixels to draw on."""
-        is_long = count is None or count > batch_size
-        with tqdm(
-            total=count,
-            desc="Detecting",
-            unit="image",
-            disable=not (self.show_progress and is_long),
-        ) as progress:
-            while batch := list(islice(pairs, batch_size)):
-                items: list[dict | ImageReadError] = []
-                pixels: list[np.ndarray | None] = []
-                for image, prompt in batch:
-                    try:
-                        item, bgr = load_with_pixels(image.source, self._pipeline(image.source))
-                    except ImageReadError as error:
-                        items.append(failures.not_read(error, image))
-                        pixels.append(None)
-                        continue
-                    samples = item["data_samples"]  # with views a list
-                    for sample in samples if isinstance(samples, list) else [samples]:
-                        set_prompt(sample, prompt)
-                    items.append(item)
-                    pixels.append(self._rgb(image.source, bgr) if draw else None)
-                good = [item for item in items if isinstance(item, dict)]
-                found = iter(self._detect_good(good) if good else ())
-                for (image, _), loaded, rgb in zip(batch, items, pixels, strict=True):
-                    yield image.name, next(found) if isinstance(loaded, dict) else loaded, rgb
-                progress.update(len(batch))
-
-    def _detect_good(self, items: list[dict]) -> list[DetDataSample]:
-        """Detect in a batch of images that could be read."""
-        if self._tta is not None:
-            return detect_views(items, self._tta, self._text_cache)
-        return detect_batch(items, self._text_cache)
-
-    def _detect_slices(
-        self,
-        slices: SlicedDetection,
-        pairs: Iterator[tuple[ImageInput, Prompt]],
-        count: int | None,
-        draw: bool,
-        score_thr: float | None,
-        failures: Failures,
-    ) -> Iterator[tuple[str, DetDataSample | ImageReadError, np.ndarray | None]]:
-        """Do the same by slices, and select the detections that are wanted."""
-        hidden = not self.show_progress or count == 1
-        for image, prompt in tqdm(
-            pairs, total=count, desc="Detecting", unit="image", disable=hidden
-        ):
-            try:
-                # Each class has a threshold of its own.
-                result = slices.detect(
-                    image.source, prompt, score_thr if self._classes is None else None
-                )
-            except ImageReadError as error:
-                yield image.name, failures.not_read(error, image), None
-                continue
-            result = result._replace(
-                sample=self._select(result.sample, score_thr),
-                whole=self._select(result.whole, score_thr),
-            )
-            result.sample.set_metainfo(dict(slices=slices.describe(result)))
-            pixels = self._rgb(image.source, result.pixels) if draw else None
-            yield image.name, result.sample, pixels
-
-    def _rgb(self, image: Image, bgr: np.ndarray | None) -> np.ndarray:
-        """Return a copy of an image in RGB order, to draw on."""
-        if bgr is None:  # a pipeline with a loading step of its own
-            bgr = open_image(image, limits=self._limits)
-        elif bgr.ndim == 2:  # loaded with color_type="grayscale"
-            bgr = np.repeat(bgr[:, :, None], 3, axis=2)
-        return np.ascontiguousarray(bgr[..., ::-1])
-
-    def _pipeline(self, image: Image) -> Compose:
-        from_array = not is_path(image)
-        with self._lock:
-            if from_array not in self._pipelines:
-                self._pipelines[from_array] = make_pipeline(
-                    self.cfg, from_array=from_array, limits=self._limits, steps=self._steps
-                )
-            return self._pipelines[from_array]
-
-
-def _at_scale(sample: DetDataSample, size: tuple[int, int]) -> DetDataSample:
-    """Return a sample with its detections in pixels of an image reduced to (height, width)."""
-    if tuple(sample.ori_shape) == size:
-        return sample
-    reduced = sample.clone()
-    reduced.pred_instances.bboxes *= size[0] / sample.ori_shape[0]
-    reduced.set_metainfo(dict(ori_shape=size))
-    return reduced

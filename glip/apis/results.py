@@ -15,6 +15,7 @@ from glip.structures import DetDataSample
 from glip.structures.export import class_lists, presence_lists, slice_report
 from glip.utils.atomic_write import atomic_open, describe_write_errors, storage_error
 from glip.utils.options import check_number
+from glip.visualization.crops import CropFolder
 from glip.visualization.saving import save_image
 
 #: Longest side of an image that a JPEG file can hold, in pixels.
@@ -50,9 +51,14 @@ class ResultFolder:
     """The folder that the results of images are saved in; threads may share it.
 
     Args:
-        path: of the folder; drawn images go to ``vis`` below it, predictions to ``preds``.
+        path: of the folder; drawn images go to ``vis`` below it, predictions to ``preds``, crops to
+            ``crops``.
         save_vis: whether drawn images will be saved.
         save_pred: whether predictions will be saved.
+        save_crops: whether crops will be saved.
+
+    Attributes:
+        crops: the folder of the crops, if they will be saved.
 
     Raises:
         ValueError: ``path`` is not a path.
@@ -60,15 +66,19 @@ class ResultFolder:
             small file, before the slow work.
     """
 
-    def __init__(self, path: str | Path, *, save_vis: bool, save_pred: bool) -> None:
+    def __init__(
+        self, path: str | Path, *, save_vis: bool, save_pred: bool, save_crops: bool = False
+    ) -> None:
         if not isinstance(path, (str, PathLike)) or "\0" in str(path):
             raise ValueError(f"expected out_dir as the path of a folder, got {path!r:.100}")
         self.path = Path(path)
         self.save_vis = save_vis
         self.save_pred = save_pred
-        for name, is_used in (("vis", save_vis), ("preds", save_pred)):
+        used = (("vis", save_vis), ("preds", save_pred), ("crops", save_crops))
+        for name, is_used in used:
             if is_used:
                 _check_writable(self.path / name)
+        self.crops = CropFolder(self.path / "crops") if save_crops else None
 
     def save(self, name: str, record: dict, drawn: np.ndarray | None) -> list[Path]:
         """Save the results of an image, each file atomically.

@@ -125,6 +125,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--score-thr, all are saved",
     )
     add_drawing_options(parser)
+    parser.add_argument(
+        "--save-crops",
+        action="store_true",
+        help="also save a crop of each detection, as OUT_DIR/crops/PHRASE/IMAGE_K.jpg",
+    )
     parser.add_argument("--show", action="store_true", help="show each image in a window")
     parser.add_argument("--no-save-vis", action="store_true", help="do not save drawn images")
     parser.add_argument("--no-save-pred", action="store_true", help="do not save predictions")
@@ -198,6 +203,7 @@ def run(args: argparse.Namespace) -> None:
         no_save_pred=args.no_save_pred,
         print_result=args.print_result,
         recursive=args.recursive,
+        save_crops=args.save_crops,
     )
     limit = f"a score of {drawn_thr:g} or more"
     if classes is not None:
@@ -221,7 +227,7 @@ def print_results(
             f"error: {results[0]['error']}"
         )
     print_counts(output, names, threshold, limit)
-    if not (args.no_save_vis and args.no_save_pred):
+    if args.save_crops or not (args.no_save_vis and args.no_save_pred):
         print(f"saved to {args.out_dir}")
 
 
@@ -301,8 +307,9 @@ def print_counts(output: dict, names: Sequence[str], threshold: float, limit: st
         threshold: count detections with at least this score.
         limit: how to say this.
     """
-    images = zip(output["images"], output["predictions"], output["files"], strict=True)
-    for image, result, files in images:
+    crops = output.get("crops") or [None] * len(output["images"])
+    images = zip(output["images"], output["predictions"], output["files"], crops, strict=True)
+    for image, result, files, cropped in images:
         if "error" in result:
             print(f"skipped: {result['error']}")
             continue
@@ -320,6 +327,10 @@ def print_counts(output: dict, names: Sequence[str], threshold: float, limit: st
             line += f"; {slices['count']} slices added {slices['added']} of them"
         if missing := describe_missing(result, set(kept)):
             line += f"; not found: {missing}"
+        if cropped is not None:
+            line += f"; {len(cropped.files)} crops"
+            if cropped.num_empty:
+                line += f" ({cropped.num_empty} boxes without a pixel in the image have none)"
         print("; in ".join([line, " and ".join(map(str, files))]) if files else line)
 
 

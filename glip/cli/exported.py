@@ -85,5 +85,6 @@ def detect_exported(args: argparse.Namespace, prompt: Prompt) -> tuple[dict, flo
         no_save_pred=args.no_save_pred,
         print_result=args.print_result,
         recursive=args.recursive,
+        save_crops=args.save_crops,
     )
     return output, drawn_thr

@@ -21,9 +21,10 @@ from glip.datasets.images import open_image
 from glip.runtime.detector import Detections, Detector, TextCache
 from glip.text import Prompt
 from glip.utils.atomic_write import atomic_open, make_folder
-from glip.utils.errors import ImageReadError
+from glip.utils.errors import ConfigError, ImageReadError
 from glip.utils.image_files import ImageLimits
 from glip.utils.options import check_bool, check_int, check_number
+from glip.visualization.crops import CropFolder, SavedCrops
 from glip.visualization.draw import draw_detections
 from glip.visualization.palette import RGB, label_color
 from glip.visualization.style import DrawStyle
@@ -81,6 +82,7 @@ class DetInferencer:
         *,
         recursive: bool = False,
         score_thr: float | None = None,
+        save_crops: bool = False,
     ) -> dict:
         """Detect; see :meth:`glip.apis.DetInferencer.__call__` for the arguments and the result.
 
@@ -97,8 +99,11 @@ class DetInferencer:
         for option, value in {
             **dict(return_vis=return_vis, no_save_vis=no_save_vis, draw_pred=draw_pred),
             **dict(print_result=print_result, no_save_pred=no_save_pred, recursive=recursive),
+            **dict(save_crops=save_crops),
         }.items():
             check_bool(option, value)
+        if save_crops and not out_dir:
+            raise ConfigError("save_crops needs a folder: pass out_dir too")
         images = ImageInputs(inputs if _is_lazy_safe(inputs) else list(inputs), recursive)
         assert images.count is not None
         prompts = prompts_for(
@@ -114,11 +119,14 @@ class DetInferencer:
         pairs = zip(images, prompts, strict=True)
         save_vis = bool(out_dir) and not no_save_vis
         save_pred = bool(out_dir) and not no_save_pred
+        crop_folder = CropFolder(Path(out_dir) / "crops") if save_crops else None
+        crops: list[SavedCrops] = []
         while batch := list(islice(pairs, batch_size)):
             for image, found, bgr in self._detect(batch, is_only=images.count == 1):
                 names.append(_shown_name(image))
                 files.append([])
                 drawn.append(None)
+                crops.append(SavedCrops([], 0))
                 if isinstance(found, ImageReadError):
                     predictions.append({"error": str(found)})
                     records.append(predictions[-1])
@@ -130,6 +138,10 @@ class DetInferencer:
                 records.append(record)
                 if save_pred:
                     files[-1].append(_save_json(Path(out_dir), image.name, record))
+                if crop_folder is not None:
+                    crops[-1] = _save_crops(
+                        crop_folder, image.name, bgr, predictions[-1], pred_score_thr
+                    )
                 if return_vis or save_vis:
                     rgb = self._draw(bgr, predictions[-1], draw_pred, pred_score_thr)
                     drawn[-1] = rgb if return_vis else None
@@ -142,6 +154,7 @@ class DetInferencer:
             "visualization": drawn if return_vis else None,
             "images": names,
             "files": files,
+            **({"crops": crops} if save_crops else {}),
         }
 
     def _detect(
@@ -241,6 +254,19 @@ def _save_image(folder: Path, name: str, rgb: np.ndarray) -> Path:
     buffer = io.BytesIO()
     PillowImage.fromarray(rgb).save(buffer, "PNG" if is_png else "JPEG", quality=95)
     return _save(folder / "vis" / f"{name}{'.png' if is_png else '.jpg'}", buffer.getvalue())
+
+
+def _save_crops(
+    folder: CropFolder, name: str, bgr: np.ndarray, found: dict, score_thr: float
+) -> SavedCrops:
+    return folder.save(
+        name,
+        found["bboxes"],
+        found["label_names"],
+        [number for number, score in enumerate(found["scores"]) if score >= score_thr],
+        (bgr.shape[0], bgr.shape[1]),
+        lambda at: bgr[at[1] : at[3], at[0] : at[2], ::-1],
+    )
 
 
 def _save(path: Path, content: bytes) -> Path:

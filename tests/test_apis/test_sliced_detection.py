@@ -111,13 +111,20 @@ def test_tiled_tiff(model, mosaic, tmp_path):
     assert Image.open(tmp_path / "out/vis/m.jpg").size == (768, 768)
 
 
-def test_reduced_pixels_are_drawn_on(model, mosaic, monkeypatch):
+def test_reduced_pixels_are_drawn_on(model, mosaic, monkeypatch, tmp_path):
     monkeypatch.setattr("glip.slicing.sources.REDUCED_SIDE", 400)
     monkeypatch.setattr("glip.apis.sliced_detection.MAX_DRAWN_PIXELS", 1000)
     path, _, _ = mosaic
     detect = DetInferencer(model, show_progress=False, slicing=Slicing(size=512))
-    output = detect(path, texts=NAMES, return_vis=True)
+    output = detect(path, texts=NAMES, return_vis=True, out_dir=tmp_path, save_crops=True)
     assert output["visualization"][0].shape == (384, 384, 3)
+    # Crops are of the image itself.
+    boxes = np.array(output["predictions"][0]["bboxes"]).clip(0, 768)
+    crops = output["crops"][0].files
+    assert len(crops) > 5
+    for file in crops:
+        box = boxes[int(file.stem.rpartition("_")[2])]
+        assert Image.open(file).size == tuple(np.ceil(box[2:]) - np.floor(box[:2]))
     assert np.max(output["predictions"][0]["bboxes"]) > 700  # pixels of the image itself
 
 

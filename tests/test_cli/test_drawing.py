@@ -58,3 +58,20 @@ def test_detect_draws_so(tmp_path):
     # The edges of the star's box are 5 pixels wide, of one colour but for JPEG's losses.
     x1, y1, x2, y2 = np.round(boxes[0]).astype(int)
     assert np.ptp(drawn[(y1 + y2) // 2, x2 - 5 : x2], axis=0).max() < 60
+
+
+def test_crops(tmp_path, capsys):
+    prompt = "red star . green triangle . purple square ."
+    options = ["--out-dir", str(tmp_path), "--device", "cpu", "--no-save-vis", "--save-crops"]
+    detect.main(["demo/shapes.jpg", "--texts", prompt, *options])
+    found = json.loads((tmp_path / "preds" / "shapes.json").read_text())
+    crops = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.jpg"))
+    expected = [f"crops/{name}/shapes_{k}.jpg" for k, name in enumerate(found["label_names"])]
+    assert crops == sorted(expected)
+    assert f"; {len(crops)} crops; in " in capsys.readouterr().out
+    image = np.array(Image.open("demo/shapes.jpg")).astype(int)
+    for path, box in zip(expected, found["bboxes"], strict=True):
+        x1, y1 = np.floor(box[:2]).astype(int)
+        x2, y2 = np.ceil(box[2:]).astype(int)
+        crop = np.array(Image.open(tmp_path / path)).astype(int)
+        assert np.abs(crop - image[y1:y2, x1:x2]).mean() < 4

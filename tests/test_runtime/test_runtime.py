@@ -136,12 +136,13 @@ def test_postprocessing_equals_torch(torch_inferencer, folder):
 
 def test_command(folder, tmp_path, capsys):
     argv = [IMAGE, "--weights", str(folder), "--texts", PROMPT, "--out-dir", str(tmp_path / "out")]
-    detect(argv)
+    detect([*argv, "--save-crops"])
     assert "1 x red star" in capsys.readouterr().out
     assert (
         json.loads((tmp_path / "out/preds/shapes.json").read_text())["model"] == "glip_nano_shapes"
     )
     assert (tmp_path / "out/vis/shapes.jpg").stat().st_size > 10_000
+    assert len(list(tmp_path.glob("out/crops/red star/shapes_*.jpg"))) == 1
     with pytest.raises(SystemExit) as error:
         detect([*argv, "--amp", "bf16"])
     assert error.value.code == 2
