@@ -113,10 +113,11 @@ def test_commands_can_be_subcommands():
     ]
     own = ("calibrate", "check", "configs", "download", "export", "info", "label", "video")
     without_script = {f"glip.cli.{name}" for name in own}
-    # Experiments and tools of the repository only; the Space is `glip web` once more.
+    # Experiments and tools of the repository only; the Space is `glip web` once more; the browser
+    # page is a demo of its own.
     misc = ("calibration_experiment", "label_loop_experiment", "pretraining_experiment")
     without_command = {f"tools/misc/{name}.py" for name in (*misc, "simulate_review")}
-    scripts = set(SCRIPTS) - without_command - {"demo/space/app.py"}
+    scripts = set(SCRIPTS) - without_command - {"demo/space/app.py", "demo/browser/build.py"}
     assert len(set(names) - without_script) == len(scripts)
     assert {module for module, _ in COMMANDS.values()} <= set(names)
     subparsers = argparse.ArgumentParser().add_subparsers()
