@@ -259,6 +259,7 @@ def at_scale(sample: DetDataSample, size: tuple[int, int]) -> DetDataSample:
     if tuple(sample.ori_shape) == size:
         return sample
     reduced = sample.clone()
-    reduced.pred_instances.bboxes *= size[0] / sample.ori_shape[0]
+    reduced.pred_instances = sample.pred_instances.clone()  # clones share their tensors
+    reduced.pred_instances.bboxes = sample.pred_instances.bboxes * (size[0] / sample.ori_shape[0])
     reduced.set_metainfo(dict(ori_shape=size))
     return reduced

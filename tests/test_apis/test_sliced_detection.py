@@ -126,6 +126,8 @@ def test_reduced_pixels_are_drawn_on(model, mosaic, monkeypatch, tmp_path):
         box = boxes[int(file.stem.rpartition("_")[2])]
         assert Image.open(file).size == tuple(np.ceil(box[2:]) - np.floor(box[:2]))
     assert np.max(output["predictions"][0]["bboxes"]) > 700  # pixels of the image itself
+    (sample,) = detect(path, texts=NAMES, return_vis=True, return_datasamples=True)["predictions"]
+    assert sample.pred_instances.bboxes.max() > 700
 
 
 def test_classes(model, mosaic):
