@@ -78,6 +78,7 @@ setup(
         "web": requirements("web"),
         "video": requirements("video"),
         "export": requirements("export"),
+        "openvino": requirements("openvino"),
         "runtime": requirements("exported"),
         "tests": [*requirements("tests"), *requirements("video")],
         "dev": [*requirements("tests"), *requirements("video"), *requirements("dev")],

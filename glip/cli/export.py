@@ -1,4 +1,4 @@
-r"""Export a model to ONNX, for detection without torch.
+r"""Export a model to ONNX or OpenVINO, for detection without torch.
 
 OUT gets the graphs (text, image, answer), tokenizer.json and manifest.json. Sizes of images,
 batches and captions are free unless --static fixes the image's. The exported model is compared with
@@ -7,6 +7,7 @@ torch, on raw outputs and detections; if they differ, the command fails and OUT 
 Examples:
     glip export --weights glip_nano_shapes --out nano_onnx
     glip export --weights glip_nano_shapes --out nano_static --static 192x160 --fp16
+    glip export --weights glip_nano_shapes --out nano_openvino --format openvino
     glip detect photo.jpg --weights nano_onnx --texts 'red star . blue circle .'
 """
 
@@ -34,6 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", required=True, help="folder to write; it must not exist, and appears complete"
     )
+    parser.add_argument(
+        "--format",
+        choices=("onnx", "openvino"),
+        default="onnx",
+        help="of the graphs; default: %(default)s",
+    )
     small = parser.add_mutually_exclusive_group()
     small.add_argument(
         "--fp16",
@@ -43,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     small.add_argument(
         "--quantize",
         action="store_true",
-        help="store the linear layers in int8: the differences are printed, not limited",
+        help="store the linear layers in int8, in ONNX: the differences are printed, not limited",
     )
     parser.add_argument(
         "--static",
@@ -77,13 +84,13 @@ def run(args: argparse.Namespace) -> None:
 
     precisions = [name for option, name in _PRECISIONS.items() if getattr(args, option)]
     precision = precisions[0] if precisions else "fp32"
-    check_export(args.out, args.static)
+    check_export(args.out, args.format, precision, args.static)
 
     from glip.apis.build import make_detector
     from glip.export.writer import export_model
 
     model = make_detector(args.config, args.weights, "cpu", dict(args.cfg_options or {}))
-    export_model(model, args.out, precision=precision, static=args.static)
+    export_model(model, args.out, format=args.format, precision=precision, static=args.static)
     size = sum(path.stat().st_size for path in Path(args.out).iterdir()) / 1e6
     print(f"wrote {args.out} ({size:.0f} MB)")
 

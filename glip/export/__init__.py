@@ -1,4 +1,4 @@
-"""Export a model to ONNX, compared with torch; :mod:`glip.runtime` detects with it.
+"""Export a model to ONNX or OpenVINO, compared with torch; :mod:`glip.runtime` detects with it.
 
 The graphs are the model's own layers in forms that exporters take: ``text`` (the language encoder),
 ``image`` (backbone and feature pyramid; in GLIP-T (A) also the tower) and ``answer`` (the tower and

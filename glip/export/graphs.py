@@ -1,4 +1,4 @@
-"""Write the three graphs of a model as ONNX files.
+"""The three graphs of a model, and writing them as ONNX files.
 
 Shapes: B images of H x W pixels, T tokens.
 """
@@ -85,7 +85,7 @@ def make_graphs(model: GLIP, static: tuple[int, int] | None) -> dict[str, Graph]
 
 def write_onnx(graph: Graph, path: Path) -> None:
     """Write a graph as an ONNX file, its weights inside."""
-    with _quiet(), torch.no_grad():
+    with quiet(), torch.no_grad():
         program = torch.onnx.export(
             graph.module,
             tuple(graph.inputs.values()),
@@ -117,7 +117,7 @@ def _dimensions(shapes: list[dict[int, str]]) -> tuple[dict[int, Any], ...]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Hide the notes of the exporters; their errors pass."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level

@@ -70,9 +70,12 @@ class SwinGraph(nn.Module):
             if index in self.swin.out_indices:
                 outputs.append(getattr(self.swin, f"norm{index}")(x).permute(0, 3, 1, 2))
             if stage.downsample is not None:
-                # Sides are even, as those of the image are multiples of 32.
-                merged = torch.cat(
-                    [x[:, row::2, col::2] for col in (0, 1) for row in (0, 1)], dim=-1
+                # Sides are even, as those of the image are multiples of 32. No slices of step 2:
+                # OpenVINO 2026.4 takes a side after one for the side before it.
+                batch, height, width, channels = x.shape
+                pairs = x.reshape(batch, height // 2, 2, width // 2, 2, channels)
+                merged = pairs.permute(0, 1, 3, 4, 2, 5).reshape(
+                    batch, height // 2, width // 2, 4 * channels
                 )
                 x = stage.downsample.reduction(stage.downsample.norm(merged))
         return outputs

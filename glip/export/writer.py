@@ -17,6 +17,7 @@ from glip.apis.results import default_score_thr
 from glip.export.checks import check_export
 from glip.export.compress import quantize, store_in_half
 from glip.export.graphs import make_graphs, write_onnx
+from glip.export.openvino_graphs import write_openvino
 from glip.export.verify import Report, verify
 from glip.models import GLIP
 from glip.models.task_modules.coders.box_coder import MAX_LOG_RATIO
@@ -31,6 +32,7 @@ def export_model(
     model: GLIP,
     out: str | Path,
     *,
+    format: str = "onnx",
     precision: str = "fp32",
     static: tuple[int, int] | None = None,
     log: Callable[[str], None] = print,
@@ -40,8 +42,9 @@ def export_model(
     Args:
         model: a detector of :func:`glip.apis.init_detector`, on the CPU.
         out: the folder, which must not exist; it appears complete or not at all.
+        format: ``'onnx'`` or ``'openvino'``.
         precision: of the stored weights. ``'fp16'`` halves the files and is computed in float32;
-            ``'int8'`` quantizes the linear layers dynamically.
+            ``'int8'``, in ONNX only, quantizes the linear layers dynamically.
         static: (H, W), multiples of 32, for graphs of one input size.
         log: called with a line per step.
 
@@ -54,10 +57,10 @@ def export_model(
         DependencyError: a package is missing or too old.
         ConfigError: an option is invalid, or the test pipeline has steps that are not exported.
     """
-    check_export(out, static)
+    check_export(out, format, precision, static)
     out = Path(out)
     model = model.eval()
-    manifest = make_manifest(model, model.cfg, precision, static)
+    manifest = make_manifest(model, model.cfg, format, precision, static)
     folder = out.absolute().with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
         with describe_write_errors(folder):
@@ -65,6 +68,9 @@ def export_model(
             write_tokenizer(model, folder / "tokenizer.json")
             for name, graph in make_graphs(model, static).items():
                 log(f"writing {name}")
+                if format == "openvino":
+                    write_openvino(graph, folder / f"{name}.xml", precision == "fp16")
+                    continue
                 path = folder / f"{name}.onnx"
                 write_onnx(graph, path)
                 if precision == "fp16":
@@ -85,7 +91,7 @@ def export_model(
 
 
 def make_manifest(
-    model: GLIP, cfg: Config, precision: str, static: tuple[int, int] | None
+    model: GLIP, cfg: Config, format: str, precision: str, static: tuple[int, int] | None
 ) -> Manifest:
     """Return the settings of a model; ``files`` and ``verified`` are empty.
 
@@ -106,7 +112,7 @@ def make_manifest(
     anchors, post = head.prior_generator, head.postprocess
     return Manifest(
         format_version=FORMAT_VERSION,
-        format="onnx",
+        format=format,
         model=Path(cfg.filename).stem if cfg.filename else "glip",
         glip_version=__version__,
         precision=precision,

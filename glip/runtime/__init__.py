@@ -1,6 +1,6 @@
 """Detect with an exported model, without torch.
 
-It needs numpy, Pillow, tokenizers and onnxruntime; see ``docs/export.md``.
+It needs numpy, Pillow, tokenizers and onnxruntime or openvino; see ``docs/export.md``.
 :class:`DetInferencer` has the calls of :class:`glip.apis.DetInferencer`, and :class:`Detector` its
 steps one by one.
 """

@@ -110,7 +110,8 @@ class Detector:
         check_files(folder, self.manifest.files)
         self.tokenizer = RuntimeTokenizer(folder / "tokenizer.json")
         self._text, self._image, self._answer = (
-            open_session(folder, name, threads) for name in ("text", "image", "answer")
+            open_session(folder, name, self.manifest.format, threads)
+            for name in ("text", "image", "answer")
         )
 
     def chunk_prompt(self, prompt: Prompt) -> list[PromptChunk]:

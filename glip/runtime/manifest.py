@@ -32,7 +32,14 @@ _MAX_STRIDE = 4096
 _MAX_SIDE = 1 << 15
 #: Largest exponent of a box: e^20 times its anchor.
 _MAX_LOG_RATIO = 20
-_FILES = {"onnx": ("tokenizer.json", "text.onnx", "image.onnx", "answer.onnx")}
+#: The files of each format.
+_FILES = {
+    "onnx": ("tokenizer.json", "text.onnx", "image.onnx", "answer.onnx"),
+    "openvino": (
+        "tokenizer.json",
+        *(f"{name}.{kind}" for name in ("text", "image", "answer") for kind in ("xml", "bin")),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class Manifest:
 
     Attributes:
         format_version: of the layout.
-        format: ``'onnx'``.
+        format: ``'onnx'`` or ``'openvino'``.
         model: name of the config.
         glip_version: of the library that wrote it.
         precision: of the stored weights: ``'fp32'``, ``'fp16'`` or ``'int8'``.

@@ -1,4 +1,4 @@
-"""Run the graphs of an exported model with ONNX Runtime."""
+"""Run the graphs of an exported model with ONNX Runtime or OpenVINO."""
 
 from __future__ import annotations
 
@@ -60,15 +60,19 @@ class OnnxSession:
                 None, {key: own for key, own in inputs.items() if key in names}
             )
         except Exception as error:
-            raise CheckpointError(
-                f"'{self._path}' cannot be run ({_reason(error)}): it does not belong to its "
-                "manifest, or the memory does not suffice for images of this size"
-            ) from None
+            raise _cannot_run(self._path, error) from None
 
 
 def _reason(error: Exception) -> str:
-    """Return the start of ONNX Runtime's message, which may have several lines."""
-    return shorten(str(error).strip().split("\n")[0], 200)
+    """Return the last line of a runtime's message, OpenVINO's first ones are places in its code."""
+    return shorten(str(error).strip().split("\n")[-1], 200)
+
+
+def _cannot_run(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"'{path}' cannot be run ({_reason(error)}): it does not belong to its manifest, or the "
+        "memory does not suffice for images of this size"
+    )
 
 
 def import_onnxruntime() -> Any:
@@ -79,7 +83,7 @@ def import_onnxruntime() -> Any:
     """
     advice = (
         "DeformConv needs onnxruntime 1.24 or newer, which needs Python 3.11: with an older Python "
-        "detect in torch"
+        "use OpenVINO (`glip export --format openvino`), or detect in torch"
     )
     try:
         import onnxruntime
@@ -93,12 +97,69 @@ def import_onnxruntime() -> Any:
     return onnxruntime
 
 
-def open_session(folder: Path, name: str, threads: int | None = None) -> Session:
+class OpenVinoSession:
+    """A graph in OpenVINO, on the CPU in float32.
+
+    Args:
+        path: of the ``.xml`` file.
+        threads: number of threads, ``None`` for OpenVINO's choice.
+
+    Raises:
+        DependencyError: openvino is missing.
+        CheckpointError: the file cannot be loaded.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None):
+        openvino = import_openvino()
+        # Without the hint, CPUs with instructions for bfloat16 compute in it.
+        options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
+        if threads is not None:
+            options["INFERENCE_NUM_THREADS"] = threads
+        self._path = path
+        try:
+            core = openvino.Core()
+            self._model = core.compile_model(core.read_model(path), "CPU", options)
+        except RuntimeError as error:
+            raise CheckpointError(f"'{path}' cannot be loaded: {_reason(error)}") from None
+        self._names = {name for each in self._model.inputs for name in each.get_names()}
+
+    def __call__(self, **inputs: np.ndarray) -> list[np.ndarray]:
+        """Run the graph.
+
+        Raises:
+            CheckpointError: it fails.
+        """
+        try:
+            found = self._model({key: own for key, own in inputs.items() if key in self._names})
+        except RuntimeError as error:
+            raise _cannot_run(self._path, error) from None
+        return list(found.values())
+
+
+def import_openvino() -> Any:
+    """Return the module openvino.
+
+    Raises:
+        DependencyError: it is missing.
+    """
+    try:
+        import openvino
+    except ImportError:
+        raise DependencyError(
+            "a model in OpenVINO's format needs openvino: run `pip install 'openvino>=2026.4'`"
+        ) from None
+    return openvino
+
+
+def open_session(folder: Path, name: str, format: str, threads: int | None = None) -> Session:
     """Load a graph of an exported model.
 
     Args:
         folder: of the model.
         name: ``'text'``, ``'image'`` or ``'answer'``.
+        format: ``'onnx'`` or ``'openvino'``.
         threads: number of threads, ``None`` for the runtime's choice.
     """
+    if format == "openvino":
+        return OpenVinoSession(folder / f"{name}.xml", threads)
     return OnnxSession(folder / f"{name}.onnx", threads)

@@ -203,7 +203,7 @@ def test_graphs(folder, monkeypatch, graph):
     ]
     change = None
 
-    def open_session(folder, name, threads=None):
+    def open_session(folder, name, format, threads=None):
         def run(**inputs):
             return change(right(**inputs)) if name == graph else right(**inputs)
 
