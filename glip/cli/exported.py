@@ -20,6 +20,7 @@ _NEED_TORCH = {
     "compile": False,
     "cfg_options": None,
     "slices": False,
+    "tta": False,
     "show": False,
 }
 

@@ -20,6 +20,7 @@ from glip.runtime.sessions import open_session
 from glip.runtime.tokenizer import RuntimeTokenizer
 from glip.text.chunking import PromptChunk, chunk_prompt
 from glip.text.prompt import Prompt
+from glip.text.unknown import UnknownPhrases
 from glip.utils.options import check_int
 
 
@@ -269,10 +270,17 @@ class TextCache:
         self.detector = detector
         self.max_captions = max_captions
         self._encoded: OrderedDict[Prompt, EncodedPrompt] = OrderedDict()
+        self._unknown = UnknownPhrases()
 
     def encode_text(self, prompt: Prompt) -> EncodedPrompt:
-        """Return the encoded prompt, see :meth:`Detector.encode_text`."""
-        found = self._encoded.pop(prompt, None) or self.detector.encode_text(prompt)
+        """Return the encoded prompt, see :meth:`Detector.encode_text`.
+
+        Phrases whose every token is [UNK] are logged, each once.
+        """
+        found = self._encoded.pop(prompt, None)
+        if found is None:
+            found = self.detector.encode_text(prompt)
+            self._unknown.warn(found.chunks, self.detector.tokenizer)  # type: ignore[arg-type]
         self._encoded[prompt] = found
         while sum(len(each.chunks) for each in self._encoded.values()) > self.max_captions:
             self._encoded.popitem(last=False)

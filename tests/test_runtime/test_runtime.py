@@ -143,10 +143,20 @@ def test_command(folder, tmp_path, capsys):
     )
     assert (tmp_path / "out/vis/shapes.jpg").stat().st_size > 10_000
     assert len(list(tmp_path.glob("out/crops/red star/shapes_*.jpg"))) == 1
-    with pytest.raises(SystemExit) as error:
-        detect([*argv, "--amp", "bf16"])
-    assert error.value.code == 2
-    assert "--amp needs the model in torch" in capsys.readouterr().err
+    for option in ("--amp=bf16", "--tta", "--slices", "--compile", "--device=cpu", "--show"):
+        with pytest.raises(SystemExit) as error:
+            detect([*argv, option])
+        assert error.value.code == 2
+        name = option.partition("=")[0]
+        assert f"{name} needs the model in torch" in capsys.readouterr().err
+
+
+def test_phrases_that_the_tokenizer_does_not_know(folder, caplog):
+    inferencer = DetInferencer(folder)
+    for _ in range(2):
+        inferencer(IMAGE, texts=["狐", "red star"])
+    (message,) = caplog.messages
+    assert message.startswith("1 of 2 phrases have no word that the tokenizer knows")
 
 
 def test_errors(folder, tmp_path):

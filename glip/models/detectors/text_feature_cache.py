@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sized
@@ -14,14 +13,11 @@ from torch import Tensor
 from glip.models.detectors.encoded_prompt import EncodedPrompt
 from glip.models.detectors.glip import GLIP
 from glip.text import Prompt, PromptChunk
-from glip.text.tokens import find_unknown_phrases
-from glip.utils.messages import shorten
+from glip.text.unknown import UnknownPhrases
 from glip.utils.precision import is_autocast_enabled
 
 #: Captions kept by default: at 256 tokens and 768 float32 channels each, 100 MB at most.
 MAX_CAPTIONS = 128
-
-_logger = logging.getLogger("glip")
 
 _Kept = TypeVar("_Kept", bound=Sized)
 
@@ -76,7 +72,7 @@ class TextFeatureCache:
         self.max_captions = max_captions
         self._chunks: OrderedDict[Prompt, list[PromptChunk]] = OrderedDict()
         self._encoded: OrderedDict[Prompt, EncodedPrompt] = OrderedDict()
-        self._unknown: set[str] = set()
+        self._unknown = UnknownPhrases()
         self._state: tuple = ()
         self._sums = torch.empty(0)
         self._lock = threading.RLock()  # encoding a prompt tokenizes it
@@ -109,20 +105,7 @@ class TextFeatureCache:
 
     def _chunk(self, prompt: Prompt) -> list[PromptChunk]:
         chunks = self.model.chunk_prompt(prompt)
-        tokenizer = self.model.language_model.tokenizer
-        names = [name for chunk in chunks for name in find_unknown_phrases(chunk.tokens, tokenizer)]
-        new = [name for name in dict.fromkeys(names) if name not in self._unknown]
-        if new:
-            self._unknown.update(new)
-            _logger.warning(
-                "%d of %d phrases have no word that the tokenizer knows, for example %s: every "
-                "token is [UNK], so the model cannot tell such phrases from each other; describe "
-                "the objects in words of the model's language%s",
-                len(new),
-                len(prompt.phrases),
-                shorten(new[0]),
-                f" ({len(self._unknown)} such phrases so far)" if names != new else "",
-            )
+        self._unknown.warn(chunks, self.model.language_model.tokenizer)
         return chunks
 
     def _encode(self, prompt: Prompt) -> EncodedPrompt:
