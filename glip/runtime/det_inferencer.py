@@ -104,6 +104,7 @@ class DetInferencer:
             check_bool(option, value)
         if save_crops and not out_dir:
             raise ConfigError("save_crops needs a folder: pass out_dir too")
+        folder = Path(out_dir)
         images = ImageInputs(inputs if _is_lazy_safe(inputs) else list(inputs), recursive)
         assert images.count is not None
         prompts = prompts_for(
@@ -119,7 +120,7 @@ class DetInferencer:
         pairs = zip(images, prompts, strict=True)
         save_vis = bool(out_dir) and not no_save_vis
         save_pred = bool(out_dir) and not no_save_pred
-        crop_folder = CropFolder(Path(out_dir) / "crops") if save_crops else None
+        crop_folder = CropFolder(folder / "crops") if save_crops else None
         crops: list[SavedCrops] = []
         while batch := list(islice(pairs, batch_size)):
             for image, found, bgr in self._detect(batch, is_only=images.count == 1):
@@ -137,7 +138,7 @@ class DetInferencer:
                 record = self._record(names[-1], bgr, prompt, predictions[-1], score_thr)
                 records.append(record)
                 if save_pred:
-                    files[-1].append(_save_json(Path(out_dir), image.name, record))
+                    files[-1].append(_save_json(folder, image.name, record))
                 if crop_folder is not None:
                     crops[-1] = _save_crops(
                         crop_folder, image.name, bgr, predictions[-1], pred_score_thr
@@ -146,7 +147,7 @@ class DetInferencer:
                     rgb = self._draw(bgr, predictions[-1], draw_pred, pred_score_thr)
                     drawn[-1] = rgb if return_vis else None
                     if save_vis:
-                        files[-1].append(_save_image(Path(out_dir), image.name, rgb))
+                        files[-1].append(_save_image(folder, image.name, rgb))
         if print_result:
             print(json.dumps(records))
         return {

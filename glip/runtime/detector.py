@@ -106,8 +106,8 @@ class Detector:
 
     def __init__(self, folder: str | Path, threads: int | None = None):
         check_int("threads", threads, low=1, high=1024, none=True)
-        folder = Path(folder)
         self.manifest: Manifest = read_manifest(folder)
+        folder = Path(folder)
         check_files(folder, self.manifest.files)
         self.tokenizer = RuntimeTokenizer(folder / "tokenizer.json")
         self._text, self._image, self._answer = (

@@ -121,6 +121,8 @@ def read_manifest(folder: str | Path) -> Manifest:
         CheckpointError: the folder is not one that ``glip export`` wrote, is of another version, or
             a setting is invalid.
     """
+    if not isinstance(folder, (str, Path)):
+        raise CheckpointError(f"expected a folder of `glip export`, got {shorten(folder)}")
     path = Path(folder, MANIFEST)
     problem = file_problem(path)
     if problem:

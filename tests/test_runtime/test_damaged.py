@@ -137,6 +137,12 @@ def test_other_manifests(folder):
         path.rmdir() if path.is_dir() else path.unlink()
 
 
+@pytest.mark.parametrize("folder", [None, 5, b"x", [1]])
+def test_no_folder(folder):
+    with pytest.raises(CheckpointError, match=r"expected a folder of `glip export`, got"):
+        Detector(folder)
+
+
 def test_files(folder, monkeypatch):
     monkeypatch.setattr(detector, "open_session", lambda *_: None)
     Detector(folder)
