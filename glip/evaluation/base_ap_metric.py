@@ -22,6 +22,27 @@ from glip.utils.atomic_write import write_new_file
 from glip.utils.errors import DataError
 
 
+@dataclass(frozen=True)
+class ClassCurves:
+    """Precision and recall of K classes at T IoU thresholds; -1 where nothing is annotated.
+
+    Attributes:
+        names: K class names.
+        iou_thrs: (T,) IoU thresholds, ascending.
+        recalls: (R,) recalls of the curves.
+        precision: (T, R, K) interpolated precision; its mean is the AP.
+        recall: (T, K) recall over all detections.
+        num_boxes: (K,) annotated boxes of the images that were evaluated, but for crowds.
+    """
+
+    names: list[str]
+    iou_thrs: np.ndarray
+    recalls: np.ndarray
+    precision: np.ndarray
+    recall: np.ndarray
+    num_boxes: np.ndarray
+
+
 @dataclass(kw_only=True, eq=False, repr=False)
 class BaseAPMetric(BaseDetMetric):
     """A metric that compares detections with a COCO-style annotation file, class by class.
@@ -117,6 +138,39 @@ class BaseAPMetric(BaseDetMetric):
             ground_truth: the annotations; they may be of more images.
             images: the detections by image id.
         """
+
+    @abstractmethod
+    def compute_curves(self, images: Mapping[Any, Predictions]) -> ClassCurves:
+        """Compute precision and recall of each class over objects of all sizes.
+
+        Args:
+            images: the detections by image id.
+        """
+
+    def make_curves(
+        self,
+        img_ids: Iterable[Any],
+        iou_thrs: np.ndarray,
+        recalls: np.ndarray,
+        precision: np.ndarray,
+        recall: np.ndarray,
+    ) -> ClassCurves:
+        """Return curves with the names and the numbers of boxes of the evaluated classes."""
+        ground_truth = self.ground_truth
+        names = ground_truth.category_names()
+        counts = dict.fromkeys(ground_truth.evaluated_ids, 0)
+        for img_id in img_ids:
+            for each in ground_truth.file.annotations[img_id]:
+                if each["category_id"] in counts and not each.get("iscrowd"):
+                    counts[each["category_id"]] += 1
+        return ClassCurves(
+            names=[names[each] for each in counts],
+            iou_thrs=iou_thrs,
+            recalls=recalls,
+            precision=precision,
+            recall=recall,
+            num_boxes=np.array(list(counts.values()), dtype=np.int64),
+        )
 
     def compute_per_image(
         self, images: Mapping[Any, Predictions]

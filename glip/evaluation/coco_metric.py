@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from glip.datasets.annotation_values import id_order
-from glip.evaluation.base_ap_metric import BaseAPMetric, mean_of, write_results
+from glip.evaluation.base_ap_metric import BaseAPMetric, ClassCurves, mean_of, write_results
 from glip.evaluation.base_metric import ImageResult, check_metric
 from glip.evaluation.ground_truth import GroundTruth, to_coco_results
 from glip.evaluation.predictions import Predictions
@@ -112,6 +112,20 @@ class CocoMetric(BaseAPMetric):
         """Compute the metrics without logging."""
         detections = _coco_results(ground_truth, images)
         return self._summarize(self._run_cocoeval(ground_truth, detections, list(images)))
+
+    def compute_curves(self, images: Mapping[Any, Predictions]) -> ClassCurves:
+        """Compute precision and recall of each class over objects of all sizes."""
+        img_ids = self.evaluated_image_ids(images)
+        detections = _coco_results(self.ground_truth, images)
+        evaluation = self._run_cocoeval(self.ground_truth, detections, img_ids)
+        params, result = evaluation.params, evaluation.eval
+        return self.make_curves(
+            img_ids,
+            np.asarray(params.iouThrs),
+            np.asarray(params.recThrs),
+            result["precision"][..., 0, -1],
+            result["recall"][..., 0, -1],
+        )
 
     def _run_cocoeval(
         self, ground_truth: GroundTruth, detections: list[dict[str, Any]], img_ids: list[Any]

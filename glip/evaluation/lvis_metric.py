@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from glip.datasets.annotation_values import id_order
-from glip.evaluation.base_ap_metric import BaseAPMetric, mean_of, write_results
+from glip.evaluation.base_ap_metric import BaseAPMetric, ClassCurves, mean_of, write_results
 from glip.evaluation.base_metric import ImageResult, check_metric
 from glip.evaluation.federated import (
     AREA_RANGES,
     IOU_THRESHOLDS,
+    RECALLS,
     Boxes,
     FederatedGroundTruth,
     PrecisionRecall,
@@ -100,6 +101,15 @@ class _BaseLVISMetric(BaseAPMetric):
         detections = self.select(_join_detections(ground_truth, images, img_ids))
         measured = evaluate(_federate(ground_truth, img_ids), detections)
         return _summarize(measured, _frequency_groups(ground_truth))
+
+    def compute_curves(self, images: Mapping[Any, Predictions]) -> ClassCurves:
+        """Compute precision and recall of each class over objects of all sizes."""
+        img_ids = self.evaluated_image_ids(images)
+        detections = self.select(_join_detections(self.ground_truth, images, img_ids))
+        measured = evaluate(_federate(self.ground_truth, img_ids), detections)
+        return self.make_curves(
+            img_ids, IOU_THRESHOLDS, RECALLS, measured.precision[..., 0], measured.recall[..., 0]
+        )
 
     def _by_class(self, measured: PrecisionRecall) -> dict[str, float]:
         """Return each class's AP and log a table."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
 import pytest
+from PIL import Image
 
 from glip.utils.errors import USER_ERRORS
 from tests.test_tools.commands import command, numbers_of, tool
@@ -31,6 +33,40 @@ def test_command(runs, small_configs, examples, tmp_path):
     standard = json.loads((tmp_path / "n.json").read_text())
     # With no more than 300 detections an image, of few images, both protocols count all of them.
     assert standard["lvis/bbox_AP"] == pytest.approx(numbers_of(work_dir)["lvis_fixed_ap/AP"])
+
+
+@pytest.mark.parametrize("task", ["coco", "lvis"])
+def test_curves(runs, small_configs, examples, tmp_path, task):
+    _, _, predictions = runs(task)
+    options = ("--cfg-options", f"data_root={examples[task]}", "test_evaluator.classwise=True")
+    if task == "lvis":
+        options = (*options, "test_evaluator.type=LVISMetric")
+    curves = tmp_path / "curves"
+    argv = [str(small_configs[task]), str(predictions), "--curves", str(curves), *options]
+    metrics = tool(TOOL).main(argv)
+    header, *rows = list(csv.reader((curves / "classes.csv").open()))
+    assert header == ["class", "AP", "AP50", "AP75", "recall", "boxes"]
+    by_class = {key: value for key, value in metrics.items() if key.endswith("_precision")}
+    prefix = next(iter(by_class)).split("/")[0]
+    assert len(rows) == len(by_class)
+    for name, ap, *_, boxes in rows:
+        expected = by_class[f"{prefix}/{name}_precision"]
+        assert float(ap) == pytest.approx(expected, abs=1e-4) if ap else expected != expected
+        assert bool(ap) <= (int(boxes) > 0)
+    numbers = [float(row[1]) for row in rows if row[1]]
+    assert numbers == sorted(numbers, reverse=True)
+    assert max(numbers) > 0
+    for name in ("curves", "classes"):
+        with Image.open(curves / f"{name}.png") as image:
+            assert min(image.size) > 100
+
+
+def test_no_curves_of_recall(runs, small_configs, examples, tmp_path):
+    _, _, predictions = runs("flickr30k")
+    options = ("--cfg-options", f"data_root={examples['flickr30k']}")
+    argv = [str(small_configs["flickr30k"]), str(predictions), "--curves", str(tmp_path), *options]
+    with pytest.raises(USER_ERRORS, match="curves are drawn of one data set"):
+        tool(TOOL).main(argv)
 
 
 def test_another_protocol(runs, small_configs, examples):
