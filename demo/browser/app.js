@@ -1,7 +1,7 @@
 // The page: what the visitor does goes to the worker, what it answers is shown.
 
 import { detectionAt, draw } from "./draw.js";
-import { messageOf, PageError } from "./errors.js";
+import { messageOf, PageError, quote } from "./errors.js";
 import { listen, sizeOf } from "./inputs.js";
 import { listBoxes, listPhrases, saveRecord, toRecord } from "./results.js";
 
@@ -86,9 +86,11 @@ function showNote(names, unknown) {
     notes.push(`This was read as ${read}. Put “ . ” between names, not commas or new lines.`);
   }
   if (unknown.length) {
-    const shown = unknown.slice(0, 3).map((name) => `“${name}”`).join(", ");
+    const shown = unknown.slice(0, 3).map(quote).join(", ");
     notes.push(`The model does not know ${shown}${unknown.length > 3 ? " and others" : ""}.`);
   }
+  const twice = names.find(({ name }, index) => names.findIndex((n) => n.name === name) < index);
+  if (twice) notes.push(`${quote(twice.name)} is there more than once: each time is a label of its own.`);
   page["text-note"].textContent = notes.join(" ");
   page["text-note"].hidden = !notes.length;
 }

@@ -16,7 +16,8 @@ function fitText(context, name, score, limit) {
   }
 }
 
-// Above the box, in it, below it, or beside it: the first place that is free.
+// Above the box, in it, below it, or beside it: the first place that is free. A label without one
+// is left to the list beside the image.
 function placeLabel(box, width, taken, canvas) {
   const { height } = LABEL;
   const [x1, y1, x2, y2] = box;
@@ -27,7 +28,7 @@ function placeLabel(box, width, taken, canvas) {
       x: Math.max(0, Math.min(place.x, canvas.width - width)),
       y: Math.max(0, Math.min(place.y, canvas.height - height)),
     }));
-  return places.find((place) => !taken.some((other) => meet(place, other))) ?? places[0];
+  return places.find((place) => !taken.some((other) => meet(place, other)));
 }
 
 /**
@@ -68,6 +69,7 @@ export function draw(canvas, limits, shown, detections, highlight) {
     const box = each.box.map((at) => at * scale);
     const label = context.measureText(text).width + 2 * LABEL.padding;
     const place = placeLabel(box, label, taken, { width, height });
+    if (!place) continue;
     taken.push(place);
     context.globalAlpha = 1;
     context.fillStyle = css(labelColor(each.label));

@@ -5,3 +5,8 @@ export class PageError extends Error {}
 export function messageOf(error) {
   return error instanceof PageError ? error.message : `Unexpected error: ${error?.message ?? error}`;
 }
+
+/** Return a name in quotation marks, shortened. */
+export function quote(name) {
+  return `“${name.length > 60 ? `${name.slice(0, 59)}…` : name}”`;
+}

@@ -19,8 +19,8 @@ export async function openImage(blob, name, { width, height }) {
     return await createImageBitmap(blob, RAW);
   } catch {
     throw new PageError(
-      `“${name}” cannot be read: it is damaged, a format that this browser does not decode to ` +
-        "pixels (HEIC, SVG), or too large for the memory. Save it as JPEG or PNG.",
+      `“${name}” cannot be read: it is incomplete or damaged, or too large for the memory. Copy ` +
+        "it again, or make it smaller.",
     );
   }
 }

@@ -32,6 +32,9 @@ export function listen({ choose, file, drop }, onFile) {
 /** Return the size of an image file, from its header: nothing is decoded yet. */
 export async function sizeOf(file) {
   if (!file.size) throw new PageError(`“${file.name}” is empty: choose another file.`);
+  if (file.type === "image/svg+xml") {
+    throw new PageError(`“${file.name}” is a drawing without pixels: save it as PNG.`);
+  }
   const url = URL.createObjectURL(file);
   try {
     const image = new Image();
@@ -43,7 +46,8 @@ export async function sizeOf(file) {
     return { width: image.naturalWidth, height: image.naturalHeight };
   } catch {
     throw new PageError(
-      `“${file.name}” is not an image that this browser reads: choose a JPEG, PNG, WebP or GIF file.`,
+      `“${file.name}” is not an image that this browser reads, or far too large for it: choose a ` +
+        "JPEG, PNG, WebP or GIF file.",
     );
   } finally {
     URL.revokeObjectURL(url);

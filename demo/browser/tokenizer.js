@@ -1,6 +1,6 @@
 // Class names to tokens of captions, as glip/text does: the same names, ids and chunks.
 
-import { PageError } from "./errors.js";
+import { PageError, quote } from "./errors.js";
 
 // What Python's str.split() and str.isspace() take for white space; \s differs.
 const SPACE = "[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]";
@@ -10,7 +10,6 @@ const CJK = /([\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u{20000}-\u{2a6df}\u{2a70
 const PUNCTUATION = /([!-/:-@[-`{-~]|\p{P})/gu;
 
 const words = (text) => text.split(SPACES).filter(Boolean);
-const quote = (name) => `“${name.length > 60 ? `${name.slice(0, 59)}…` : name}”`;
 
 /**
  * Split 'bench . car .' into names: [{name, words}], the name as it is written, and as the caption

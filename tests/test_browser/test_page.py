@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import http.server
 import json
+import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -247,6 +248,9 @@ def test_errors_of_visitors(page, tmp_path):
     (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / "cut.png").write_bytes(demo_file("shapes.jpg").read_bytes()[:200])
     (tmp_path / "empty.png").touch()
+    shapes = Image.open(demo_file("shapes.jpg"))
+    shapes.save(tmp_path / "half.png")
+    os.truncate(tmp_path / "half.png", 100_000)
     (tmp_path / "drawing.svg").write_text(
         '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><circle r="5"/></svg>'
     )
@@ -255,7 +259,8 @@ def test_errors_of_visitors(page, tmp_path):
         "notes.txt": "not an image",
         "cut.png": "not an image",
         "empty.png": "is empty",
-        "drawing.svg": "Save it as JPEG or PNG",
+        "drawing.svg": "a drawing without pixels",
+        "half.png": "incomplete or damaged",
         "long.png": "at most 16384 on each side",
     }.items():
         page.set_input_files("#file", str(tmp_path / name))
