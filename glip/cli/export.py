@@ -56,8 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--static",
         type=image_size,
         metavar="HxW",
-        help="one input size, multiples of 32; default: any size, which the exporter takes minutes "
-        "for with the small model; larger models have not been exported to the end yet",
+        help="one input size, multiples of 32; default: any size",
     )
     add_cfg_options(parser)
 

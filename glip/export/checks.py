@@ -13,7 +13,7 @@ from glip.utils.errors import ConfigError, DependencyError, StorageError
 #: The precisions of the stored weights in each format.
 FORMATS = {"onnx": ("fp32", "fp16", "int8"), "openvino": ("fp32", "fp16")}
 #: What the export to ONNX needs.
-_PACKAGES = ("onnx", "onnxscript")
+_PACKAGES = ("onnx",)
 #: The first torch whose exporter is known to take the graphs.
 _MIN_TORCH = [2, 9]
 

@@ -25,12 +25,13 @@ def write_openvino(graph: Graph, path: Path, half: bool) -> None:
     with quiet(), torch.no_grad():
         model = openvino.convert_model(graph.module, example_input=tuple(graph.inputs.values()))
     shapes = {}
-    for own, (name, example), dynamic in zip(
-        model.inputs, graph.inputs.items(), graph.shapes, strict=True
-    ):
+    for own, (name, example) in zip(model.inputs, graph.inputs.items(), strict=True):
         own.get_tensor().set_names({name})
         shapes[name] = openvino.PartialShape(
-            [-1 if axis in dynamic else size for axis, size in enumerate(example.shape)]
+            [
+                -1 if axis in graph.dimensions[name] else size
+                for axis, size in enumerate(example.shape)
+            ]
         )
     for own, name in zip(model.outputs, graph.outputs, strict=True):
         own.get_tensor().set_names({name})

@@ -12,7 +12,6 @@ from typing import cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import deform_conv2d
 
 from glip.models.fusion import BiAttentionBlock, DyConv, FusionTower
 from glip.models.fusion.dyconv import DeformConvNorm
@@ -122,9 +121,12 @@ def _dyrelu(block: DyConv, x: Tensor) -> Tensor:
 
 
 def _deform(conv: DeformConvNorm, x: Tensor, offset: Tensor, mask: Tensor) -> Tensor:
-    weight, bias = conv.conv.weight, conv.conv.bias
-    out = deform_conv2d(x, offset, weight, bias, stride=conv.stride, padding=1, mask=mask)
-    return conv.gn(out)
+    weight, bias, stride, gn = conv.conv.weight, conv.conv.bias, conv.stride, conv.gn
+    # The operators themselves: the functions around them branch on sizes.
+    out = torch.ops.torchvision.deform_conv2d(
+        x, weight, offset, mask, bias, stride, stride, 1, 1, 1, 1, 1, 1, True
+    )
+    return torch.group_norm(out, gn.num_groups, gn.weight, gn.bias, gn.eps)
 
 
 def _reread(values: Tensor, level: Tensor) -> Tensor:
