@@ -301,6 +301,8 @@ def _score_maps(file: YamlFile, key: str, maps: Any) -> dict[str, ScoreMap]:
                 raise ClassFileError(f"expected isotonic or platt, got {shorten(each)}")
             check_keys("it", each, ("isotonic", "platt"))
             points, platt = each.get("isotonic"), each.get("platt")
+            if points is not None and not isinstance(points, list):
+                raise ClassFileError(f"expected a list of points, got {shorten(points)}")
             found[name] = ScoreMap(
                 tuple((x, y) for x, y in map(_pair, points)) if points else (),
                 None if platt is None else _pair(platt),

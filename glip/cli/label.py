@@ -45,6 +45,7 @@ from glip.cli.pseudo_label import (
 )
 from glip.labeling.shards import Shard
 from glip.utils.image_files import ImageLimits
+from glip.utils.options import check_int, check_mapping
 from glip.weights import SMALL_MODEL
 
 if TYPE_CHECKING:
@@ -55,6 +56,17 @@ FORMATS = ("coco", "yolo", "voc", "labelme", "labelstudio", "cvat", "fiftyone", 
 
 #: Label Studio's URL of local files.
 _IMAGE_PREFIX = "/data/local-files/?d="
+#: Options that have an effect on captions alone, and on classes alone.
+_ONLY_CAPTIONS = ("max_boxes_per_phrase", "keep_empty", "np_extractor", "samples")
+_ONLY_CLASSES = (
+    "format",
+    "preview",
+    "review",
+    "apply_review",
+    "overwrite",
+    "recursive",
+    "image_prefix",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -149,6 +161,7 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError("expected IMAGES and CLASSES, or --captions PAIRS")
     if args.image_prefix != _IMAGE_PREFIX and "labelstudio" not in args.format:
         raise UsageError("--image-prefix goes with --format labelstudio")
+    _check_not_given(args, _ONLY_CAPTIONS, "--{} goes with --captions")
     is_file = args.out.lower().endswith(".json")
     if is_file and args.format != ["coco"]:
         raise UsageError(f"{args.out} is one COCO file: give a folder for the other formats")
@@ -206,15 +219,26 @@ def run(args: argparse.Namespace) -> None:
 
 def _run_captions(args: argparse.Namespace) -> None:
     """Label captions, as ``tools/pseudo_label.py`` does."""
-    if args.classes is not None or args.preview or args.overwrite or args.apply_review:
-        raise UsageError(
-            "--captions goes without CLASSES, --preview, --apply-review and --overwrite"
-        )
+    if args.classes is not None:
+        raise UsageError("--captions goes without CLASSES")
+    _check_not_given(args, _ONLY_CLASSES, "--captions goes without --{}")
     check_np_extractor(args.np_extractor)
     args.pairs, args.out = args.captions, Path(args.out)
     if args.score_thr is None:
         args.score_thr = DEFAULT_SCORE_THR
     label_captions(args, _load_model_config(args, labels_classes=False))
+
+
+def _check_not_given(args: argparse.Namespace, options: Sequence[str], message: str) -> None:
+    """Check that options which would have no effect are not given.
+
+    Raises:
+        UsageError: one is; ``message`` with its name.
+    """
+    parser = build_parser()
+    for name in options:
+        if getattr(args, name) != parser.get_default(name):
+            raise UsageError(message.format(name.replace("_", "-")))
 
 
 def _load_model_config(args: argparse.Namespace, *, labels_classes: bool) -> Config:
@@ -239,7 +263,9 @@ def _load_model_config(args: argparse.Namespace, *, labels_classes: bool) -> Con
     if labels_classes and limit not in options:
         from glip.apis.class_detection import MAX_PER_IMG
 
-        own = (cfg.model.get("test_cfg") or {}).get("max_per_img", 0)
+        model = check_mapping("model", cfg.get("model"))
+        test_cfg = check_mapping("model.test_cfg", model.get("test_cfg"), none=True) or {}
+        own = check_int(limit, test_cfg.get("max_per_img", 1), low=1)
         cfg.merge_from_dict({limit: max(own, MAX_PER_IMG)})
     return cfg
 

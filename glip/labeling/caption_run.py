@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.config import Config
 
 from glip.apis.build import build_detector
+from glip.labeling.folder import check_not_all_unreadable
 from glip.labeling.labeler import Labeler, label_pairs
 from glip.labeling.merging import merge_shards
 from glip.labeling.output import ResumableOutput
@@ -111,6 +112,7 @@ def label_captions(
     Raises:
         LabelingMismatchError: the files at the output are of another run.
         StorageError: a file cannot be written; what is finished is kept.
+        ImageReadError: no image can be read.
     """
     shard = part or Shard()
     path = part.path(run.path) if part else run.path
@@ -135,5 +137,10 @@ def label_captions(
                     bar.update(len(batch))
                     bar.set_postfix(boxes=out.statistics.counts["boxes"], refresh=False)
             out.finish()
+        if part is None:
+            counts = out.statistics.counts
+            check_not_all_unreadable(
+                counts["pictures"], counts["unreadable"], f"all are listed in '{out.excluded}'"
+            )
         text = write_report(out, run.pairs, num_samples=run.num_samples)
     return f"{path} is finished already\n{text}" if was_finished else text

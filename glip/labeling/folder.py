@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from mmengine.config import Config
 from glip.apis.build import build_detector, config_name
 from glip.apis.results import default_score_thr
 from glip.classes.class_file import ClassFile
+from glip.datasets.odvg.records import parse_record
 from glip.labeling.class_labeler import ClassLabeler, label_images
 from glip.labeling.class_report import write_class_report
-from glip.labeling.files import OutputFiles, read_records
+from glip.labeling.files import OutputFiles
 from glip.labeling.formats.export import TARGETS, Export, check_format, write_format
 from glip.labeling.image_list import ImageList
 from glip.labeling.merging import merge_shards
@@ -24,7 +26,9 @@ from glip.labeling.review import write_review
 from glip.labeling.reviewed import ReviewedExport, read_reviews
 from glip.labeling.shards import Shard
 from glip.models import GLIP
-from glip.utils.errors import ImageReadError, LabelingMismatchError
+from glip.utils.errors import ImageReadError, LabelingMismatchError, OdvgRecordError
+from glip.utils.file_names import is_safe_path
+from glip.utils.text_lines import iter_lines
 from glip.version import __version__
 
 
@@ -263,8 +267,8 @@ def _remove_of_others(run: FolderRun, output: ResumableOutput) -> None:
     part = output.part if output.part.exists() else output.path
     if part.exists() and output.is_of_others():
         stale = [
-            run.files.path(folder) / f"{record['stem']}{extension}"
-            for record in read_records(part)
+            run.files.path(folder) / f"{stem}{extension}"
+            for stem in _stems(part)
             for folder, extension in (
                 ("labels", ".txt"),
                 ("annotations", ".xml"),
@@ -275,3 +279,15 @@ def _remove_of_others(run: FolderRun, output: ResumableOutput) -> None:
         output.discard()
         for path in stale:
             path.unlink(missing_ok=True)
+
+
+def _stems(detections: Path) -> list[str]:
+    """Return the names of the images of another run, which may have been killed, or damaged."""
+    stems = []
+    with open(detections, "rb") as file:
+        for line in iter_lines(file, str(detections)):
+            with suppress(OdvgRecordError):
+                stem = parse_record(line).get("stem")
+                if isinstance(stem, str) and is_safe_path(stem):
+                    stems.append(stem)
+    return stems

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any, TypeGuard
 
 from glip.apis.image_inputs import ImageInputs, output_name
 from glip.apis.inference import Image
@@ -24,8 +25,10 @@ from glip.utils.errors import DataError, ImageReadError, OdvgRecordError
 from glip.utils.file_names import is_safe_path
 from glip.utils.image_files import ImageLimits, is_image_file
 from glip.utils.messages import shorten
+from glip.utils.regular_files import file_problem
 from glip.utils.remote_files import RemoteFile, find_remote, is_remote, open_remote
 from glip.utils.tar_files import TarMember, iter_members
+from glip.utils.text_lines import iter_lines
 
 _MAGIC = re.compile(r"[*?\[]")
 
@@ -190,36 +193,45 @@ def _in_lines(path: str) -> Iterator[tuple[Source, str]]:
     """Yield the images that a JSON lines file names, each once, and their names."""
     seen: set[str] = set()
     folder = path.rpartition("/")[0] if is_remote(path) else None
-    try:
-        with open_remote(path) if folder else open(path, "rb") as file:
-            for number, line in enumerate(file, start=1):
-                if not line.strip():
-                    continue
-                try:
-                    name = parse_record(line).get("filename")
-                except OdvgRecordError as error:
-                    raise DataError(f"'{path}', line {number}: {error}") from None
-                if not isinstance(name, str) or not name.strip() or "\0" in name:
-                    raise DataError(
-                        f'\'{path}\', line {number}: expected {{"filename": "a.jpg"}}, got '
-                        f"{shorten(name)} as the file name"
-                    )
-                if name in seen:
-                    continue
-                seen.add(name)
-                if folder is None:
-                    yield os.path.join(Path(path).parent, name), name.replace(os.sep, "/")
-                elif is_safe_path(name):
-                    yield RemoteFile(f"{folder}/{name}"), name
-                else:
-                    raise DataError(
-                        f"'{path}', line {number}: expected a file name below {folder}, got "
-                        f"{shorten(name)}"
-                    )
-    except FileNotFoundError:
-        raise DataError(f"there is no file '{path}'") from None
+    if folder is None and (problem := file_problem(path)):
+        raise DataError(f"'{path}' {problem}: expected a file of JSON lines")
+    with open_remote(path) if folder else open(path, "rb") as file:
+        for number, line in enumerate(iter_lines(file, path), start=1):
+            if not line.strip():
+                continue
+            try:
+                name = parse_record(line).get("filename")
+            except OdvgRecordError as error:
+                raise DataError(f"'{path}', line {number}: {error}") from None
+            if not _is_file_name(name):
+                raise DataError(
+                    f'\'{path}\', line {number}: expected {{"filename": "a.jpg"}}, got '
+                    f"{shorten(name)} as the file name"
+                )
+            if name in seen:
+                continue
+            seen.add(name)
+            if folder is None:
+                yield os.path.join(Path(path).parent, name), name.replace(os.sep, "/")
+            elif is_safe_path(name):
+                yield RemoteFile(f"{folder}/{name}"), name
+            else:
+                raise DataError(
+                    f"'{path}', line {number}: expected a file name below {folder}, got "
+                    f"{shorten(name)}"
+                )
     if not seen:
         raise ImageReadError(f'\'{path}\' is empty: expected lines such as {{"filename": "a.jpg"}}')
+
+
+def _is_file_name(name: Any) -> TypeGuard[str]:
+    """Return whether a value can be the name of a file: no folder, NUL or lone surrogate."""
+    return (
+        isinstance(name, str)
+        and bool(name.strip())
+        and PurePosixPath(name).name not in ("", "..")
+        and not re.search("[\0\ud800-\udfff]", name)
+    )
 
 
 def _unique(images: Iterable[tuple[Source, str]]) -> list[ListedImage]:

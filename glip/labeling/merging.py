@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from glip.labeling.output import ResumableOutput, read_state
+from glip.labeling.output import ResumableOutput, check_content, check_excluded, read_state
 from glip.labeling.shards import Shard
 from glip.labeling.statistics import Statistics
 from glip.utils.errors import LabelingMismatchError
@@ -21,7 +21,7 @@ def merge_shards(out: ResumableOutput, settings: Mapping[str, Any]) -> None:
         settings: of the shards, without ``shard``.
 
     Raises:
-        LabelingMismatchError: shards are missing, unfinished, or of another run.
+        LabelingMismatchError: shards are missing, unfinished, changed, or of another run.
     """
     count = count_shards(out.path)
     if count is None:
@@ -47,6 +47,8 @@ def merge_shards(out: ResumableOutput, settings: Mapping[str, Any]) -> None:
             raise LabelingMismatchError(
                 f"shard {shard} was made with other settings: {', '.join(differing)}"
             )
+        check_content(path, state)
+        check_excluded(path, state)
         shards.append((path, state))
     at = 0
     for path, state in shards:

@@ -21,9 +21,11 @@ from typing import Any, BinaryIO
 from mmengine.logging import print_log
 
 from glip.datasets.odvg.writing import to_json_line
+from glip.engine.digests import file_digest
 from glip.labeling.statistics import Statistics
 from glip.utils.atomic_write import atomic_write, describe_write_errors, fsync_rename
 from glip.utils.errors import LabelingMismatchError, OutputInUseError
+from glip.utils.options import check_bool, check_int, check_mapping
 
 try:
     import fcntl
@@ -77,6 +79,7 @@ class ResumableOutput:
         self.statistics = Statistics()
         self.finished = False
         self._sizes = [0, 0]
+        self._digests: list[str] | None = None
         self._files: list[BinaryIO] = []
         self._stack = ExitStack()
 
@@ -92,9 +95,10 @@ class ResumableOutput:
             self._check_settings(state)
             self.done, self._sizes = state["done"], state["sizes"]
             self.statistics = Statistics.from_dict(state["statistics"])
-            self.finished = state["finished"]
+            self.finished, self._digests = state["finished"], state["digests"]
         if self.finished:
             self._rename_part()
+            check_content(self.path, state)  # type: ignore[arg-type]  # there is one
             return self
         try:
             self._open_files()
@@ -122,7 +126,10 @@ class ResumableOutput:
             self._commit(1, statistics)
 
     def append(self, other: Path, num_batches: int, statistics: Statistics) -> None:
-        """Append the finished output of the next batches, for example of a shard."""
+        """Append the finished output of the next batches, for example of a shard.
+
+        See :func:`check_content`.
+        """
         for file, source in zip(
             self._files, (other, _beside(other, ".left_out.jsonl")), strict=True
         ):
@@ -135,6 +142,7 @@ class ResumableOutput:
         """Give the file of records its final name."""
         self._stack.close()
         self.finished = True
+        self._digests = [file_digest(self.part), file_digest(self.excluded)]
         self._save_state()
         self._rename_part()
 
@@ -175,6 +183,7 @@ class ResumableOutput:
             batches=self.num_batches,
             sizes=self._sizes,
             finished=self.finished,
+            digests=self._digests,
             statistics=self.statistics.to_dict(),
         )
         atomic_write(_beside(self.path, ".state.json"), json.dumps(state, indent=1).encode())
@@ -268,14 +277,41 @@ def read_state(path: Path) -> dict[str, Any] | None:
     try:
         state = json.loads(file.read_text())
         Statistics.from_dict(state["statistics"])
-        # Check now that the keys exist which are read later.
-        state["settings"], state["done"], state["batches"], state["sizes"], state["finished"]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        check_mapping("settings", state["settings"])
+        check_bool("finished", state["finished"])
+        check_int("done", state["done"], low=0, high=check_int("batches", state["batches"], low=0))
+        _, _ = (check_int("sizes", size, low=0) for size in state["sizes"])
+        if state["finished"]:
+            _, _ = map(str.encode, state["digests"])
+            check_int("done", state["done"], low=state["batches"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise LabelingMismatchError(
             f"'{file}' is not the state of a labeling run: choose another output, or delete it and "
             f"the files whose names begin with {path.name}"
-        ) from error
+        ) from None
     return state
+
+
+def check_content(path: Path, state: Mapping[str, Any]) -> None:
+    """Check that the records of a finished run are those that it wrote.
+
+    Raises:
+        LabelingMismatchError: they were changed.
+    """
+    _check_digest(path, state["digests"][0], path)
+
+
+def check_excluded(path: Path, state: Mapping[str, Any]) -> None:
+    """Check the same of what a finished run left out."""
+    _check_digest(_beside(path, ".left_out.jsonl"), state["digests"][1], path)
+
+
+def _check_digest(file: Path, expected: str, path: Path) -> None:
+    if not file.is_file() or file_digest(file) != expected:
+        raise LabelingMismatchError(
+            f"'{file}' was changed since the run finished: restore it, or delete it and the files "
+            f"whose names begin with {path.name} to start again"
+        )
 
 
 def _beside(path: Path, suffix: str) -> Path:

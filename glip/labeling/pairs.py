@@ -27,6 +27,7 @@ from glip.utils.image_files import ImageLimits, readable_extensions
 from glip.utils.messages import shorten
 from glip.utils.remote_files import RemoteFile, is_remote, open_remote, remote_size
 from glip.utils.tar_files import MAX_TEXT, TarMember, iter_members
+from glip.utils.text_lines import iter_lines
 
 #: Keys that are not copied to labeled records: these get their own from the image and the teacher.
 _OWN_KEYS = ("filename", "caption", "captions", "height", "width")
@@ -209,7 +210,7 @@ class PairsFile(Pairs):
         digest = hashlib.sha256()
         at, last = 0, None
         with open_remote(self.path) if is_remote(self.path) else open(self.path, "rb") as file:
-            for line_number, line in enumerate(file, start=1):
+            for line_number, line in enumerate(iter_lines(file, self.path), start=1):
                 digest.update(line)
                 at += len(line)
                 if not line.strip():

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from glip.utils.options import check_int
+
 #: Bins of the histogram of scores, from 0 to 1.
 NUM_BINS = 50
 
@@ -53,7 +55,14 @@ class Statistics:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Statistics:
-        """Restore what :meth:`to_dict` returned."""
+        """Restore what :meth:`to_dict` returned.
+
+        Raises:
+            ValueError: a count is no integer of 0 or more.
+        """
+        for key in _FIELDS:
+            for count in content[key].values():
+                check_int(key, count, low=0)
         counters: dict[str, Counter] = {
             name: Counter(content[key]) for key, name in _FIELDS.items()
         }

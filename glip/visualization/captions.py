@@ -172,7 +172,9 @@ def shorten(prompt: Prompt, labels: Sequence[int], max_characters: int) -> list[
     required = frozenset().union(*(_positions(prompt, label) for label in labels))
     is_required = [any(required.intersection(word.positions) for word in group) for group in groups]
     anchors = np.flatnonzero([True, *is_required[1:]])
-    distance = np.abs(np.arange(len(groups))[:, None] - anchors).min(axis=1)
+    at_all = np.arange(len(groups))
+    after = np.searchsorted(anchors, at_all).clip(max=len(anchors) - 1)
+    distance = np.abs(at_all - anchors[[after, (after - 1).clip(0)]]).min(axis=0)
     kept: set[int] = set()
     used = 0
     for at in sorted(range(len(groups)), key=lambda at: (not is_required[at], distance[at])):
@@ -224,13 +226,21 @@ def _words(text: str) -> list[Word]:
 def _break(word: Word, width: int, font: TextFont) -> Iterator[Word]:
     """Split a word into parts of at most a line's width and at least one character."""
     text, start = word.text, word.start
-    while font.getlength(text) > width and len(text) > 1:
+    while True:
+        # Measuring the whole rest for each line would take the square of its length.
+        end = 64
+        while end < len(text) and font.getlength(text[:end]) <= width:
+            end *= 2
+        if len(text) <= 1 or font.getlength(text[:end]) <= width:
+            yield Word(text, start)
+            return
         size = bisect.bisect_right(
-            range(1, len(text)), float(width), key=lambda size: font.getlength(text[:size])
+            range(1, min(end, len(text))),
+            float(width),
+            key=lambda size: font.getlength(text[:size]),
         )
         yield Word(text[: max(size, 1)], start)
         text, start = text[max(size, 1) :], None if start is None else start + max(size, 1)
-    yield Word(text, start)
 
 
 def _paint(

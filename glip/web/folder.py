@@ -67,7 +67,7 @@ def label_archive(
         DataError: the zip file is refused, see :func:`~glip.web.archives.extract_images`, or the
             format is another one or cannot hold the names.
     """
-    if format_name not in FORMATS:
+    if not isinstance(format_name, str) or format_name not in FORMATS:
         raise DataError(f"expected a format of {', '.join(FORMATS)}, got {format_name!r:.100}")
     with tempfile.TemporaryDirectory(dir=folder) as work:
         images_folder, labels = Path(work, "images"), Path(work, "labels")

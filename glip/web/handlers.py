@@ -68,7 +68,7 @@ class Handlers:
         Raises:
             PromptError: there is none of this name.
         """
-        if name not in self.models:
+        if not isinstance(name, str) or name not in self.models:
             raise PromptError(
                 f"there is no model {shorten(name)}: expected one of {', '.join(self.models)}"
             )
@@ -115,8 +115,10 @@ class Handlers:
         answer = NO_IMAGE if visit is None else visit.answers.get(part, NO_IMAGE)
         if visit is None or isinstance(answer, str):
             return Shown(message_html(str(answer), is_error=answer != NO_IMAGE))
-        if not 0 <= score_thr <= 1:
-            return Shown(message_html("expected a threshold from 0 to 1", is_error=True))
+        try:
+            check_number("the threshold", score_thr, low=0, high=1)
+        except GLIPError as error:
+            return Shown(message_html(str(error), is_error=True))
         notes = notes_on(list(answer.prompts), answer.model.weights)
         return Shown(
             result=result_html(answer, score_thr),

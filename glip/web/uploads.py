@@ -33,7 +33,7 @@ def uploads_only(component: Any) -> Any:
         return await store(url_or_file_path)
 
     component.async_move_resource_to_block_cache = store_upload
-    component.preprocess = to_upload
+    component.preprocess = upload_or_refuse
     return component
 
 
@@ -47,6 +47,20 @@ def check_local(source: Any) -> None:
         import gradio
 
         raise gradio.Error("URLs are not read: upload the file", print_exception=False)
+
+
+def upload_or_refuse(payload: Any) -> Upload | None:
+    """Return the upload of gradio's ``FileData``, see :func:`to_upload`.
+
+    Raises:
+        gradio.Error: it is none; the server's log has no traceback of it.
+    """
+    try:
+        return to_upload(payload)
+    except ImageReadError as error:
+        import gradio
+
+        raise gradio.Error(str(error), print_exception=False) from None
 
 
 def to_upload(payload: Any) -> Upload | None:

@@ -161,6 +161,15 @@ def test_words_that_yaml_takes_for_other_types_are_words(tmp_path):
             5,
             "scores ascending",
         ),
+        *(
+            (
+                f"classes: {{a: {{}}}}\ncalibration:\n  binding: {{w: 1}}\n  probabilities:\n"
+                f"    a: {{isotonic: {value}}}",
+                5,
+                "expected",
+            )
+            for value in ("5", "x", "{a: b}", "[5]", "[[1]]", "[[a, b]]", "true", "[]", "[[]]")
+        ),
     ],
 )
 def test_mistakes_name_the_line(tmp_path, text, line, message):

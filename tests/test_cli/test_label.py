@@ -18,6 +18,7 @@ from glip.labeling.output import ResumableOutput
 from glip.labeling.preview import write_preview
 from glip.utils.errors import (
     ClassFileError,
+    ConfigError,
     DataError,
     ImageReadError,
     LabelingMismatchError,
@@ -303,6 +304,64 @@ def test_numbers_without_bound(shapes, tmp_path, more, capsys):
         label.main([str(shapes / "images"), "ring .", "--out", str(tmp_path / "out"), *more])
     assert ended.value.code == 2
     assert more[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("source", "more"),
+    [
+        ("classes", ["--keep-empty"]),
+        ("classes", ["--max-boxes-per-phrase", "3"]),
+        ("classes", ["--samples", "5"]),
+        ("classes", ["--np-extractor", "spacy"]),
+        ("captions", ["--format", "yolo"]),
+        ("captions", ["--preview", "3"]),
+        ("captions", ["--review", "0"]),
+        ("captions", ["--apply-review", "a.json"]),
+        ("captions", ["--overwrite"]),
+        ("captions", ["--recursive"]),
+        ("captions", ["--image-prefix", "http://a/"]),
+    ],
+)
+def test_options_without_an_effect(shapes, tmp_path, source, more, capsys):
+    what = ["ring ."] if source == "classes" else ["--captions", str(tmp_path / "a.jsonl")]
+    with pytest.raises(SystemExit) as ended:
+        label.main([str(shapes / "images"), *what, "--out", str(tmp_path / "out"), *more])
+    assert ended.value.code == 2
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert more[0] in message
+    assert "--captions" in message
+
+
+@pytest.mark.parametrize(
+    "option", ["model=5", "model.test_cfg=5", "model.test_cfg.max_per_img=x", "model=[1]"]
+)
+def test_configs_without_a_model(shapes, tmp_path, option):
+    args = [str(shapes / "images"), "ring .", "--out", str(tmp_path / "out")]
+    with pytest.raises(ConfigError, match=r"expected model"):
+        label.main([*args, "--cfg-options", option])
+
+
+def test_captions_of_images_that_cannot_be_read(shapes, tmp_path):
+    """Labels of nothing look like captions without an object."""
+    (tmp_path / "a.jpg").write_bytes(b"broken")
+    pairs = write_pairs(tmp_path / "pairs.jsonl", [dict(filename="a.jpg", caption="a red star")])
+    args = [str(tmp_path), "--captions", str(pairs), "--out", str(tmp_path / "labels.jsonl")]
+    with pytest.raises(ImageReadError, match="none of the 1 images can be read"):
+        label.main([*args, "--device", "cpu", "--num-workers", "0"])
+
+
+def test_the_records_of_another_run_name_no_file_elsewhere(tmp_path, command):
+    """With --overwrite the files of another run's images are deleted."""
+    out = tmp_path / "out"
+    out.mkdir()
+    mine = tmp_path / "mine.txt"
+    mine.write_text("mine")
+    stems = ["../../mine", str(tmp_path / "mine"), "a/../../../mine", 5, None, "x" * 300]
+    lines = [json.dumps({"stem": stem}) for stem in stems]
+    (out / "detections.jsonl.part").write_text("\n".join([*lines, "5", "[", '{"stem": "0000']))
+    command(out, "--review", "0", "--overwrite", images="images/000001.jpg")
+    assert mine.read_text() == "mine"
+    assert len((out / "detections.jsonl").read_text().splitlines()) == 1
 
 
 def test_captions_give_what_pseudo_label_gives(tmp_path, shapes):

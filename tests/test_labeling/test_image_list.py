@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from glip.datasets.odvg.sources import iter_records as records
 from glip.labeling.image_list import ImageList
+from glip.labeling.pairs import open_pairs
 from glip.utils.errors import DataError, ImageReadError
 
 NAMES = ["a.jpg", "a.png", "sub/A.jpg", "sub/b.jpg"]
@@ -62,6 +65,40 @@ def test_json_lines(folder, tmp_path):
         other.write_text(content)
         with pytest.raises(DataError, match=message):
             ImageList(other)
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", ".", "./", "..", "../", "a/..", "/", "a\0b", "\ud800", "a\udfff.jpg"]
+)
+def test_file_names_of_json_lines(tmp_path, name):
+    (tmp_path / "list.jsonl").write_text(json.dumps({"filename": name}))
+    with pytest.raises(DataError, match="as the file name"):
+        ImageList(tmp_path / "list.jsonl")
+
+
+@pytest.mark.parametrize("name", ["list.jsonl", "list.ndjson"])
+def test_json_lines_that_are_no_file(tmp_path, name):
+    path = tmp_path / name
+    for make in (
+        path.mkdir,
+        lambda: os.mkfifo(path),
+        lambda: path.symlink_to("/dev/zero"),
+        lambda: path.symlink_to(path),
+    ):
+        make()
+        with pytest.raises(DataError, match=r"(a folder|not a regular file|not exist): expected"):
+            ImageList(path)
+        path.rmdir() if path.is_dir() else path.unlink()
+
+
+def test_lines_without_an_end(tmp_path):
+    """They would fill the memory."""
+    path = tmp_path / "list.jsonl"
+    with open(path, "wb") as file:
+        file.truncate(1 << 36)
+    for read in (ImageList, lambda path: open_pairs(path, tmp_path), lambda path: [*records(path)]):
+        with pytest.raises(DataError, match=r"line 1, has more than 64 MiB: expected JSON lines"):
+            read(str(path))
 
 
 def write_tar(path, names):

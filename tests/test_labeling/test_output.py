@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -105,7 +106,8 @@ def test_started_again_when_finished(tmp_path, whole):
 def test_other_settings(tmp_path, finished):
     path = tmp_path / "out.jsonl"
     with ResumableOutput(path, settings=SETTINGS, num_batches=4) as out:
-        out.add_batch(*BATCHES[0], Statistics())
+        for batch in BATCHES if finished else BATCHES[:1]:
+            out.add_batch(*batch, Statistics())
         if finished:
             out.finish()
     before = files(tmp_path)
@@ -124,6 +126,50 @@ def test_a_damaged_state(tmp_path, content):
     (tmp_path / "out.jsonl.state.json").write_text(content)
     with pytest.raises(LabelingMismatchError, match="not the state of a labeling run"):
         work(tmp_path / "out.jsonl")
+
+
+#: Value of a state -> values that it cannot have.
+BAD_STATES = {
+    "done": [-1, 99, 1.5, True, "1", None, 10**30],
+    "batches": [-1, "4", None, 2.5],
+    "sizes": [None, [0], [-1, -1], ["a", "b"], [0, 0, 0], 5, [1.5, 2]],
+    "finished": [None, 0, "no", 5],
+    "settings": [None, 5, [], "a"],
+    "statistics": [None, 5, {}, {"counts": 5}],
+}
+
+
+@pytest.mark.parametrize("name", BAD_STATES)
+@pytest.mark.parametrize("finished", [True, False])
+def test_values_of_a_state(tmp_path, name, finished):
+    path = tmp_path / "out.jsonl"
+    with ResumableOutput(path, settings=SETTINGS, num_batches=len(BATCHES)) as out:
+        for batch in BATCHES if finished else BATCHES[:2]:
+            out.add_batch(*batch, Statistics())
+        if finished:
+            out.finish()
+    file = tmp_path / "out.jsonl.state.json"
+    state = json.loads(file.read_text())
+    changes = [{name: value} for value in BAD_STATES[name]]
+    if name == "statistics":
+        changes += [{name: {**state[name], "counts": {"boxes": bad}}} for bad in (-1, "x", 0.5)]
+    before = files(tmp_path)
+    for change in changes:
+        file.write_text(json.dumps(state | change))
+        with pytest.raises(LabelingMismatchError, match="not the state of a labeling run"):
+            work(path)
+        assert {**files(tmp_path), file.name: before[file.name]} == before
+
+
+def test_records_that_were_changed(tmp_path, whole):
+    folder = tmp_path / "whole"
+    content = whole["out.jsonl"]
+    for changed in (content[:-1], content + b"{}\n", content.replace(b"d", b"e"), b"", b"\0" * 9):
+        (folder / "out.jsonl").write_bytes(changed)
+        with pytest.raises(LabelingMismatchError, match="was changed since the run finished"):
+            work(folder / "out.jsonl")
+    (folder / "out.jsonl").write_bytes(content)
+    work(folder / "out.jsonl")
 
 
 def test_files_of_others(tmp_path):

@@ -110,6 +110,21 @@ def test_what_cannot_be_merged(tmp_path):
         merge(tmp_path / "other.jsonl")
 
 
+def test_shards_that_were_changed(tmp_path):
+    path = tmp_path / "out.jsonl"
+    write_shards(path, 2)
+    shard = Shard(0, 2).path(path)
+    for file in (shard, shard.with_name(f"{shard.name}.left_out.jsonl")):
+        content = file.read_bytes()
+        for changed in (content[:-1], content + b"{}\n", content.replace(b"1", b"2"), b""):
+            file.write_bytes(changed)
+            with pytest.raises(LabelingMismatchError, match="was changed since the run finished"):
+                merge(path)
+            assert not path.exists()
+        file.write_bytes(content)
+    merge(path)
+
+
 def test_merge_beside_a_labelling_in_progress(tmp_path):
     path = tmp_path / "out.jsonl"
     write_shards(path, 2)

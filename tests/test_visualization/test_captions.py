@@ -1,5 +1,7 @@
 """Captions below images: nothing that has a box is lost, and colours are the boxes'."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 
@@ -52,6 +54,25 @@ def test_long_sentence():
     assert text_of(words).startswith("word")
     assert "word a red dog word" in text_of(words)
     assert len(text_of(words)) < 70
+
+
+def test_long_words_take_linear_time():
+    """A word of 100,000 letters took the square of that."""
+    font = mock.Mock(getlength=mock.Mock(side_effect=lambda text: 7.0 * len(text)))
+    text = "a" * 100_000
+    lines = wrap([Word(text, 0)], 600, font)
+    assert "".join(line.text for line in lines) == text
+    assert {len(line.text) for line in lines[:-1]} == {85}
+    measured = sum(len(call.args[0]) for call in font.getlength.call_args_list)
+    assert measured < 30 * len(text)
+
+
+def test_many_phrases_of_a_long_caption():
+    """The distances of words and phrases were a matrix."""
+    caption = "a red star " * 10_000
+    spans = [[[11 * at + 2, 11 * at + 10]] for at in range(10_000)]
+    words = shorten(Prompt.from_spans(caption, spans), list(range(0, 10_000, 10)), 500)
+    assert sum(word.text == "star" for word in words) >= 1000
 
 
 def test_short_caption_stays():

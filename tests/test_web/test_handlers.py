@@ -170,6 +170,20 @@ def test_what_cannot_be_read_is_said(handlers, shapes, text, kind, message):
     assert not shown.rows
 
 
+BAD = [float("nan"), float("inf"), -1, 2, "x", "0.5", None, [0.5], {}, True]
+
+
+def test_values_that_no_control_of_the_page_has(handlers, shapes):
+    visit = detect(handlers, shapes)
+    for value in BAD:
+        shown = handlers.show("detect", visit, value)
+        assert "expected the threshold as a finite number from 0 to 1" in shown.result
+        assert not shown.files
+    for value in ("", "no", 5, None, [MODEL], {}):
+        visit = handlers.detect("detect", None, shapes, NAMES, TEXT, value)
+        assert "there is no model" in visit.answers["detect"]
+
+
 def test_images_that_cannot_be_read(models, tmp_path, shapes):
     handlers = Handlers(models, replace(small_settings(), max_pixels=1000), tmp_path)
     shown = handlers.show("detect", detect(handlers, shapes), 0.6)

@@ -13,6 +13,7 @@ from glip.datasets.odvg.records import parse_record
 from glip.utils.errors import AnnotationFileError, AnnotationFileNotFoundError, OdvgRecordError
 from glip.utils.regular_files import file_problem
 from glip.utils.tar_files import MAX_TEXT, TarMember, iter_members
+from glip.utils.text_lines import iter_lines
 
 #: A longer first line is not parsed to find out whether it is a record.
 _MAX_FIRST_LINE = 1 << 20
@@ -96,6 +97,7 @@ def iter_records(path: str) -> Iterator[Record]:
 
     Raises:
         TarFileError: A shard is damaged, truncated or compressed.
+        AnnotationFileError: A line has more than 64 MiB.
     """
     return _shard_records(path) if is_shard(path) else _file_records(path)
 
@@ -103,7 +105,7 @@ def iter_records(path: str) -> Iterator[Record]:
 def _file_records(path: str) -> Iterator[Record]:
     offset = 0
     with open(path, "rb") as file:
-        for line_number, content in enumerate(file, 1):
+        for line_number, content in enumerate(iter_lines(file, path), 1):
             if content.strip():
                 yield Record(line_number, offset, len(content), *_parse(content))
             offset += len(content)
