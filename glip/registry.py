@@ -111,7 +111,7 @@ def _check_values(
         place = f"{name or types[0]}.{key}"
         check_range(place, value, types)
         if key in parameters:
-            if module.startswith("glip."):
+            if module.startswith("glip.") and isinstance(parameters[key].annotation, str):
                 check_annotated(place, value, parameters[key].annotation)
             else:
                 check_like_default(place, value, parameters[key])

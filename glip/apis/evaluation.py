@@ -45,16 +45,32 @@ def check_test_data(cfg: Config) -> None:
         if not cfg.get(name):
             raise ConfigError(f"{config_name(cfg)} has no {name}: there is nothing to evaluate")
     check_annotation_files(cfg.test_dataloader)
-    dataset = cfg.test_dataloader.get("dataset")
+    check_test_mode("test_dataloader", cfg.test_dataloader)
+
+
+def check_test_mode(name: str, loader: Any) -> None:
+    """Warn of a data set that is read for the other purpose, training or evaluation.
+
+    Args:
+        name: the place of the data loader in the config, for example ``val_dataloader``.
+        loader: config of the data loader. What is no such config is ignored here.
+    """
+    dataset = loader.get("dataset") if isinstance(loader, Mapping) else None
     for leaf in _leaves(dataset) if isinstance(dataset, Mapping) else ():
-        if "ann_file" in leaf and not leaf.get("test_mode"):
-            print_log(
-                f"{shorten(leaf['ann_file'])} is read for training, so images without objects can "
-                "be left out and images that cannot be read are replaced: for an evaluation of "
-                "all images set test_mode=True in its data set",
-                logger="current",
-                level=logging.WARNING,
-            )
+        is_test, evaluates = bool(leaf.get("test_mode")), not name.startswith("train_")
+        if "ann_file" not in leaf or is_test == evaluates:
+            continue
+        purpose, effect = (
+            ("training", "images without objects can be left out and unreadable ones are replaced")
+            if evaluates
+            else ("an evaluation", "no image is left out and unreadable ones are black")
+        )
+        print_log(
+            f"{shorten(leaf['ann_file'])} of {name} is read for {purpose}, so {effect}: set "
+            f"test_mode={evaluates} in its data set",
+            logger="current",
+            level=logging.WARNING,
+        )
 
 
 def check_annotation_files(loader: Any) -> None:

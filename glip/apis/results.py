@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from mmengine.config import Config
 
 from glip.structures import DetDataSample
 from glip.structures.export import class_lists, presence_lists, slice_report
-from glip.utils.atomic_write import atomic_open, describe_write_errors, storage_error
+from glip.utils.atomic_write import atomic_open, describe_write_errors, make_writable_folder
 from glip.utils.options import check_number
 from glip.visualization.crops import CropFolder
 from glip.visualization.saving import save_image
@@ -77,7 +76,7 @@ class ResultFolder:
         used = (("vis", save_vis), ("preds", save_pred), ("crops", save_crops))
         for name, is_used in used:
             if is_used:
-                _check_writable(self.path / name)
+                make_writable_folder(self.path / name)
         self.crops = CropFolder(self.path / "crops") if save_crops else None
 
     def save(self, name: str, record: dict, drawn: np.ndarray | None) -> list[Path]:
@@ -109,16 +108,3 @@ class ResultFolder:
             save_image(path, drawn)
             files.append(path)
         return files
-
-
-def _check_writable(folder: Path) -> None:
-    """Create a folder, and write a block of a file in it, which a full disk refuses."""
-    trial = folder / f".{uuid.uuid4().hex}.partial"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            trial.write_bytes(bytes(4096))
-        finally:
-            trial.unlink(missing_ok=True)
-    except OSError as error:
-        raise storage_error(folder, error) from None

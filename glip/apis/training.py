@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from importlib import import_module
 
 from mmengine.config import Config
 
-from glip.apis.evaluation import check_annotation_files
+from glip.apis.evaluation import check_annotation_files, check_test_mode
 from glip.engine import last_checkpoint
 from glip.engine.optimizers.amp_optim_wrapper import check_dtype
 from glip.engine.options import check_options
@@ -15,6 +16,16 @@ from glip.utils.config_entries import config_name
 from glip.utils.errors import CheckpointError, ConfigError
 from glip.weights import download_url, is_weights_name
 
+#: Module and package of each backend of the visualizer that needs one.
+_PACKAGES = {
+    "TensorboardVisBackend": ("torch.utils.tensorboard", "tensorboard"),
+    "WandbVisBackend": ("wandb", "wandb"),
+    "MLflowVisBackend": ("mlflow", "mlflow"),
+    "ClearMLVisBackend": ("clearml", "clearml"),
+    "NeptuneVisBackend": ("neptune", "neptune"),
+    "DVCLiveVisBackend": ("dvclive", "dvclive"),
+    "AimVisBackend": ("aim", "aim"),
+}
 #: Entries that a config needs for training.
 _TRAINING = ("train_dataloader", "train_cfg", "optim_wrapper")
 
@@ -37,20 +48,23 @@ def check_training(cfg: Config) -> None:
     for loader in ("train_dataloader", "val_dataloader"):
         check_annotation_files(cfg.get(loader))
     check_options(cfg)
+    for loader in ("train_dataloader", "val_dataloader"):
+        check_test_mode(loader, cfg.get(loader))
     _check_backends(cfg)
 
 
 def _check_backends(cfg: Config) -> None:
     backends = (cfg.get("visualizer") or {}).get("vis_backends") or ()
-    if not any("TensorboardVisBackend" in str(backend.get("type")) for backend in backends):
-        return
-    try:
-        import_module("torch.utils.tensorboard")
-    except ImportError as error:
-        raise ConfigError(
-            f"{config_name(cfg)} logs to TensorBoard, which cannot be imported ({error}): pip "
-            "install tensorboard, or remove TensorboardVisBackend from visualizer.vis_backends"
-        ) from error
+    for backend in [backends] if isinstance(backends, Mapping) else backends:
+        kind = str(backend.get("type")) if isinstance(backend, Mapping) else ""
+        module, package = _PACKAGES.get(kind.rpartition(".")[2], ("", ""))
+        try:
+            import_module(module or "glip")
+        except ImportError as error:
+            raise ConfigError(
+                f"{config_name(cfg)} logs with {kind}, which cannot be imported ({error}): pip "
+                f"install {package}, or remove it from visualizer.vis_backends"
+            ) from error
 
 
 def set_start(cfg: Config, load_from: str | None, resume: str | None) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from glip.cli.argument_types import path_or_name, positive_int
 from glip.cli.cfg_values import CfgOptions
-from glip.utils.atomic_write import is_storage_problem, storage_error
+from glip.utils.atomic_write import is_storage_problem, make_writable_folder, storage_error
 from glip.utils.errors import USER_ERRORS, GLIPError
 from glip.utils.messages import shorten
 
@@ -284,13 +284,21 @@ def apply_run_options(cfg: Config, args: argparse.Namespace) -> None:
 
     Raises:
         ConfigError: the launcher did not start this process.
-        StorageError: the folder for the results cannot be created.
+        UsageError: torchrun started this process, and the launcher is another one.
+        StorageError: the folder for the results cannot be created, or nothing can be written in
+            it.
     """
     from glip.apis.pipelines import set_image_limits
     from glip.labeling.shards import Shard
     from glip.utils.image_files import ImageLimits
 
     set_image_limits(cfg, ImageLimits(args.max_pixels, args.max_bytes))
+    shard = Shard.of_torchrun()
+    if args.launcher == "none" and shard.count > 1:
+        raise UsageError(
+            f"torchrun has started {shard.count} processes, which would all write the same files: "
+            "expected --launcher pytorch"
+        )
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
     if args.launcher != "none":
         Shard.of_launcher(args.launcher)  # raises
@@ -298,7 +306,4 @@ def apply_run_options(cfg: Config, args: argparse.Namespace) -> None:
     cfg.work_dir = (
         args.work_dir or cfg.get("work_dir") or f"work_dirs/{Path(cfg.filename or 'glip').stem}"
     )
-    try:
-        Path(cfg.work_dir).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise storage_error(cfg.work_dir, error) from None
+    make_writable_folder(cfg.work_dir)

@@ -54,6 +54,7 @@ from glip.cli.model_and_prompt import (
 )
 from glip.config import demo_file, list_configs
 from glip.runtime.manifest import is_exported
+from glip.utils.atomic_write import make_writable_folder
 from glip.utils.errors import ImageReadError
 from glip.utils.messages import shorten
 
@@ -176,6 +177,8 @@ def run(args: argparse.Namespace) -> None:
     inputs = args.inputs[0]
     if len(args.inputs) > 1:
         inputs = [image for each in args.inputs for image in list_images(each)]
+    if not (args.no_save_vis and args.no_save_pred):
+        make_writable_folder(args.out_dir)
     model = make_model(args, classes)
     score_thr, drawn_thr = args.score_thr, args.pred_score_thr
     if score_thr is None and drawn_thr is None and classes is None:

@@ -22,7 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glip.cli.argument_types import seconds
+from glip.cli.argument_types import path_or_name, seconds
 from glip.cli.common import (
     UsageError,
     add_device_option,
@@ -37,6 +37,7 @@ from glip.cli.common import (
     use_device,
 )
 from glip.cli.drawing import add_drawing_options, read_style
+from glip.utils.atomic_write import make_writable_folder
 from glip.utils.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -53,7 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_device_option(parser)
     parser.add_argument("--out", help="store the predictions in this file: .pkl or .json")
     parser.add_argument("--show", action="store_true", help="show the drawn images in a window")
-    parser.add_argument("--show-dir", help="save the drawn images in this folder")
+    parser.add_argument(
+        "--show-dir", type=path_or_name, help="save the drawn images in this folder"
+    )
     parser.add_argument(
         "--wait-time",
         type=seconds,
@@ -163,6 +166,8 @@ def prepare_config(args: argparse.Namespace) -> Config:
             interval=1,
         )
         cfg.default_hooks = hooks
+    if args.show_dir:
+        make_writable_folder(args.show_dir)
         given = {name: value for name, value in asdict(style).items() if value}
         cfg.visualizer = dict(cfg.get("visualizer") or dict(type="DetLocalVisualizer"), **given)
     return cfg

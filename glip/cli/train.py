@@ -101,6 +101,10 @@ def prepare_config(args: argparse.Namespace) -> Config:
         CheckpointError: the checkpoint to start from is missing.
     """
     merge_model_options(args, "load_from")
+    if args.config is None and (args.resume or "").endswith(".py"):
+        raise UsageError(
+            f"--resume takes {args.resume} as its CHECKPOINT: expected the config before --resume"
+        )
     if args.config is None and not args.data:
         raise UsageError("expected data to train on: --data DIR, or a CONFIG")
     if args.data and args.weights is None:

@@ -14,7 +14,7 @@ from mmengine.structures import InstanceData
 
 from glip.datasets.annotation_file import check_exists
 from glip.datasets.categories import check_classes, check_metainfo
-from glip.datasets.empty_pipeline import explain_empty
+from glip.datasets.empty_pipeline import explain_empty, explain_failure
 from glip.datasets.image_sizes import check_sizes
 from glip.registry import TRANSFORMS
 from glip.structures import DetDataSample
@@ -22,7 +22,13 @@ from glip.text import Prompt
 from glip.text.reading import warn_doubtful
 from glip.text.validation import check_descriptions
 from glip.utils.component_ranges import check_filter
-from glip.utils.errors import AnnotationFileError, DataError, ImageReadError
+from glip.utils.errors import (
+    AnnotationFileError,
+    DataError,
+    GLIPError,
+    ImageReadError,
+    foreign_cause,
+)
 from glip.utils.messages import shorten
 
 #: Side in pixels of the black image that replaces one that cannot be read.
@@ -236,6 +242,10 @@ class BaseDetDataset(BaseDataset):
             data = self.pipeline(info)
         except ImageReadError as error:
             data, problem = None, str(error)
+        except (GLIPError, MemoryError):
+            raise
+        except Exception as error:  # a step can be anyone's
+            raise explain_failure(self, info, error) from foreign_cause(error)
         if data is None and problem is None and self.test_mode:
             problem = f"the pipeline returned nothing for the image '{info['img_path']}'."
         if problem is not None:

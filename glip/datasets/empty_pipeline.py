@@ -1,11 +1,13 @@
-"""Explain why the pipeline of a data set returns no image."""
+"""Explain why the pipeline of a data set returns no image, or fails."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import Any, Protocol
 
-from glip.utils.errors import ImageReadError
+from mmcv.transforms import BaseTransform
+
+from glip.utils.errors import DataError, ImageReadError, summarize
 from glip.utils.messages import shorten
 
 #: Number of images, evenly spaced, with which the pipeline is run again for the explanation.
@@ -39,6 +41,28 @@ def explain_empty(dataset: _DataSet, tried: int) -> str:
     return (
         f"the pipeline of '{dataset.ann_file}' returned no image {tried} times in a row"
         f"{f': {listed}' if listed else ''}. Relax its limits, or correct the annotations."
+    )
+
+
+def explain_failure(dataset: _DataSet, info: dict, error: Exception) -> DataError:
+    """Return the error of a pipeline whose steps do not fit together, or do not fit an image.
+
+    Args:
+        dataset: The data set.
+        info: The data info of the image.
+        error: What a step raised.
+    """
+    step, place = "", error.__traceback__
+    while place is not None:
+        caller = place.tb_frame.f_locals.get("self")
+        step = type(caller).__name__ if isinstance(caller, BaseTransform) else step
+        place = place.tb_next
+    reason = summarize(error)
+    if isinstance(error, KeyError):
+        reason = f"it needs {shorten(error.args[0])}, which no step before it sets"
+    return DataError(
+        f"{step or 'a step'} of the pipeline of '{dataset.ann_file}' fails for the image "
+        f"{shorten(info.get('img_path'))} ({reason}): check the order and the options of the steps"
     )
 
 

@@ -123,6 +123,20 @@ class ConcatDataset(MMEngineConcatDataset):
         dataset_idx, sample_idx = self._get_ori_dataset_idx(idx)
         return get_image_size(self.datasets[dataset_idx], sample_idx)
 
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Return the labels of an image's objects, for mmengine's ``ClassBalancedDataset``.
+
+        Raises:
+            DataError: the data sets have different classes, whose labels have other meanings.
+        """
+        if "classes" not in self.metainfo:
+            raise DataError(
+                "the concatenated data sets have different classes, which cannot be balanced "
+                "together: put ClassBalancedDataset around each of them"
+            )
+        dataset_idx, sample_idx = self._get_ori_dataset_idx(idx)
+        return self.datasets[dataset_idx].get_cat_ids(sample_idx)
+
     def __getitem__(self, idx: int) -> Any:
         data = super().__getitem__(idx)
         sample = data.get("data_samples") if isinstance(data, dict) else None

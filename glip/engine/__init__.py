@@ -1,6 +1,7 @@
 """The runner with its loops, hooks and optimizer wrappers."""
 
 from glip.engine.evaluation_loops import GLIPTestLoop, ValLoop
+from glip.engine.hooks.averaging import EMAHook
 from glip.engine.hooks.checkpoint import CheckpointHook, last_checkpoint
 from glip.engine.hooks.early_stopping import EarlyStoppingHook
 from glip.engine.hooks.invalid_loss import InvalidLossHook
@@ -18,6 +19,7 @@ __all__ = [
     "CheckpointHook",
     "DefaultOptimWrapperConstructor",
     "DetVisualizationHook",
+    "EMAHook",
     "EarlyStoppingHook",
     "EpochBasedTrainLoop",
     "EvaluationMismatchError",

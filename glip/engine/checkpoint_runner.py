@@ -14,6 +14,7 @@ from mmengine.dist import is_main_process, master_only
 from mmengine.fileio import LocalBackend, get_file_backend
 from mmengine.hooks import EMAHook
 from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from torch import nn
 
@@ -30,9 +31,16 @@ from glip.engine.resuming import (
     read_training_checkpoint,
     warn_of_differences,
 )
+from glip.engine.training_state import check_shapes
 from glip.utils.atomic_write import describe_full_disk, describe_write_errors, fsync_rename
-from glip.utils.errors import GLIPError, summarize
+from glip.utils.errors import GLIPError, TrainingError, is_out_of_memory, summarize
 from glip.version import __version__
+
+_OUT_OF_MEMORY = (
+    "the training needs more memory than there is: lower train_dataloader.batch_size, num_workers "
+    "or the scales of the images, or use --amp, model.backbone.with_cp=True and "
+    "model.bbox_head.use_checkpoint=True; then continue with --resume"
+)
 
 
 class CheckpointRunner(Runner):
@@ -67,8 +75,13 @@ class CheckpointRunner(Runner):
             warning = warn_of_differences(checkpoint["meta"], now, self._data_meta())
             if warning:
                 self.logger.warning(f"Resuming {self._load_from}: {warning}")
-        with describe_full_disk(self.work_dir, "Then continue with --resume"):
-            return super().train()
+        try:
+            with describe_full_disk(self.work_dir, "Then continue with --resume"):
+                return super().train()
+        except (RuntimeError, MemoryError, OSError) as error:
+            if isinstance(error, GLIPError) or not is_out_of_memory(error):
+                raise
+            raise TrainingError(_OUT_OF_MEMORY) from None
 
     def test(self) -> dict:
         """Evaluate, and return the metrics."""
@@ -119,10 +132,20 @@ class CheckpointRunner(Runner):
             raise
         except Exception as error:  # what hooks, optimizers and schedulers raise is their own
             raise does_not_fit(filename, summarize(error)) from error
+        for optimizer in _optimizers(self.optim_wrapper):
+            check_shapes(optimizer, filename)
         if resume_param_scheduler and "param_schedulers" in checkpoint:
             check_schedulers(self.param_schedulers, checkpoint["param_schedulers"], filename)
+        elif resume_param_scheduler and self.param_schedulers:
+            self.logger.warning(
+                f"{filename} has no state of param_scheduler, whose schedules begin anew, which "
+                "changes the result"
+            )
         model = self.model.module if is_model_wrapper(self.model) else self.model
-        restore_gradients(model, checkpoint.get("gradients", {}))
+        try:
+            restore_gradients(model, checkpoint.get("gradients", {}))
+        except (KeyError, RuntimeError, TypeError, AttributeError) as error:
+            raise does_not_fit(filename, f"its accumulated gradients: {summarize(error)}") from None
         loop = self.train_loop
         if isinstance(loop, EpochBasedTrainLoop):
             batches = len(loop.dataloader)
@@ -191,7 +214,13 @@ class CheckpointRunner(Runner):
             meta: further entries of ``meta``.
             by_epoch: whether the training counts epochs rather than iterations.
             backend_args: mmengine's file backend; remote files are not written atomically.
+
+        Raises:
+            TrainingError: a parameter is NaN or Inf, as after the last step of a training that
+                diverges; the loss was still finite.
+            StorageError: the file cannot be written.
         """
+        self._check_finite(filename)
         meta = {**(meta or {}), **self._checkpoint_meta()}
         backend = get_file_backend(out_dir, backend_args=backend_args)
         local = isinstance(backend, LocalBackend) and file_client_args is None
@@ -217,6 +246,16 @@ class CheckpointRunner(Runner):
                 with suppress(OSError):
                     partial.unlink(missing_ok=True)
 
+    def _check_finite(self, filename: str) -> None:
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        for name, parameter in model.named_parameters():
+            if not torch.isfinite(parameter).all():
+                raise TrainingError(
+                    f"the weights are not finite any more ({name}), and {filename} is not saved: "
+                    "lower the learning rate or clip the gradients (optim_wrapper.clip_grad), and "
+                    "resume from an earlier checkpoint with --resume"
+                )
+
     def _checkpoint_meta(self) -> dict[str, Any]:
         """Return the entries of ``meta`` that mmengine does not write."""
         meta: dict[str, Any] = {
@@ -229,6 +268,12 @@ class CheckpointRunner(Runner):
             meta["batches_done"] = self.train_loop.batches_done
             meta["batches_per_epoch"] = len(self.train_loop.dataloader)
         return meta
+
+
+def _optimizers(wrapper: Any) -> list[torch.optim.Optimizer]:
+    """Return the optimizer of a wrapper, or those of several."""
+    wrappers = list(wrapper.values()) if isinstance(wrapper, OptimWrapperDict) else [wrapper]
+    return [each.optimizer for each in wrappers]
 
 
 def _shipped_config_name(cfg: Config) -> str:

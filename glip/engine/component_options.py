@@ -65,7 +65,10 @@ def check_built(
         reason = " ".join(summarize(error).split())
         if isinstance(error, (AssertionError, ValueError)) and str(error):
             reason = reason.removeprefix(f"{type(error).__name__}: ")  # it says nothing more
-        raise ConfigError(f"{name} of type {_type_name(cfg)} is refused ({reason})") from None
+        values = {key: value for key, value in cfg.items() if key != "type"}
+        raise ConfigError(
+            f"{name} of type {_type_name(cfg)} is refused ({reason}): got {shorten(values)}"
+        ) from None
 
 
 def _type_name(cfg: Mapping) -> str:

@@ -7,24 +7,42 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmengine.dataset import BaseDataset
+from mmengine.dataset import BaseDataset, ClassBalancedDataset, InfiniteSampler
 from mmengine.logging import print_log
 from torch.utils.data import DataLoader, Dataset
 
 from glip.datasets import BaseDetDataset
 from glip.engine.component_options import check_built
-from glip.registry import DATA_SAMPLERS, DATASETS, FUNCTIONS, TRANSFORMS, check_component
+from glip.registry import (
+    DATA_SAMPLERS,
+    DATASETS,
+    FUNCTIONS,
+    TRANSFORMS,
+    check_component,
+    find_type,
+)
 from glip.utils.errors import ConfigError
-from glip.utils.options import check_bool, check_int, check_keys, check_mapping, check_number
+from glip.utils.options import (
+    check_bool,
+    check_choice,
+    check_int,
+    check_keys,
+    check_mapping,
+    check_number,
+)
 
 #: What mmengine's ``Runner.build_dataloader`` reads and torch's ``DataLoader`` does not take.
 _OF_THE_RUNNER = ("num_batch_per_epoch", "disable_subprocess_warning")
+#: What no config can hold, and what neither mmengine nor this library passes on.
+_NOT_IN_CONFIGS = ("generator", "pin_memory_device", "in_order")
 #: Options that torch refuses without worker processes.
 _OF_WORKERS = ("persistent_workers", "prefetch_factor", "multiprocessing_context", "timeout")
 
 
 #: More processes than any machine has use for; millions would make it unusable.
 _MAX_WORKERS = 1024
+#: More batches than a worker process has any use for; it loads them before the first step.
+_MAX_PREFETCHED = 1024
 
 
 def check_data_loader(name: str, loader: Any) -> None:
@@ -40,7 +58,8 @@ def check_data_loader(name: str, loader: Any) -> None:
     if isinstance(loader, DataLoader):
         return
     check_mapping(name, loader)
-    check_keys(name, loader, [*inspect.signature(DataLoader).parameters, *_OF_THE_RUNNER])
+    known = [*inspect.signature(DataLoader).parameters, *_OF_THE_RUNNER]
+    check_keys(name, loader, [each for each in known if each not in _NOT_IN_CONFIGS])
     for key in ("dataset", "sampler"):
         if key not in loader:
             raise ConfigError(f"{name} has no {key}: add {key}=dict(type=...)")
@@ -68,6 +87,41 @@ def check_data_loader(name: str, loader: Any) -> None:
             check_component(DATA_SAMPLERS, loader[key], f"{name}.{key}", given=added)
         elif isinstance(loader.get(key), (str, int, float, list, tuple)):
             raise ConfigError(f"expected {name}.{key} as dict(type=...), got {loader[key]!r}")
+    if loader["sampler"] is None:
+        raise ConfigError(
+            f"expected {name}.sampler as dict(type='DefaultSampler', shuffle=...), got None"
+        )
+    if not name.startswith("train_"):
+        _check_complete(name, loader)
+
+
+def _check_complete(name: str, loader: Mapping) -> None:
+    """Check that an evaluation gets each image, once.
+
+    Raises:
+        ConfigError: an option leaves out images, or repeats them for ever.
+    """
+    if loader.get("drop_last"):
+        raise ConfigError(
+            f"{name}.drop_last leaves out the images of the last batch, and the metrics would be "
+            "those of the others: expected False"
+        )
+    if is_infinite(loader["sampler"], f"{name}.sampler"):
+        raise ConfigError(
+            f"{name}.sampler never ends: expected dict(type='DefaultSampler', shuffle=False)"
+        )
+
+
+def is_infinite(sampler: Any, name: str) -> bool:
+    """Return whether a sampler is mmengine's ``InfiniteSampler``, whose epoch never ends.
+
+    Args:
+        sampler: the sampler, or its config.
+        name: its place in the config.
+    """
+    kind = find_type(DATA_SAMPLERS, sampler["type"], name) if isinstance(sampler, Mapping) else None
+    is_subclass = inspect.isclass(kind) and issubclass(kind, InfiniteSampler)
+    return is_subclass or isinstance(sampler, InfiniteSampler)
 
 
 def _check_values(name: str, loader: Mapping) -> None:
@@ -75,11 +129,21 @@ def _check_values(name: str, loader: Mapping) -> None:
         check_int(f"{name}.batch_size", loader["batch_size"], low=1)
     check_int(f"{name}.num_workers", loader.get("num_workers", 0), low=0)
     check_int(f"{name}.num_workers", loader.get("num_workers", 0), high=_MAX_WORKERS)
-    check_int(f"{name}.prefetch_factor", loader.get("prefetch_factor"), low=1, none=True)
+    prefetched = loader.get("prefetch_factor")
+    check_int(f"{name}.prefetch_factor", prefetched, low=1, high=_MAX_PREFETCHED, none=True)
+    start = loader.get("multiprocessing_context")
+    if start is None or isinstance(start, (str, int, float)):
+        methods = ("fork", "spawn", "forkserver", None)
+        check_choice(f"{name}.multiprocessing_context", start, methods)
     check_int(f"{name}.num_batch_per_epoch", loader.get("num_batch_per_epoch"), low=1, none=True)
     check_number(f"{name}.timeout", loader.get("timeout", 0), low=0)
     for key in ("persistent_workers", "drop_last", "pin_memory", "shuffle"):
         check_bool(f"{name}.{key}", loader.get(key), none=True)
+    if loader.get("shuffle"):
+        raise ConfigError(
+            f"{name} has a sampler, so that it cannot have shuffle=True: expected "
+            "sampler=dict(type='DefaultSampler', shuffle=True)"
+        )
 
 
 def check_data_set(name: str, dataset: Any, *, needs_pipeline: bool = True) -> None:
@@ -97,6 +161,14 @@ def check_data_set(name: str, dataset: Any, *, needs_pipeline: bool = True) -> N
     if isinstance(dataset, (BaseDataset, Dataset)):
         return
     kind = check_component(DATASETS, dataset, name)
+    inner = dataset.get("dataset")
+    if inspect.isclass(kind) and issubclass(kind, ClassBalancedDataset) and inner is not None:
+        inner = find_type(DATASETS, inner.get("type")) if isinstance(inner, Mapping) else inner
+        if not hasattr(inner, "get_cat_ids"):
+            raise ConfigError(
+                f"{name} balances the classes of {name}.dataset, which does not list the labels of "
+                "its images: put ClassBalancedDataset directly around the data set of annotations"
+            )
     if "dataset" in dataset or "datasets" in dataset:
         known = str(getattr(kind, "__module__", "")).startswith(("glip.", "mmengine."))
         needs_pipeline = needs_pipeline and known
@@ -133,7 +205,7 @@ def complete_data_loader(loader: Mapping) -> dict[str, Any]:
     Args:
         loader: the config.
     """
-    completed = dict(loader)
+    completed = {key: value for key, value in loader.items() if key != "collate_fn" or value}
     if not completed.get("num_workers"):
         dropped = [key for key in _OF_WORKERS if completed.pop(key, None)]
         if dropped:
@@ -147,9 +219,5 @@ def complete_data_loader(loader: Mapping) -> dict[str, Any]:
         drop_last = completed.pop("drop_last", None)
         if drop_last is not None:
             completed["batch_sampler"] = {**completed["batch_sampler"], "drop_last": drop_last}
-        if completed.pop("shuffle", None):
-            raise ConfigError(
-                "a data loader with a batch_sampler has no option 'shuffle': use "
-                "sampler=dict(type='DefaultSampler', shuffle=True)"
-            )
+        completed.pop("shuffle", None)
     return completed

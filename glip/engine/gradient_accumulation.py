@@ -33,7 +33,15 @@ def restore_gradients(model: nn.Module, gradients: dict[str, Tensor]) -> None:
     Args:
         model: a model with the same parameters.
         gradients: by parameter name.
+
+    Raises:
+        KeyError: the model has no parameter of a name.
+        RuntimeError: a gradient has another shape.
     """
+    names = {name for name, _ in model.named_parameters()}
+    for name in gradients:
+        if name not in names:
+            raise KeyError(name)
     for name, parameter in model.named_parameters():
         if name in gradients:
             parameter.grad = gradients[name].to(parameter)

@@ -20,6 +20,7 @@ from glip.engine.seeding import (
     derive_seed,
     set_seed,
 )
+from glip.engine.training_course import check_course
 from glip.models import GLIP, TextFeatureCache
 from glip.registry import LOOPS
 from glip.text import Prompt
@@ -119,6 +120,7 @@ class EpochBasedTrainLoop(_ResumableTrainLoop, MMEngineEpochBasedTrainLoop):
     def run(self) -> nn.Module:
         """Train and return the model."""
         self._warn_of_unknown_names()
+        check_course(self.runner)
         self.runner.call_hook("before_train")
         self._decide_current_val_interval()
         if not self.batches_done:
@@ -195,6 +197,7 @@ class IterBasedTrainLoop(_ResumableTrainLoop, MMEngineIterBasedTrainLoop):
     def run(self) -> nn.Module:
         """Train and return the model."""
         self._warn_of_unknown_names()
+        check_course(self.runner)
         self.runner.call_hook("before_train")
         self.runner.call_hook("before_train_epoch")
         self.dataloader.batch_sampler.seek(batch=self._iter)

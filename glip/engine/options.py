@@ -15,11 +15,12 @@ from mmengine.hooks import EMAHook, Hook
 from mmengine.optim import OptimWrapper
 from mmengine.registry import DefaultScope
 from mmengine.runner import BaseLoop, Priority
+from mmengine.runner import EpochBasedTrainLoop as MMEngineEpochBasedTrainLoop
 from mmengine.visualization import Visualizer
 from torch import nn
 
 from glip.engine.component_options import check_built
-from glip.engine.data_loader_options import check_data_loader
+from glip.engine.data_loader_options import check_data_loader, is_infinite
 from glip.engine.optimizer_options import check_optim_wrapper, check_schedulers
 from glip.models.options import check_test_cfg
 from glip.registry import (
@@ -132,7 +133,12 @@ def _check_run(cfg: Mapping) -> None:
     scaling = check_mapping("auto_scale_lr", cfg.get("auto_scale_lr"), none=True) or {}
     check_keys("auto_scale_lr", scaling, ("enable", "base_batch_size"))
     check_bool("auto_scale_lr.enable", scaling.get("enable"), none=True)
-    check_int("auto_scale_lr.base_batch_size", scaling.get("base_batch_size"), low=1, none=True)
+    base = check_int("auto_scale_lr.base_batch_size", scaling.get("base_batch_size"), none=True)
+    if base is None and scaling.get("enable"):
+        raise ConfigError(
+            "auto_scale_lr needs the batch size that the learning rate is for: add base_batch_size"
+        )
+    check_int("auto_scale_lr.base_batch_size", base, low=1, none=True)
 
 
 def _check_training(cfg: Mapping) -> None:
@@ -141,7 +147,9 @@ def _check_training(cfg: Mapping) -> None:
         if isinstance(loop, BaseLoop) or loop is None:
             continue
         check_mapping(f"{split}_cfg", loop)
-        _check_loop(f"{split}_cfg", loop)
+        loader = cfg.get("train_dataloader") if split == "train" else None
+        sampler = loader.get("sampler") if isinstance(loader, Mapping) else None
+        _check_loop(f"{split}_cfg", loop, sampler if isinstance(sampler, Mapping) else None)
     wrapper = cfg.get("optim_wrapper")
     optimizer = None
     if wrapper is not None and not isinstance(wrapper, OptimWrapper):
@@ -155,7 +163,7 @@ def _check_training(cfg: Mapping) -> None:
         check_schedulers(name, group, optimizer)
 
 
-def _check_loop(name: str, loop: Mapping) -> None:
+def _check_loop(name: str, loop: Mapping, sampler: Any = None) -> None:
     loop = dict(loop)
     split = name.partition("_")[0]
     if split == "train" and "type" not in loop:
@@ -167,7 +175,13 @@ def _check_loop(name: str, loop: Mapping) -> None:
         by_epoch = check_bool(f"{name}.by_epoch", loop.pop("by_epoch"))
         loop["type"] = "EpochBasedTrainLoop" if by_epoch else "IterBasedTrainLoop"
     loop.setdefault("type", f"{split.title()}Loop")
-    check_component(LOOPS, loop, name, given=("runner", "dataloader", "evaluator"))
+    kind = check_component(LOOPS, loop, name, given=("runner", "dataloader", "evaluator"))
+    by_epoch = isinstance(kind, type) and issubclass(kind, MMEngineEpochBasedTrainLoop)
+    if by_epoch and sampler and is_infinite(sampler, "train_dataloader.sampler"):
+        raise ConfigError(
+            "train_dataloader.sampler never ends, so that there is no second epoch: expected "
+            "type='DefaultSampler', or train_cfg=dict(type='IterBasedTrainLoop', max_iters=...)"
+        )
     pairs = loop.get("dynamic_intervals") or ()
     for pair in pairs if isinstance(pairs, Sequence) else [pairs]:
         if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
@@ -187,6 +201,7 @@ def _check_hooks(cfg: Mapping) -> None:
             f"expected custom_hooks as a list of dict(type=...), got {shorten(custom)}"
         )
     places |= {f"custom_hooks.{index}": hook for index, hook in enumerate(custom)}
+    averaging = ""
     for place, hook in places.items():
         if isinstance(hook, Hook):
             continue
@@ -197,6 +212,12 @@ def _check_hooks(cfg: Mapping) -> None:
         kind = find_type(HOOKS, hook["type"], place)
         if isinstance(kind, type) and issubclass(kind, EMAHook):
             _check_averaging(kind, hook, place)
+            if averaging:
+                raise ConfigError(
+                    f"{averaging} and {place} both average the weights, and a checkpoint has one "
+                    "average: remove one of them"
+                )
+            averaging = place
 
 
 def _check_averaging(kind: type, hook: Mapping, place: str) -> None:
@@ -204,7 +225,7 @@ def _check_averaging(kind: type, hook: Mapping, place: str) -> None:
     own = (*inspect.signature(kind).parameters, "type", "priority")
     options = {key: value for key, value in hook.items() if key not in own}
     averaged = hook.get("ema_type", "ExponentialMovingAverage")
-    check_component(MODELS, {"type": averaged, **options}, place, given=("model",))
+    check_built(MODELS, {"type": averaged, **options}, place, given=dict(model=nn.Linear(1, 1)))
 
 
 def _check_visualizer(visualizer: Any) -> None:

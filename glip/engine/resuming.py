@@ -11,6 +11,7 @@ from torch import nn
 
 from glip.checkpoint import read_checkpoint
 from glip.engine.hooks.checkpoint import newest_readable
+from glip.engine.training_state import check_state
 from glip.utils.errors import CheckpointError
 
 #: Settings that a training depends on, by the beginning of their names.
@@ -60,7 +61,7 @@ def read_training_checkpoint(source: str) -> dict[str, Any]:
     elif "message_hub" not in checkpoint or "optimizer" not in checkpoint:
         missing = "optimizer state"
     else:
-        _check_state(checkpoint, source)
+        check_state(checkpoint, source)
         return checkpoint
     raise CheckpointError(
         f"{source} contains weights but no training state ({missing} missing): start from its "
@@ -112,47 +113,6 @@ def check_schedulers(schedulers: Any, stored: Any, source: str) -> None:
 
 def _shape(value: Any) -> tuple[int, ...]:
     return tuple(getattr(value, "shape", ()))
-
-
-def _check_state(checkpoint: Mapping[str, Any], source: str) -> None:
-    """Check the types of what mmengine's runner and hooks read from a checkpoint.
-
-    Raises:
-        CheckpointError: one is wrong.
-    """
-    meta = checkpoint["meta"]
-    counts = {name: meta[name] for name in ("epoch", "iter")}
-    counts |= {name: meta[name] for name in ("batches_done", "batches_per_epoch") if name in meta}
-    for name, value in counts.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise _damaged(source, f"meta[{name!r}]", "an integer of 0 or more", value)
-    seed = meta.get("seed")
-    if seed is not None and (not isinstance(seed, int) or not 0 <= seed < 2**32):
-        raise _damaged(source, "meta['seed']", "an integer from 0 to 2**32 - 1", seed)
-    for name in ("optimizer", "message_hub", "gradients", "ema_state_dict"):
-        value = checkpoint.get(name, {})
-        if not isinstance(value, dict):
-            raise _damaged(source, repr(name), "a dict", value)
-    info = checkpoint["message_hub"].get("runtime_info", {})
-    if not isinstance(info, dict):
-        raise _damaged(source, "message_hub['runtime_info']", "a dict", info)
-    kept = info.get("keep_ckpt_ids", [])
-    if not isinstance(kept, list) or not all(isinstance(each, int) for each in kept):
-        raise _damaged(source, "keep_ckpt_ids", "a list of integers", kept)
-    outdated = info.get("outdated_ckpt_ids", [])
-    if not isinstance(outdated, list):
-        raise _damaged(source, "outdated_ckpt_ids", "a list of integers", outdated)
-    schedulers = checkpoint.get("param_schedulers", [])
-    if not isinstance(schedulers, (list, dict)):
-        raise _damaged(source, "'param_schedulers'", "a list", schedulers)
-
-
-def _damaged(source: str, name: str, expected: str, value: Any) -> CheckpointError:
-    return CheckpointError(
-        f"{source} has an invalid training state: expected {name} to be {expected}, got "
-        f"{_shorten(value)}. Resume from another checkpoint, or start from its weights with "
-        "--load-from"
-    )
 
 
 def warn_of_differences(meta: Mapping[str, Any], config: str, data: Mapping[str, Any]) -> str:

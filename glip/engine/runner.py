@@ -189,11 +189,21 @@ class GLIPRunner(CheckpointRunner):
             dataloader: a data loader or its config, which may set ``pin_memory``.
             seed: of the sampler and of the workers.
             diff_rank_seed: use a different seed on each rank.
+
+        Raises:
+            ConfigError: it cannot be built from its config.
         """
         if isinstance(dataloader, dict):
             dataloader = complete_data_loader(dataloader)
             dataloader = {"pin_memory": torch.cuda.is_available(), **dataloader}
-        return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
+        try:
+            return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
+        except GLIPError:
+            raise
+        except Exception as error:  # the data set can be anyone's
+            raise ConfigError(
+                f"a data loader cannot be built from its config ({summarize(error)})"
+            ) from foreign_cause(error)
 
     def build_train_loop(self, loop: Any) -> Any:
         """Build the train loop; ``by_epoch`` selects this library's loops as it does mmengine's.

@@ -10,6 +10,7 @@ that the uninterrupted training draws.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -18,8 +19,15 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from glip.utils.errors import TrainingError
+from glip.utils.errors import GLIPError, TrainingError, summarize
 
+#: What torch says of worker processes that cannot start, or have ended.
+_OF_WORKERS = re.compile(
+    "start new thread|timed out after|exited unexpectedly|is killed by|Resource temporarily|"
+    "Too many open files"
+)
+#: Most images of an epoch: the order of more does not fit into memory.
+_MAX_IMAGES = 10**9
 #: Separate streams of seeds, for the augmentation of an image and for a step of the model.
 IMAGE_STREAM, STEP_STREAM = 0, 1
 
@@ -162,6 +170,12 @@ class SeededDataLoader(DataLoader):
         )
         if not len(batch_sampler):
             raise TrainingError(_NO_BATCH)
+        images = len(loader.dataset)  # type: ignore[arg-type]
+        if images > _MAX_IMAGES:
+            raise TrainingError(
+                f"an epoch has {images:,} images: expected at most {_MAX_IMAGES:,}; lower times of "
+                "RepeatDataset"
+            )
         super().__init__(
             SeededDataset(loader.dataset), batch_sampler=batch_sampler, **worker_options(loader)
         )
@@ -170,8 +184,21 @@ class SeededDataLoader(DataLoader):
         """Iterate; workers start when the first batch is requested.
 
         mmengine's iteration-based loop creates an iterator before the start position is known.
+
+        Raises:
+            TrainingError: a worker process cannot start, has ended, or takes longer than
+                ``timeout``.
         """
-        yield from super().__iter__()
+        try:
+            yield from super().__iter__()
+        except (RuntimeError, OSError) as error:
+            if isinstance(error, GLIPError) or not _OF_WORKERS.search(str(error)):
+                raise
+            raise TrainingError(
+                f"the {self.num_workers} worker processes of the data loader cannot continue "
+                f"({summarize(error)}): lower train_dataloader.num_workers or raise its timeout, "
+                "and check that the memory is enough; then continue with --resume"
+            ) from None
 
 
 def worker_options(loader: DataLoader) -> dict[str, Any]:

@@ -65,7 +65,19 @@ class Shard:
                 f"the launcher {launcher!r} did not start this process: expected the environment "
                 f"variables {', '.join(LAUNCHERS[launcher])}; torchrun sets those of pytorch"
             ) from error
+        if not 0 <= index < count:
+            names = LAUNCHERS[launcher]
+            raise ConfigError(
+                f"expected {names[0]} from 0 to {names[1]} - 1, got {index} of {count} processes"
+            )
         return cls(index, count, local_rank)
+
+    @classmethod
+    def of_torchrun(cls) -> Shard:
+        """Return the shard of a process of torchrun; the only one of another process."""
+        if all(os.environ.get(name, "").isdecimal() for name in LAUNCHERS["pytorch"]):
+            return cls.of_launcher("pytorch")
+        return cls()
 
     def path(self, out: str | Path) -> Path:
         """Return the file that this shard of an output is written to."""

@@ -61,6 +61,23 @@ def make_folder(path: str | Path) -> None:
         raise storage_error(path, error) from None
 
 
+def make_writable_folder(path: str | Path) -> None:
+    """Create a folder, and write a block of a file in it, before the slow work for its content.
+
+    Raises:
+        StorageError: it cannot be created, or the disk is full or read-only.
+    """
+    make_folder(path)
+    trial = Path(path) / f".{uuid.uuid4().hex}.partial"
+    try:
+        try:
+            trial.write_bytes(bytes(4096))
+        finally:
+            trial.unlink(missing_ok=True)
+    except OSError as error:
+        raise storage_error(path, error) from None
+
+
 def write_new_file(path: str | Path, content: str | bytes) -> None:
     """Write a small file atomically; missing folders are created, and text is UTF-8.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from glip.utils.errors import ConfigError
@@ -108,6 +108,18 @@ def _template(name: str, value: Any) -> None:
         )
 
 
+def _loss_scale(name: str, value: Any) -> None:
+    """Check the factor of the loss in float16: fixed, adapted, or the options of its adaption."""
+    if isinstance(value, str):
+        check_choice(name, value, ("dynamic",))
+    elif isinstance(value, Mapping):
+        for key in ("init_scale", "growth_factor", "backoff_factor", "growth_interval"):
+            if key in value:
+                _positive(f"{name}.{key}", value[key])
+    else:
+        _positive(name, value)
+
+
 def _published(name: str, value: Any) -> None:
     """Check the parts of a checkpoint to publish; others do not exist."""
     keys = [value] if isinstance(value, str) else value
@@ -138,6 +150,7 @@ _LAYERS = _int(1, 1000)
 CHECKS: dict[str, Callable[[str, Any], Any]] = {
     # data
     "times": _int(1),
+    "oversample_thr": _number(0),
     "test_mode": check_bool,
     "serialize_data": check_bool,
     "return_classes": check_bool,
@@ -217,6 +230,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "weight_decay": _number(0),
     "momentum": _number(0),
     "betas": _each(_RATE, 2),
+    "loss_scale": _loss_scale,
     # schedulers
     "begin": _int(0),
     "end": _int(1, none=True),
@@ -239,6 +253,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "CheckpointHook.out_dir": lambda name, value: check_text(name, value, none=True),
     "CheckpointHook.filename_tmpl": _optional(_template),
     "CheckpointHook.published_keys": _optional(_published),
+    "monitor": check_text,
     "EarlyStoppingHook.patience": _int(1),
     "EarlyStoppingHook.min_delta": _number(0),
     "EarlyStoppingHook.stopping_threshold": _number(none=True),

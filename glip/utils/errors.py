@@ -139,11 +139,27 @@ def summarize(error: BaseException) -> str:
 
     For the message of another error that is raised from it.
     """
+    if is_out_of_memory(error):
+        return "not enough memory"
     # str(KeyError) is the repr of its message.
     text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
     text = text.rpartition("WeightsUnpickler error: ")[2]  # torch.load wraps the reason in advice
     sentence = re.split(r"\.\s|\n", text.strip())[0].rstrip(".")[:200]
     return f"{type(error).__name__}: {sentence}" if sentence else type(error).__name__
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory cannot be allocated, of the machine or of a GPU."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error).lower()
+    words = (
+        "can't allocate memory",
+        "not enough memory",
+        "out of memory",
+        "cannot allocate memory",
+    )
+    return isinstance(error, (RuntimeError, OSError)) and any(each in text for each in words)
 
 
 def foreign_cause(error: BaseException) -> BaseException | None:

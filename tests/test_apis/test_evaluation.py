@@ -38,7 +38,7 @@ def test_data_that_are_read_for_training(there):
         log.assert_not_called()
         check_test_data(config(dict(type="ConcatDataset", datasets=parts)))
     log.assert_called_once()
-    assert "'a.json' is read for training" in log.call_args.args[0]
+    assert "'a.json' of test_dataloader is read for training" in log.call_args.args[0]
 
 
 @pytest.mark.parametrize("wrapped", [False, True])

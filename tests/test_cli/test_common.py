@@ -8,8 +8,10 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from mmengine.config import Config, DictAction
 
+from glip.cli import detect, test, train
 from glip.cli.argument_types import non_negative_int, positive_int
 from glip.cli.cfg_values import parse_value
 from glip.cli.common import (
@@ -30,6 +32,12 @@ from glip.utils.errors import (
     TokenizerNotFoundError,
 )
 from glip.utils.precision import AMP_DTYPES
+from tests.test_datasets.files import coco_content, draw, write
+from tests.test_tools.commands import ROOT
+
+IMAGE = str(ROOT / "demo" / "shapes.jpg")
+WEIGHTS = str(ROOT / "demo" / "glip_nano_shapes.safetensors")
+EVALUATED = ["--weights", WEIGHTS, "--ann", "{data}/val.json", "--images", "{data}"]
 
 
 def raiser(error):
@@ -216,3 +224,55 @@ def test_a_launcher_that_did_not_start_the_process(launcher, command, tmp_path, 
     assert module.apply_run_options is apply_run_options
     with pytest.raises(ConfigError, match=f"launcher '{launcher}' did not start this process"):
         apply_run_options(Config(), args)
+
+
+def test_torchrun_without_launcher(tmp_path, monkeypatch):
+    """All processes would train alone, and write the same files."""
+    for name, value in dict(RANK="1", WORLD_SIZE="2", LOCAL_RANK="1").items():
+        monkeypatch.setenv(name, value)
+    args = argparse.Namespace(
+        max_pixels=None, max_bytes=None, local_rank=0, launcher="none", work_dir=str(tmp_path)
+    )
+    with pytest.raises(UsageError, match=r"started 2 processes.*--launcher pytorch"):
+        apply_run_options(Config(), args)
+    monkeypatch.setenv("RANK", "2")
+    args.launcher = "pytorch"
+    with pytest.raises(ConfigError, match="RANK from 0 to WORLD_SIZE - 1, got 2 of 2"):
+        apply_run_options(Config(), args)
+
+
+def test_config_after_resume(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        run_main(lambda: train.main(["--resume", "mine.py"]))
+    assert "--resume takes mine.py as its CHECKPOINT" in capsys.readouterr().err
+
+
+#: Commands with a folder for results, which is ``{out}``; ``{data}`` has a data set.
+FOLDERS = {
+    "train": (train, ["--data", "{data}", "--weights", WEIGHTS, "--work-dir", "{out}"]),
+    "test": (test, [*EVALUATED, "--work-dir", "{out}"]),
+    "test --show-dir": (test, [*EVALUATED, "--work-dir", "{data}/work", "--show-dir", "{out}"]),
+    "detect": (detect, [IMAGE, "--texts", "a", "--weights", WEIGHTS, "--out-dir", "{out}"]),
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    draw(folder, coco_content())
+    for name in ("train.json", "val.json"):
+        write(folder, coco_content(), name)
+    return folder
+
+
+@pytest.mark.parametrize("out", ["/dev/null", "{data}/val.json/folder"])
+@pytest.mark.parametrize("name", FOLDERS)
+def test_folder_that_cannot_be_written(name, out, data, monkeypatch):
+    """Before the model is built, and with the folder's name."""
+    module, argv = FOLDERS[name]
+    out = out.format(data=data)
+    monkeypatch.setattr(torch.nn.Conv2d, "__init__", None)
+    with pytest.raises(SystemExit) as caught:
+        run_main(lambda: module.main([each.format(data=data, out=out) for each in argv]))
+    assert f"'{out}" in caught.value.code
+    assert "cannot be written" in caught.value.code

@@ -6,6 +6,7 @@ import re
 
 import pytest
 import torch
+from mmcv.transforms import BaseTransform
 from mmengine.dataset import pseudo_collate
 from torch.utils.data import DataLoader
 
@@ -230,3 +231,38 @@ def test_a_filter_that_leaves_one_box(build):
     left = {at: len(dataset[at]["data_samples"].gt_instances) for at in (0, 1)}
     assert left == {0: 0, 1: 1}
     assert all(dataset[0] for _ in range(30))
+
+
+class Broken(BaseTransform):
+    """A step of the user."""
+
+    def transform(self, results):
+        raise RuntimeError("mine")
+
+
+#: A pipeline whose steps do not fit together, and parts of the message.
+UNFIT = {
+    "no boxes": (
+        [PIPELINE[0], dict(type="FilterAnnotations")],
+        "FilterAnnotations of the pipeline",
+        "needs 'gt_bboxes', which no step before it sets",
+    ),
+    "no image": ([dict(type="FixScaleResize", scale=64)], "FixScaleResize", "'img'"),
+    "grey": (
+        [dict(PIPELINE[0], color_type="grayscale"), dict(type="PackDetInputs")],
+        "PackDetInputs",
+        "color_type='color'",
+    ),
+    "own step": ([PIPELINE[0], Broken()], "Broken of the pipeline", "RuntimeError: mine"),
+}
+
+
+@pytest.mark.parametrize("test_mode", [True, False])
+@pytest.mark.parametrize("name", UNFIT)
+def test_pipeline_that_does_not_fit(build, name, test_mode):
+    pipeline, *parts = UNFIT[name]
+    with pytest.raises(DataError, match="check the order and the options of the steps") as caught:
+        build(pipeline=pipeline, test_mode=test_mode)[0]
+    assert all(part in str(caught.value) for part in parts)
+    is_own = name == "own step"
+    assert isinstance(caught.value.__cause__, RuntimeError) == is_own

@@ -1,10 +1,12 @@
 """Several data sets as one."""
 
 import pytest
+from mmengine.dataset import ClassBalancedDataset
+from mmengine.registry import DefaultScope
 
 from glip.datasets import CocoDataset, ConcatDataset
 from glip.registry import DATASETS
-from glip.utils.errors import AnnotationFileNotFoundError
+from glip.utils.errors import AnnotationFileNotFoundError, DataError
 from tests.test_datasets.files import CLASSES, PIPELINE, coco_content, draw, write
 
 
@@ -75,3 +77,14 @@ def test_arguments():
         ConcatDataset([])
     with pytest.raises(TypeError, match="configs and data sets"):
         ConcatDataset([3])
+
+
+def test_balanced_classes(configs):
+    both = dict(type="ConcatDataset", datasets=[configs[0], configs[0]])
+    concat = DATASETS.build(both)
+    assert concat.get_cat_ids(4) == concat.datasets[1].get_cat_ids(1)
+    with DefaultScope.overwrite_default_scope("glip"):
+        assert len(ClassBalancedDataset(both, oversample_thr=0.9)) >= len(concat)
+    differing = DATASETS.build(dict(type="ConcatDataset", datasets=[configs[0], configs[2]]))
+    with pytest.raises(DataError, match="put ClassBalancedDataset around each"):
+        differing.get_cat_ids(0)

@@ -139,3 +139,19 @@ def test_tensorboard(examples, tmp_path):
     names = {"loss", "loss_cls", "loss_bbox", "loss_centerness", "lr", "memory", "time"}
     assert names <= set(events.Tags()["scalars"])
     assert [each.step for each in events.Scalars("loss")] == [2, 4]
+
+
+@pytest.mark.parametrize("options", [dict(update_buffers=True), dict(begin_iter=2), {}])
+def test_averaged_model_has_the_tokenizer(examples, tmp_path, options):
+    """The model loads its tokenizer after the average has copied the model."""
+    hook = dict(type="EMAHook", momentum=0.5, **options)
+    cfg = training_config(examples, tmp_path, custom_hooks=[hook], **SHORT)
+    cfg.train_cfg = dict(type="IterBasedTrainLoop", max_iters=3)
+    runner = run(cfg)
+    (path,) = tmp_path.glob("*.pth")
+    state = read_checkpoint(path)["state_dict"]
+    name = "language_model._extra_state"
+    assert torch.equal(state[name], runner.model.state_dict()[name])
+    assert state[name].numel() > 1000
+    key = "bbox_head.bbox_pred.weight"
+    assert not torch.equal(state[key], runner.model.state_dict()[key])

@@ -13,6 +13,7 @@ import torch
 from glip.checkpoint import read_checkpoint
 from glip.engine import GLIPRunner, last_checkpoint
 from glip.engine.resuming import describe_differences, flatten_settings, read_training_checkpoint
+from glip.engine.training_state import check_state
 from glip.utils.errors import CheckpointError, GLIPError
 from tests.test_tools.training import nothing_left
 from tests.training import NO_VALIDATION, training_config
@@ -181,7 +182,7 @@ def test_truncated_newest(examples, copied, size):
 
 
 def change(checkpoint: dict, where: str, value: object) -> None:
-    *path, name = where.split(".")
+    *path, name = [int(each) if each.isdecimal() else each for each in where.split(".")]
     for key in path:
         checkpoint[key] = copy.copy(checkpoint[key])
         checkpoint = checkpoint[key]
@@ -212,6 +213,10 @@ def change(checkpoint: dict, where: str, value: object) -> None:
         ("param_schedulers", 4),
         ("param_schedulers", [1, 2]),
         ("param_schedulers", [{}]),
+        ("optimizer.state.0.exp_avg", torch.ones(7)),
+        ("optimizer.state.0.exp_avg_sq", [1]),
+        ("gradients", {"foo": torch.ones(3)}),
+        ("gradients", {"bbox_head.bbox_pred.weight": torch.ones(3)}),
         ("ema_state_dict", 1),
         ("ema_state_dict", {"module.bbox_head.bbox_pred.weight": torch.ones(2)}),
         ("ema_state_dict", {}),
@@ -227,3 +232,45 @@ def test_damaged_state(examples, copied, where, value):
     assert len(message) < 600
     assert "\n" not in message
     assert "--load-from" in message
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        ("meta.iter", 10**18),
+        ("meta.epoch", 10**18),
+        ("meta.batches_done", 10**8),
+        ("message_hub.log_scalars", "x"),
+        ("optimizer.param_groups.0.lr", "x"),
+        ("optimizer.param_groups.0.lr", -1.0),
+        ("optimizer.param_groups.0.weight_decay", float("nan")),
+        ("optimizer.state", {}),
+        ("optimizer.state.0", 5),
+        ("optimizer.state.0.step", "x"),
+        ("optimizer.state.0.step", torch.tensor(-5.0)),
+        ("optimizer.state.0.exp_avg", torch.tensor(float("nan"))),
+        ("param_schedulers.0.last_step", "x"),
+        ("param_schedulers.0.last_step", -50),
+        ("param_schedulers.0.base_values", []),
+        ("param_schedulers.0.base_values", [float("inf")]),
+    ],
+)
+def test_damaged_values(trained, where, value):
+    """Each would change the training without a word, or end it late."""
+    checkpoint = dict(read_checkpoint(trained / "iter_5.pth", mmap=False))
+    check_state(checkpoint, "a.pth")
+    change(checkpoint, where, value)
+    with pytest.raises(CheckpointError, match=r"a\.pth has an invalid training state: expected"):
+        check_state(checkpoint, "a.pth")
+
+
+def test_schedules_without_state(examples, copied, caplog):
+    checkpoint = dict(read_checkpoint(copied / "iter_2.pth", mmap=False))
+    del checkpoint["param_schedulers"]
+    torch.save(checkpoint, copied / "iter_2.pth")
+    cfg = training_config(examples, copied, **OPTIONS, resume=True)
+    cfg.load_from = str(copied / "iter_2.pth")
+    runner = GLIPRunner.from_cfg(cfg)
+    runner.logger.addHandler(caplog.handler)
+    runner.train()
+    assert "has no state of param_scheduler, whose schedules begin anew" in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from types import SimpleNamespace
 
@@ -208,3 +209,35 @@ def test_too_many_broken_images(examples, tmp_path):
     broken = break_images(examples, tmp_path, 6)
     with pytest.raises(ImageReadError, match=r"6 of 9 images .* do not exist"):
         contents(training_loader(broken, tmp_path, workers=1))
+
+
+class Ending(RandomDataset):
+    """Ends its worker process, or keeps it busy."""
+
+    def __getitem__(self, index):
+        os._exit(1)
+
+
+def test_worker_that_has_ended():
+    plain = DataLoader(Ending(), num_workers=1)
+    seeded = SeededDataLoader(plain, seed=0, rank=0)
+    with pytest.raises(TrainingError, match=r"the 1 worker processes .* exited unexpectedly"):
+        batches(seeded)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("can't start new thread"), OSError("[Errno 24] Too many open files")],
+)
+def test_workers_that_cannot_start(monkeypatch, error):
+    def start(self):
+        raise error
+
+    monkeypatch.setattr(DataLoader, "__iter__", start)
+    with pytest.raises(TrainingError, match=r"lower train_dataloader\.num_workers"):
+        batches(loader(workers=2))
+
+
+def test_too_many_images():
+    with pytest.raises(TrainingError, match="an epoch has 10,000,000,000 images"):
+        loader(size=10**10)

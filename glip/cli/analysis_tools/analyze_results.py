@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> list[ScoredImage]:
     from glip.analysis.image_scores import build, draw_sheet, rank, score_images, write_table
     from glip.apis.build import load_config
     from glip.evaluation import check_predictions, load_predictions
-    from glip.utils.atomic_write import atomic_open, make_folder
+    from glip.utils.atomic_write import atomic_open, make_writable_folder
 
     style = read_style(args)
     cfg = load_config(args.config, args.cfg_options)
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> list[ScoredImage]:
     dataset, metric = build(cfg)
     check_predictions(predictions, dataset, args.predictions)
     images = score_images(dataset, metric, predictions)
-    make_folder(args.out_dir)
+    make_writable_folder(args.out_dir)
     write_table(images, args.score_thr, args.out_dir / "images.csv")
     best, worst = rank(images, args.topk)
     for name, chosen in (("best", best), ("worst", worst)):

@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
     from PIL import Image
 
     from glip.analysis.browse import build_dataset, draw_sample, move_boxes_with_images
-    from glip.utils.atomic_write import atomic_open, make_folder
+    from glip.utils.atomic_write import atomic_open, make_writable_folder
     from glip.utils.image_files import safe_file_name
     from glip.visualization import DetLocalVisualizer
     from glip.visualization.local_visualizer import check_display
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> None:
     count = min(args.num, len(dataset))
     visualizer = DetLocalVisualizer() if args.show else None
     if out_dir is not None:
-        make_folder(out_dir)
+        make_writable_folder(out_dir)
     for index in np.linspace(0, len(dataset) - 1, count).round().astype(int).tolist():
         packed = dataset[index]
         image = draw_sample(packed, style)

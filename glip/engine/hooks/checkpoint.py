@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 from pathlib import Path
 
+import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
 from mmengine.model import is_model_wrapper
@@ -213,6 +216,25 @@ class CheckpointHook(MMEngineCheckpointHook):
             self.best_ckpt_path = paths[""]
         else:
             self.best_ckpt_path_dict.update(paths)
+
+    def _publish_model(self, runner: Runner, ckpt_path: str | None) -> None:
+        """Write the parts of a checkpoint that are to be published, as ``<name>-<digest>.pth``.
+
+        mmengine's method reads it with ``torch.load``, which refuses or unpickles other objects.
+
+        Args:
+            runner: the runner.
+            ckpt_path: the checkpoint; ``None`` if none was saved.
+        """
+        if not ckpt_path or not is_main_process():
+            return
+        parts = read_checkpoint(ckpt_path)
+        content = io.BytesIO()
+        torch.save({key: parts[key] for key in self.published_keys if key in parts}, content)
+        digest = hashlib.sha256(content.getvalue()).hexdigest()[:8]
+        path = Path(ckpt_path).with_name(f"{Path(ckpt_path).stem}-{digest}.pth")
+        atomic_write(path, content.getvalue())
+        runner.logger.info(f"Published {ckpt_path} as {path}")
 
     def _delete(self, name: str) -> None:
         """Delete a checkpoint of this training; in a copy of its folder, not the original."""

@@ -15,6 +15,7 @@ from mmengine.visualization import Visualizer
 from glip.datasets.images import read_image
 from glip.registry import HOOKS
 from glip.structures import DetDataSample
+from glip.utils.atomic_write import make_writable_folder
 from glip.utils.errors import ImageReadError, StorageError
 from glip.utils.image_files import IMAGE_EXTENSIONS, ImageLimits, safe_file_name
 from glip.visualization.local_visualizer import check_display
@@ -89,10 +90,16 @@ class DetVisualizationHook(Hook):
                 "Visualizer; set visualizer = dict(type='DetLocalVisualizer') in the config"
             )
 
-    def before_test(self, runner: Runner) -> None:  # noqa: ARG002
-        """Reset the number of images and their file names."""
+    def before_test(self, runner: Runner) -> None:
+        """Reset the number of images and their file names; create the folder.
+
+        Raises:
+            StorageError: nothing can be written in the folder.
+        """
         self._num_tested = 0
         self._file_names.clear()
+        if self.draw and self.test_out_dir is not None and is_main_process():
+            make_writable_folder(self._test_folder(runner))
 
     def after_val_iter(
         self,
@@ -121,8 +128,9 @@ class DetVisualizationHook(Hook):
             self._num_tested += 1
             out_file = None
             if self.test_out_dir is not None:
-                folder = osp.join(runner.work_dir, runner.timestamp, self.test_out_dir)
-                out_file = osp.join(folder, self._file_name(data_sample.img_path))
+                out_file = osp.join(
+                    self._test_folder(runner), self._file_name(data_sample.img_path)
+                )
             self._add_datasample(runner, data_sample, "test_img", self._num_tested, out_file)
 
     def _add_datasample(
@@ -151,6 +159,9 @@ class DetVisualizationHook(Hook):
             self._num_failed += 1
             if self._num_failed == 1:
                 runner.logger.warning(f"not drawn, as others may be: {error}")
+
+    def _test_folder(self, runner: Runner) -> str:
+        return osp.join(runner.work_dir, runner.timestamp, self.test_out_dir or "")
 
     def _file_name(self, img_path: str) -> str:
         """Return the file name of the image, numbered if images of several folders share it."""

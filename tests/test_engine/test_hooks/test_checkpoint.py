@@ -317,3 +317,38 @@ def test_a_copied_folder_does_not_delete_from_the_original(examples, tmp_path):
         GLIPRunner.from_cfg(cfg).train()
     assert sorted(path.name for path in (tmp_path / "one").glob("*.pth")) == before
     assert [path.name for path in (tmp_path / "two").glob("best*")] == ["best_count_epoch_2.pth"]
+
+
+class Diverge(Hook):
+    """Makes a weight non-finite in the last step of the training, whose loss was finite."""
+
+    priority = "VERY_LOW"
+
+    def __init__(self, value: float):
+        self.value = value
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter == runner.max_iters - 1:
+            next(runner.model.parameters()).data.view(-1)[0] = self.value
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_weights_that_are_not_finite_are_not_saved(examples, tmp_path, value):
+    cfg = training_config(examples, tmp_path, default_hooks__checkpoint=dict(interval=1), **SHORT)
+    runner = GLIPRunner.from_cfg(cfg)
+    runner.register_hook(Diverge(value))
+    with pytest.raises(TrainingError, match=r"not finite any more \(.*\), and epoch_1.pth is not"):
+        runner.train()
+    assert not list(tmp_path.glob("*.pth"))
+
+
+def test_published_checkpoint(trained, tmp_path):
+    """Only the parts to publish; read without unpickling objects, whatever torch does."""
+    shutil.copy(trained / "epoch_1.pth", tmp_path)
+    hook = CheckpointHook(published_keys=["state_dict", "meta"])
+    hook.last_ckpt = str(tmp_path / "epoch_1.pth")
+    hook.after_train(GLIPRunner.from_cfg(Config.fromfile(trained / "config.py")))
+    (published,) = tmp_path.glob("epoch_1-????????.pth")
+    assert read_checkpoint(published).keys() == {"state_dict", "meta"}
+    whole = read_checkpoint(tmp_path / "epoch_1.pth")
+    assert not differences(read_checkpoint(published)["state_dict"], whole["state_dict"])
