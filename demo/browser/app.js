@@ -146,7 +146,9 @@ const handlers = {
     page.progress.hidden = false;
     if (total) Object.assign(page.progress, { value: received, max: total });
     else page.progress.removeAttribute("value");
-    tell(`Loading the model: ${(received / 1e6).toFixed(1)} MB`);
+    // The total alone: a screen reader would read each step.
+    const told = `Loading the model${total ? `: ${(total / 1e6).toFixed(0)} MB` : " …"}`;
+    if (page.status.textContent !== told) tell(told);
   },
   preparing() {
     page.progress.removeAttribute("value");
@@ -249,7 +251,7 @@ try {
     pause = setTimeout(ask, PAUSE);
   };
   page.threshold.oninput = showResult;
-  page.canvas.onpointermove = pointAt;
+  page.canvas.onpointermove = page.canvas.onpointerdown = pointAt;
   page.canvas.onpointerleave = () => pointAt({ offsetX: -1, offsetY: -1 });
   page.save.onclick = () => {
     const threshold = Number(page.threshold.value);
