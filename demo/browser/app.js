@@ -19,6 +19,7 @@ const page = Object.fromEntries(ids.map((id) => [id, at(id)]));
 let worker;
 let pause; // timer of the text
 let model = null; // {model, threshold} once it is loaded
+let isBroken = false; // nothing works any more; the error says why
 let requests = 0; // messages to the worker
 let images = 0; // images that were given
 let image = null; // {bitmap, name, width, height}, the shown one
@@ -105,6 +106,7 @@ function forget() {
 /** Send the text, and an image if it is another one, to the worker. */
 function ask(given = {}) {
   clearTimeout(pause);
+  if (isBroken) return;
   fail(null);
   const { value } = page.text;
   let text = value.trim() ? value : null;
@@ -125,6 +127,7 @@ function ask(given = {}) {
 }
 
 async function useFile(file) {
+  if (isBroken) return;
   images += 1;
   const imageId = images;
   try {
@@ -133,7 +136,7 @@ async function useFile(file) {
     ask({ imageId, blob: file, name: file.name || "image", ...size });
     if (model) tell("Reading the image …");
   } catch (error) {
-    fail(messageOf(error));
+    if (!isBroken) fail(messageOf(error));
   }
 }
 
@@ -143,6 +146,7 @@ function seconds(milliseconds) {
 
 const handlers = {
   progress({ received, total }) {
+    if (isBroken) return; // another download goes on
     page.progress.hidden = false;
     if (total) Object.assign(page.progress, { value: received, max: total });
     else page.progress.removeAttribute("value");
@@ -163,6 +167,7 @@ const handlers = {
     showResult();
   },
   broken({ message }) {
+    isBroken = true;
     page.progress.hidden = true;
     fail(message);
   },

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from glip.cli.common import new_parser, parse_and_run, run_main
 from glip.config import demo_file
+from glip.runtime.checks import check_files
 from glip.runtime.manifest import MANIFEST, read_manifest
 from glip.utils.atomic_write import describe_write_errors
 from glip.utils.errors import ConfigError, DependencyError, StorageError
@@ -65,14 +66,17 @@ def run(args: argparse.Namespace) -> None:
     """Write the folder.
 
     Raises:
-        CheckpointError: the model is no folder of ``glip export``, or damaged.
+        CheckpointError: the model is no folder of ``glip export``, or a file is missing or damaged.
         DependencyError: onnxruntime-web is missing.
-        ConfigError: there is no such example image.
+        ConfigError: the model is of another format, or there is no such example image.
         StorageError: OUT exists, or cannot be written.
     """
     manifest = read_manifest(args.model)
     if manifest.format != "onnx":
-        raise ConfigError(f"expected a model in the format onnx, got {manifest.format}")
+        raise ConfigError(
+            f"expected a model of `glip export --format onnx`, got the format {manifest.format}"
+        )
+    check_files(Path(args.model), manifest.files)
     dist = Path(args.onnxruntime_web, "dist")
     missing = [name for name in RUNTIME if not (dist / name).is_file()]
     if missing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 from dataclasses import replace
@@ -28,7 +29,8 @@ def options(tmp_path) -> dict[str, Path]:
     model, runtime = tmp_path / "model", tmp_path / "npm"
     (runtime / "dist").mkdir(parents=True)
     model.mkdir()
-    manifest = replace(MANIFEST, files=dict.fromkeys(names, "0"))
+    digests = {name: hashlib.sha256(name.encode()).hexdigest() for name in names}
+    manifest = replace(MANIFEST, files=digests)
     (model / "manifest.json").write_text(manifest.to_json())
     for path in (
         *(model / name for name in names),
@@ -68,6 +70,9 @@ def test_errors(options, tmp_path):
         with pytest.raises(error, match=reason):
             run({**options, **changed})
         assert not options["--out"].exists()
+    (options["--model"] / "text.onnx").write_text("another")
+    with pytest.raises(CheckpointError, match="not the file that was exported"):
+        run(options)
 
 
 def test_the_documented_command_names_the_version():

@@ -308,6 +308,7 @@ def test_errors_of_the_host(open_page, site, tmp_path):
         folder = copy(name)
         change(folder)
         page = open_page(folder)
+        page.wait_for_load_state("networkidle")  # the example comes after some of the errors
         page.wait_for_selector(f"#error:has-text('{reason}')")
     page = open_page(site, "delete window.WebAssembly")
     page.wait_for_selector("#error:has-text('no WebAssembly')")
