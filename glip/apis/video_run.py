@@ -23,6 +23,7 @@ from glip.engine.digests import text_digest, weights_digest
 from glip.structures.export import class_lists
 from glip.utils.atomic_write import make_folder
 from glip.utils.errors import VideoError
+from glip.utils.image_files import is_image_file
 from glip.version import __version__
 from glip.video.encoding import AudioSource, SegmentWriter
 from glip.video.frame import Frame
@@ -245,7 +246,8 @@ def _identity(source: FrameSource) -> list[Any]:
     path = Path(source.name)
     if "://" in source.name or source.is_live:
         return [source.name]
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    # An output in the folder of the images is none of them.
+    files = sorted(filter(is_image_file, path.iterdir())) if path.is_dir() else [path]
     states = [(each.name, each.stat().st_size, each.stat().st_mtime_ns) for each in files]
     return [os.path.realpath(path), text_digest(repr(states))]
 

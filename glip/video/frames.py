@@ -78,10 +78,9 @@ def open_source(source: Source, *, fps: float = 25.0, max_pixels: int | None = N
     source = os.fspath(source)
     if "://" in source:
         return VideoFile(source, pixel_limit(limits))
-    path = Path(source)
-    if path.is_dir():
-        return FrameFolder(path, fps, limits)
-    if not path.is_file():
+    if os.path.isdir(source):  # also for a name that is too long, unlike Path.is_dir
+        return FrameFolder(Path(source), fps, limits)
+    if not os.path.isfile(source):
         raise VideoError(
             f"expected a video file, a folder of images, a URL or the index of a webcam, and there "
             f"is no file {shorten(source)}"

@@ -9,17 +9,22 @@ is removed.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from glip.engine.digests import file_digest, text_digest
 from glip.utils.atomic_write import atomic_open, atomic_write, make_folder
 from glip.utils.errors import VideoError
+from glip.utils.regular_files import file_problem
 from glip.video.encoding import AudioSource, Segment, join_segments
+
+_logger = logging.getLogger("glip")
 
 _SETTINGS = "settings.json"
 
@@ -54,12 +59,14 @@ class Part:
         last: index of its last frame in the source.
         seconds: time of its first frame in the output.
         size: width and height of the frames in pixels.
+        digests: of its values and its files; set by :meth:`PartsFolder.add`.
     """
 
     frames: int
     last: int
     seconds: float
     size: tuple[int, int]
+    digests: Mapping[str, str] = field(default_factory=dict)
 
 
 class PartsFolder:
@@ -71,7 +78,7 @@ class PartsFolder:
         is_live: the source cannot be read again, so that nothing is resumed.
 
     Attributes:
-        done: the finished parts.
+        done: the finished parts; those from a damaged one on are not among them.
 
     Raises:
         VideoError: there are outputs already, or parts of another run.
@@ -101,9 +108,10 @@ class PartsFolder:
         return not is_live and self._settings() == settings
 
     def _settings(self) -> Any:
+        path = self.path / _SETTINGS
         try:
-            return json.loads((self.path / _SETTINGS).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return None if file_problem(path) else json.loads(path.read_bytes())
+        except (OSError, ValueError, RecursionError):
             return None
 
     def _check(self, settings: Mapping[str, Any], is_live: bool) -> None:
@@ -112,7 +120,10 @@ class PartsFolder:
             raise VideoError(f"{self.path} has the parts of a recording that was killed: {advice}")
         stored = self._settings()
         if not isinstance(stored, dict):
-            stored = {}
+            raise VideoError(
+                f"{self.path} has no {_SETTINGS} that can be read, so it is unknown which run its "
+                f"parts are of: {advice}"
+            )
         names = [name for name in settings if stored.get(name) != settings[name]]
         if names:
             raise VideoError(
@@ -121,9 +132,38 @@ class PartsFolder:
             )
 
     def _read(self) -> None:
-        while (path := self._file("part.json")).is_file():
-            values = json.loads(path.read_text(encoding="utf-8"))
-            self.done.append(Part(**{**values, "size": tuple(values["size"])}))
+        """Find the finished parts, up to the first that is damaged."""
+        while (path := self._file("part.json")).exists():
+            try:
+                self.done.append(self._read_part(path))
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OSError):
+                _logger.warning("%s is damaged: this part and those after it are made again", path)
+                return
+
+    def _read_part(self, path: Path) -> Part:
+        """Read the next part, and compare it with its digests.
+
+        Raises:
+            Exception: it is damaged.
+        """
+        if file_problem(path):
+            raise ValueError("it is no file")
+        values = json.loads(path.read_bytes())
+        part = Part(**{**values, "size": tuple(values["size"])})
+        if part != self._with_digests(part):
+            raise ValueError("it was changed")
+        return part
+
+    def _with_digests(self, part: Part) -> Part:
+        """Return the next part with the digests of its values and of its files."""
+        values = [part.frames, part.last, part.seconds, part.size]
+        digests = {"values": text_digest(json.dumps(values))}
+        for kind in ("jsonl", "mp4") if self.outputs.video is not None else ("jsonl",):
+            path = self._file(kind)
+            if file_problem(path):
+                raise ValueError(f"{path} is no file")
+            digests[kind] = file_digest(path)
+        return replace(part, digests=digests)
 
     def _file(self, kind: str, number: int | None = None) -> Path:
         """Return a file of a part, by default of the next one."""
@@ -141,6 +181,7 @@ class PartsFolder:
             StorageError: a file cannot be written.
         """
         atomic_write(self._file("jsonl"), "".join(f"{line}\n" for line in lines).encode())
+        part = self._with_digests(part)
         atomic_write(self._file("part.json"), json.dumps(asdict(part)).encode())
         self.done.append(part)
 

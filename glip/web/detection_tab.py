@@ -140,6 +140,7 @@ def add_model(part: str, handlers: Handlers, name: str) -> tuple[Any, Any]:
         label="Score threshold",
         elem_id=f"{part}-threshold",
     )
+    score_thr.preprocess = lambda value: value  # checked where it is used, also its type
     return model, score_thr
 
 

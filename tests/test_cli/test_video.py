@@ -18,7 +18,7 @@ from glip.apis.video_run import VideoRun, run_video
 from glip.cli.video import main
 from glip.utils.errors import VideoError
 from glip.video.frames import open_source
-from glip.video.parts import VideoOutputs
+from glip.video.parts import PartsFolder, VideoOutputs
 from tests.test_video.conftest import clip, nano  # noqa: F401
 
 pytest.importorskip("av")
@@ -141,6 +141,18 @@ def test_a_run_that_fails_resumes(clip, nano, tmp_path, monkeypatch, every):  # 
     assert len(frames[0]) == 30
     assert all((a == b).all() for a, b in zip(*frames, strict=True))
     assert sorted(each.name for each in two.iterdir()) == ["out.jsonl", "out.mp4"]
+
+
+def test_a_damaged_part_is_made_again(clip, nano, tmp_path, monkeypatch):  # noqa: F811
+    run = run_of(clip, nano, tmp_path, 1)
+    monkeypatch.setattr(PartsFolder, "finish", lambda *_: None)  # killed before they are joined
+    run_video(run)
+    monkeypatch.undo()
+    part = tmp_path / "out.mp4.parts" / "000001.jsonl"
+    part.write_text(part.read_text().replace('"frame": 9', '"frame": 90'))
+    assert run_video(run).num_resumed == 8
+    assert [each["frame"] for each in read(tmp_path / "out.jsonl")] == list(range(30))
+    assert len(pixels(tmp_path / "out.mp4")) == 30
 
 
 @pytest.mark.kills
