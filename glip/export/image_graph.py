@@ -13,13 +13,11 @@ from __future__ import annotations
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from glip.export.tower_graph import TowerGraph
 from glip.models import GLIP
 from glip.models.backbones.swin import SHIFT_MASK, SwinBlock, SwinStage, SwinTransformer
-from glip.models.necks.fpn import FPN
 
 
 class ImageGraph(nn.Module):
@@ -32,7 +30,7 @@ class ImageGraph(nn.Module):
     def __init__(self, model: GLIP):
         super().__init__()
         self.backbone = SwinGraph(cast(SwinTransformer, model.backbone))
-        self.neck = FPNGraph(cast(FPN, model.neck))
+        self.neck = model.neck
         tower = model.bbox_head.tower
         self.tower = None if tower.early_fuse else TowerGraph(tower)
 
@@ -124,14 +122,14 @@ def window_index(height: int, width: int, size: int, shift: int) -> tuple[Tensor
         height x width for padding; and (height width,), the inverse.
     """
     high, wide = _ceil_div(height, size), _ceil_div(width, size)  # windows
-    rows = _rotated(high * size, high * size, shift)
-    cols = _rotated(wide * size, wide * size, shift)
+    rows = (torch.arange(high * size) + shift) % (high * size)
+    cols = (torch.arange(wide * size) + shift) % (wide * size)
     inside = (rows < height)[:, None] & (cols < width)[None]
     index = torch.where(inside, rows[:, None] * width + cols[None], height * width)
     gather = index.reshape(high, size, wide, size).transpose(1, 2).reshape(-1)
     # Where position (row, col) went: its window, then its place in the window.
-    rows = _rotated(height, high * size, high * size - shift)
-    cols = _rotated(width, wide * size, wide * size - shift)
+    rows = (torch.arange(height) + high * size - shift) % (high * size)
+    cols = (torch.arange(width) + wide * size - shift) % (wide * size)
     window = (rows // size)[:, None] * wide + (cols // size)[None]
     place = (rows % size)[:, None] * size + (cols % size)[None]
     return gather, (window * size * size + place).reshape(-1)
@@ -140,15 +138,6 @@ def window_index(height: int, width: int, size: int, shift: int) -> tuple[Tensor
 def _ceil_div(count: int, size: int) -> int:
     """Return ceil(count / size); of positive numbers, as ONNX divides negative ones otherwise."""
     return (count + size - 1) // size
-
-
-def _rotated(count: int, period: int, shift: int) -> Tensor:
-    """Return (i + shift) modulo the period for i below ``count``, which is at most the period.
-
-    The exporter has no remainder by a size that is not known.
-    """
-    index = torch.arange(count) + shift
-    return torch.where(index >= period, index - period, index)
 
 
 def shift_mask(height: int, width: int, size: int) -> Tensor:
@@ -163,27 +152,3 @@ def shift_mask(height: int, width: int, size: int) -> Tensor:
     regions = bands(high)[:, None] * 3 + bands(wide)[None]
     regions = regions.reshape(high, size, wide, size).transpose(1, 2).reshape(-1, size * size)
     return torch.where(regions[:, None] == regions[:, :, None], 0.0, SHIFT_MASK)
-
-
-class FPNGraph(nn.Module):
-    """See :class:`~glip.models.necks.fpn.FPN`.
-
-    Args:
-        fpn: the neck.
-    """
-
-    def __init__(self, fpn: FPN):
-        super().__init__()
-        self.fpn = fpn
-
-    def forward(self, feature_maps: list[Tensor]) -> list[Tensor]:
-        """Compute P3 to P7 from the backbone's maps; each has twice the size of the next."""
-        fpn, used = self.fpn, feature_maps[self.fpn.start_level :]
-        merged = fpn.inner_blocks[-1](used[-1])
-        levels = [fpn.layer_blocks[-1](merged)]
-        for index in reversed(range(len(used) - 1)):
-            top_down = F.interpolate(merged, scale_factor=2.0, mode="nearest")
-            merged = fpn.inner_blocks[index](used[index]) + top_down
-            levels.insert(0, fpn.layer_blocks[index](merged))
-        p6 = fpn.extra_blocks.p6(levels[-1])
-        return [*levels, p6, fpn.extra_blocks.p7(F.relu(p6))]

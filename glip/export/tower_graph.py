@@ -133,6 +133,5 @@ def _reread(values: Tensor, level: Tensor) -> Tensor:
     """Read (B, k, h, w) with the smaller size of a level; see ``reinterpret_size``."""
     batch, channels = values.shape[:2]
     height, width = level.shape[-2:]
-    # A gather rather than a slice: a slice would compare the sizes, which are not known.
-    first = torch.arange(channels * height * width, device=values.device)
-    return values.flatten(1).index_select(1, first).reshape(batch, channels, height, width)
+    first = values.flatten(1)[:, : channels * height * width]
+    return first.reshape(batch, channels, height, width)
