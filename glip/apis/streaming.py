@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import repeat, takewhile
 from pathlib import Path
 
 import torch
@@ -26,6 +26,7 @@ from glip.utils.image_files import ImageLimits
 from glip.utils.options import check_bool, check_int, check_number
 from glip.video.frame import Frame
 from glip.video.frames import Source, open_source
+from glip.video.live import NewestFrames
 from glip.video.tracking import ObjectTracker, Track, interpolate, rounded
 
 
@@ -41,6 +42,7 @@ def stream(
     every: int = 1,
     track: bool = False,
     batch_size: int = 1,
+    max_lost: float = 1.0,
     start: float = 0.0,
     end: float | None = None,
     fps: float = 25.0,
@@ -48,8 +50,9 @@ def stream(
 ) -> Iterator[tuple[int, float, DetDataSample]]:
     """Detect in the frames of a video; the memory does not grow with its length.
 
-    The prompt is encoded once. At most ``batch_size * every`` frames are held at once. The
-    arguments are checked before the first frame is read.
+    The prompt is encoded once. At most ``batch_size * every`` frames are held at once, and as many
+    of a live source wait; it drops older ones, which leaves gaps in the indices. The arguments are
+    checked before the first frame is read.
 
     Example:
         >>> for index, seconds, sample in stream(  # doctest: +SKIP
@@ -72,7 +75,8 @@ def stream(
             between them; needs the package trackers.
         track: give objects ids, also with ``every=1``; needs the package trackers.
         batch_size: keyframes that are detected at once.
-        start: begin at this time, in seconds; the frames before it are decoded.
+        max_lost: seconds that an object keeps its id while it is not detected.
+        start: begin at this time, in seconds.
         end: stop before this time, in seconds.
         fps: frames per second of a folder of images.
         max_pixels: largest frame, height times width; by default Pillow's limit of about 179
@@ -95,16 +99,24 @@ def stream(
     check_number("start", start, low=0)
     check_number("end", end, low=0, none=True)
     check_number("fps", fps, positive=True)
-    options = StreamOptions(every, batch_size, track)
+    options = StreamOptions(every, batch_size, track, max_lost)
     frames = open_source(source, fps=fps, max_pixels=max_pixels)
     if classes is not None:
         detector = make_detector(model, weights, device, with_class_limit(None))
     else:
         detector = make_detector(model, weights, device, None)
     video = VideoDetector(detector, prompt, classes=classes, score_thr=score_thr)
-    part = cut(frames.read(start=start), end)
-    results = video.detect(part, options, frames.fps or fps)
+    read = frames.read(start=start)
+    if frames.is_live:
+        read = _newest(read, options.every * options.batch_size)
+    results = video.detect(cut(read, end), options, frames.fps or fps)
     return ((each.frame.index, each.frame.seconds, each.sample) for each in results)
+
+
+def _newest(frames: Iterator[Frame], capacity: int) -> Iterator[Frame]:
+    """Yield the newest frames of a live source, which a thread reads from the first one on."""
+    with NewestFrames(frames, capacity) as newest:
+        yield from newest
 
 
 def cut(frames: Iterable[Frame], end: float | None) -> Iterator[Frame]:
@@ -123,11 +135,13 @@ class StreamOptions:
     every: int = 1
     batch_size: int = 1
     track: bool = False
+    max_lost: float = 1.0
 
     def __post_init__(self) -> None:
         check_int("every", self.every, low=1)
         check_int("batch_size", self.batch_size, low=1)
         check_bool("track", self.track)
+        check_number("max_lost", self.max_lost, low=0)
 
     @property
     def has_ids(self) -> bool:
@@ -215,7 +229,7 @@ class VideoDetector:
             DependencyError: trackers is not installed, and objects are to be tracked.
         """
         if options.has_ids and tracker is None:
-            tracker = ObjectTracker(fps / options.every)
+            tracker = ObjectTracker(fps / options.every, options.max_lost)
         return self._detect(frames, options, tracker)
 
     def _detect(
@@ -224,7 +238,10 @@ class VideoDetector:
         last: _Keyframe | None = None  # its ids are known once the next keyframe is detected
         groups: list[tuple[list[Frame], Frame]] = []  # keyframes, and the frames before each
         between: list[Frame] = []
-        for number, (frame, is_end) in enumerate(_with_end(frames)):
+        # Without groups the end does not matter: the newest frame of a live source does.
+        has_groups = options.every * options.batch_size > 1
+        pairs = _with_end(frames) if has_groups else zip(frames, repeat(False), strict=False)
+        for number, (frame, is_end) in enumerate(pairs):
             if number % options.every and not is_end:
                 between.append(frame)
                 continue

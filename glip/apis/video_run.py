@@ -28,6 +28,7 @@ from glip.version import __version__
 from glip.video.encoding import AudioSource, SegmentWriter
 from glip.video.frame import Frame
 from glip.video.frames import FrameFolder, FrameSource
+from glip.video.live import NewestFrames
 from glip.video.parts import Part, PartsFolder, VideoOutputs
 from glip.video.tracking import ObjectTracker, rounded
 from glip.visualization import DetLocalVisualizer, DrawStyle
@@ -73,6 +74,7 @@ class VideoSummary:
         num_frames: number of frames, also those of a run before.
         num_resumed: number of frames of a run before.
         num_broken: frames that could not be decoded, or were decoded with errors.
+        num_dropped: frames of a live source that came too fast for the model.
         objects: with tracking the number of objects of each name.
         frames: number of frames that each name was found in.
     """
@@ -80,6 +82,7 @@ class VideoSummary:
     num_frames: int = 0
     num_resumed: int = 0
     num_broken: int = 0
+    num_dropped: int = 0
     objects: dict[str, int] | None = None
     frames: Counter[str] = field(default_factory=Counter)
 
@@ -102,7 +105,7 @@ def run_video(run: VideoRun) -> VideoSummary:
     """
     source, options = run.source, run.options
     fps = source.fps or _DEFAULT_FPS
-    tracker = ObjectTracker(fps / options.every) if options.has_ids else None
+    tracker = ObjectTracker(fps / options.every, options.max_lost) if options.has_ids else None
     make_folder(run.outputs.folder().parent)
     parts = PartsFolder(run.outputs, _settings(run), is_live=source.is_live)
     summary = VideoSummary()
@@ -116,9 +119,12 @@ def run_video(run: VideoRun) -> VideoSummary:
     unit = options.every * options.batch_size
     per_part = -(-run.frames_per_part // unit) * unit
     with ExitStack() as stack:
-        frames: Iterator[Frame] = cut(source.read(first, run.start), run.end)
+        frames = source.read(first, run.start)
+        newest = None
         if source.is_live:
-            frames = stack.enter_context(_until_interrupt(frames))
+            newest = stack.enter_context(NewestFrames(frames, unit))
+            frames = stack.enter_context(_until_interrupt(iter(newest)))
+        frames = cut(frames, run.end)
         progress = stack.enter_context(_progress(run, summary))
         results = run.detector.detect(frames, options, fps, tracker)
         for result in results:
@@ -134,6 +140,7 @@ def run_video(run: VideoRun) -> VideoSummary:
     has_audio = not source.is_live and not isinstance(source, FrameFolder)
     parts.finish(AudioSource(source.name, run.start, run.end) if has_audio else None)
     summary.num_broken = source.num_broken
+    summary.num_dropped = newest.num_dropped if newest is not None else 0
     if tracker is not None:
         names = run.detector.names
         summary.objects = {}
@@ -235,6 +242,7 @@ def _settings(run: VideoRun) -> dict[str, Any]:
         "every": options.every,
         "batch-size": options.batch_size,
         "track": options.track,
+        "max-lost": options.max_lost,
         "style": asdict(run.style),
         "frames per part": run.frames_per_part,
         "outputs": [run.outputs.video is not None, run.outputs.json is not None],

@@ -80,6 +80,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--track", action="store_true", help="give objects ids, also with --every 1"
     )
     parser.add_argument(
+        "--max-lost",
+        type=seconds,
+        default=1.0,
+        metavar="SECONDS",
+        help="time that an object keeps its id while it is not detected, at least three "
+        "keyframes; default: %(default)s",
+    )
+    parser.add_argument(
         "--score-thr",
         metavar="T",
         type=probability,
@@ -139,7 +147,7 @@ def run(args: argparse.Namespace) -> None:
     from glip.video.parts import VideoOutputs
     from glip.video.tracking import check_trackers
 
-    options = StreamOptions(args.every, args.batch_size, args.track)
+    options = StreamOptions(args.every, args.batch_size, args.track, args.max_lost)
     # Before the model is built, which takes seconds.
     if args.out is not None:
         import_av()
@@ -195,6 +203,12 @@ def describe(summary: VideoSummary, args: argparse.Namespace) -> str:
         else ", ".join(f"{name} in {count}" for name, count in summary.frames.items())
     )
     files = " and ".join(str(path) for path in (args.out, args.json) if path is not None)
+    if summary.num_dropped:
+        print(
+            f"warning: {summary.num_dropped} frames dropped, which came faster than they were "
+            "detected in",
+            file=sys.stderr,
+        )
     resumed = f" ({summary.num_resumed} of a run before)" if summary.num_resumed else ""
     return f"{summary.num_frames} frames{resumed}: {found or 'nothing'}; in {files}"
 

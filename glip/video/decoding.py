@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from glip.utils.errors import DependencyError, VideoError, summarize
 from glip.utils.messages import shorten
 from glip.video.frame import Frame
+from glip.video.seeking import SeekPoint, find_seek_point, skip_to
 
 _logger = logging.getLogger("glip")
 
@@ -106,29 +108,66 @@ class VideoFile:
         self.num_broken = 0
 
     def read(self, first: int = 0, start: float = 0.0) -> Iterator[Frame]:
-        """Yield frames; those before ``first`` and ``start`` are decoded, too, to be counted."""
+        """Yield frames from an index and a time on.
+
+        A file is decoded from the last keyframe before ``start`` on if it can be sought; the frames
+        before are counted by their packets, so that a broken one has an index, too. From there on
+        they are decoded to be counted.
+        """
+        if start > 0 and not self.is_live:
+            with open_container(self.name) as packets:
+                point = find_seek_point(packets, packets.streams.video[0], start)
+            for key in point.keys:
+                with open_container(self.name) as container:
+                    sought = self._seek(container, point, key)
+                    if sought is not None:
+                        yield from self._frames(container, *sought, first, start)
+                        return
         container = self._container if self.is_live else open_container(self.name)
         with container:
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            stream.codec_context.options = {"max_pixels": str(self._max_pixels)}
-            begin = (container.start_time or 0) / 1e6
-            index = 0
-            for frame in self._decode(container, stream):
-                self._check_size(frame.width, frame.height)
-                if frame.time is not None:
-                    seconds = frame.time - begin
-                else:  # a raw stream without a container
-                    seconds = index / (self.fps or 25.0)
-                if index >= first and seconds >= start:
-                    yield Frame(index, round(seconds, 6), _upright(frame))
-                index += 1
-            if not index:
-                broken = f"; {self.num_broken} could not be decoded" if self.num_broken else ""
-                raise VideoError(f"{shorten(self.name)} has no frames{broken}: expected a video")
+            frames = self._decode(container)
+            yield from self._frames(container, 0, frames, first, start)
 
-    def _decode(self, container: Any, stream: Any) -> Iterator[Any]:
+    def _seek(self, container: Any, point: SeekPoint, key: int) -> tuple[int, Iterator[Any]] | None:
+        """Return the decoded frames from the first one that is wanted on, and its index.
+
+        Returns:
+            ``None`` if the frames that come after seeking are not those that the packets tell.
+        """
+        num_broken = self.num_broken
+        try:
+            container.seek(key, stream=container.streams.video[0])
+        except self._av.error.FFmpegError:
+            return None
+        frames = self._decode(container)
+        found = skip_to(point, key, frames)
+        self.num_broken = num_broken  # without those that refer to frames before the keyframe
+        if found is None:
+            return None
+        index, frame = found
+        return index, chain([frame], frames)
+
+    def _frames(
+        self, container: Any, index: int, decoded: Iterator[Any], first: int, start: float
+    ) -> Iterator[Frame]:
+        """Yield the frames from an index and a time on; ``index`` is that of the first one."""
+        begin = (container.start_time or 0) / 1e6
+        for frame in decoded:
+            self._check_size(frame.width, frame.height)
+            has_time = frame.time is not None  # a raw stream without a container has none
+            seconds = frame.time - begin if has_time else index / (self.fps or 25.0)
+            if index >= first and seconds >= start:
+                yield Frame(index, round(seconds, 6), _upright(frame))
+            index += 1
+        if not index:
+            broken = f"; {self.num_broken} could not be decoded" if self.num_broken else ""
+            raise VideoError(f"{shorten(self.name)} has no frames{broken}: expected a video")
+
+    def _decode(self, container: Any) -> Iterator[Any]:
         """Yield the decoded frames, and count the broken ones."""
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        stream.codec_context.options = {"max_pixels": str(self._max_pixels)}
         packets = container.demux(stream)
         while True:
             try:

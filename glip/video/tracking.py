@@ -21,8 +21,8 @@ from glip.structures import DetDataSample
 from glip.structures.export import BOX_DECIMALS, SCORE_DECIMALS
 from glip.utils.errors import DependencyError
 
-#: Seconds that a track is kept while its object is not detected; at least so many keyframes.
-_LOST_SECONDS, _LOST_KEYFRAMES = 1.0, 3
+#: Keyframes that a track is kept while its object is not detected, at least.
+_LOST_KEYFRAMES = 3
 #: Smallest generalized IoU of a track's predicted box and a detection. Below 0 the boxes may lie
 #: apart, as those of a small object do that moves by its own size between two keyframes. Chosen on
 #: the generated videos of docs/video.md.
@@ -69,6 +69,8 @@ class ObjectTracker:
 
     Args:
         keyframe_rate: keyframes per second.
+        max_lost: seconds that an object keeps its id while it is not detected; at least three
+            keyframes.
 
     Attributes:
         counts: number of the objects with an id, by label.
@@ -77,7 +79,7 @@ class ObjectTracker:
         DependencyError: trackers is not installed.
     """
 
-    def __init__(self, keyframe_rate: float) -> None:
+    def __init__(self, keyframe_rate: float, max_lost: float = 1.0) -> None:
         check_trackers()
         import supervision
         from trackers import ByteTrackTracker
@@ -85,7 +87,7 @@ class ObjectTracker:
 
         self._make_detections = supervision.Detections
         self._make_tracker = lambda: ByteTrackTracker(
-            lost_track_buffer=round(30 * max(_LOST_SECONDS, _LOST_KEYFRAMES / keyframe_rate)),
+            lost_track_buffer=round(30 * max(max_lost, _LOST_KEYFRAMES / keyframe_rate)),
             frame_rate=keyframe_rate,
             track_activation_threshold=0.0,
             high_conf_det_threshold=0.0,

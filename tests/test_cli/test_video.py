@@ -193,13 +193,14 @@ def test_a_live_source_is_recorded_until_interrupt(clip, nano, tmp_path):  # noq
 
         def read(self, first=0, start=0.0):
             for frame in self.source.read(first, start):
-                if frame.index == 5:
-                    os.kill(os.getpid(), signal.SIGINT)
                 yield frame
+            os.kill(os.getpid(), signal.SIGINT)
+            yield frame
 
     run = run_of(clip, nano, tmp_path, 1)
-    summary = run_video(VideoRun(**{**vars(run), "source": Live()}))
-    assert 3 <= summary.num_frames <= 6
+    summary = run_video(VideoRun(**{**vars(run), "source": Live(), "end": None}))
+    assert summary.num_frames >= 1  # the frames come much faster than the model runs
+    assert summary.num_frames + summary.num_dropped <= 42
     assert len(read(tmp_path / "out.jsonl")) == len(pixels(tmp_path / "out.mp4"))
     (tmp_path / "out.mp4.parts").mkdir()
     with pytest.raises(VideoError, match="recording that was killed"):

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from glip.utils.errors import VideoError
+from glip.video.decoding import VideoFile
 from glip.video.frames import open_source
 from tests.test_video.conftest import write_clip
 
@@ -45,6 +46,70 @@ def test_part_of_a_file(clip):
     part = list(open_source(clip.path).read(first=10, start=0.5))
     assert [each.index for each in part] == list(range(13, 41))  # 0.5 seconds are frame 12.5
     assert all((one.image == two.image).all() for one, two in zip(part, whole[13:], strict=True))
+
+
+@pytest.mark.parametrize("extension", ["mp4", "mkv", "ts", "avi"])
+@pytest.mark.parametrize("options", [{}, {"bf": "0"}, {"flags": "-cgop"}])
+def test_a_start_is_sought(tmp_path, monkeypatch, extension, options):
+    """The same frames as from the beginning, without decoding them all."""
+    if extension == "avi" and options != {"bf": "0"}:
+        pytest.skip("AVI stores no times, so that B-frames are out of order")
+    path = tmp_path / f"a.{extension}"
+    write_gops(path, options)
+    whole = list(open_source(path).read())
+    assert len(whole) == 60
+    decoded = []
+    original = VideoFile._decode
+
+    def spy(self, container):
+        for frame in original(self, container):
+            decoded.append(frame)
+            yield frame
+
+    monkeypatch.setattr(VideoFile, "_decode", spy)
+    for start in (0.2, 1.0, 1.2, 1.63, 2.36):
+        expected = [each for each in whole if each.seconds >= start]
+        decoded.clear()
+        source = open_source(path)
+        part = list(source.read(start=start))
+        assert [(each.index, each.seconds) for each in part] == [
+            (each.index, each.seconds) for each in expected
+        ]
+        assert all((a.image == b.image).all() for a, b in zip(part, expected, strict=True))
+        assert source.num_broken == 0
+        if extension in ("mp4", "mkv"):  # the others have no index
+            assert len(decoded) < len(part) + 13
+    # a resumed run counts on from there
+    part = list(open_source(path).read(first=50, start=1.2))
+    assert [each.index for each in part] == list(range(50, 60))
+    assert not list(open_source(path).read(start=100.0))
+
+
+def write_gops(path, options):
+    """Write 60 frames of 64 x 48 pixels that all differ, with a keyframe every 12 frames."""
+    rng = np.random.default_rng(0)
+    images = np.clip(corners() + np.cumsum(rng.normal(0, 9, (60, 48, 64, 3)), 0), 0, 255)
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("mpeg4" if path.suffix == ".avi" else "libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.gop_size = 12
+        stream.options = options
+        for image in images.astype(np.uint8):
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        output.mux(stream.encode(None))
+
+
+def test_broken_frames_before_the_start_have_an_index(tmp_path):
+    path = tmp_path / "a.mp4"
+    write_gops(path, {})
+    content = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        packets = [(each.pos, each.size) for each in container.demux(video=0) if each.size]
+    position, size = packets[14]
+    content[position + 4 : position + size] = bytes(size - 4)
+    path.write_bytes(content)
+    part = list(open_source(path).read(start=1.6))
+    assert [each.index for each in part] == list(range(40, 60))
 
 
 @pytest.mark.parametrize("rotation", [90, 180, 270])

@@ -87,3 +87,17 @@ def test_interpolation():
     none, objects = interpolate(sample([], [], []), after, ([], tracks[1]), 0.25)
     assert objects == []
     assert len(none.pred_instances) == 0
+
+
+@pytest.mark.parametrize(("max_lost", "same"), [(1.0, False), (3.0, True)])
+def test_an_object_keeps_its_id_while_it_is_hidden(max_lost, same):
+    """Two seconds at 5 keyframes per second; it goes on moving."""
+    tracker = ObjectTracker(5.0, max_lost)
+    ids = []
+    for step in range(30):
+        hidden = 10 <= step < 20
+        boxes = [] if hidden else [[10.0 + 2 * step, 10, 40.0 + 2 * step, 40]]
+        found = tracker.update(boxes, [0.9] * len(boxes), [0] * len(boxes))
+        ids += [track.id for track in found]
+    assert ids[9] == 1
+    assert (ids[-1] == 1) == same
