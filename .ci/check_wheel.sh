@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Check the wheel as a user has it: in a new environment with nothing else, in an empty folder and
 # offline: detect with the small model, an official checkpoint and a URL; fine-tune, evaluate, and
-# detect with the result.
+# detect with the result. Then in an environment without torch: detect with an exported model.
 # Usage: .ci/check_wheel.sh VENV [WHEEL]     VENV is created
 set -euo pipefail
 venv=$(realpath -m "$1")
@@ -11,7 +11,8 @@ unset PYTHONPATH # or pip finds the package of the caller there
 root=$PWD
 dir=$(mktemp -d)
 server=
-trap '[ -z "$server" ] || kill "$server"; rm -rf "$dir"' EXIT
+export=
+trap '[ -z "$server$export" ] || kill $server $export 2> /dev/null || true; rm -rf "$dir"' EXIT
 mkdir "$dir/source" "$dir/empty"
 
 python3 -m venv "$venv"
@@ -20,7 +21,7 @@ if [ -z "$wheel" ]; then
     "$venv/bin/pip" wheel -q --no-deps -w "$dir" "$dir/source"
     wheel=$(echo "$dir"/glip-*.whl)
 fi
-"$venv/bin/pip" install -q "$wheel[all]"
+"$venv/bin/pip" install -q "$wheel[all,export]"
 echo "installed $(basename "$wheel"), $(du -h "$wheel" | cut -f 1), after $SECONDS s"
 rm -rf "$dir/source"
 
@@ -51,6 +52,10 @@ assert not any(part in ("tests", "tools") for each in files for part in Path(eac
 PY
 glip info > info.txt
 glip info glip_nano_shapes | grep -q "glip_nano_shapes"
+
+# The export takes 40 s of one core: beside the rest.
+glip export --weights glip_nano_shapes --out "$dir/exported" --static 192x256 > export.txt 2>&1 &
+export=$!
 
 echo "+ the small model, by the command and by the module"
 prompt='red star . green triangle . purple square .'
@@ -123,4 +128,19 @@ if PYTHONPATH="$dir/no_mmcv" glip detect demo/shapes.jpg --texts a 2> error.txt;
     exit 1
 fi
 [ "$(wc -l < error.txt)" -eq 1 ] && grep "pip install mmcv-lite" error.txt || { cat error.txt; exit 1; }
+
+echo "+ without torch: an exported model, the wheel, and the packages of the extra runtime"
+wait "$export" || { cat export.txt; exit 1; }
+export=
+python3 -m venv "$dir/runtime"
+"$dir/runtime/bin/pip" install -q -r "$root/requirements/exported.txt"
+"$dir/runtime/bin/pip" install -q --no-deps "$wheel"
+for package in torch transformers mmengine mmcv timm; do
+    if "$dir/runtime/bin/python" -c "import $package" 2> /dev/null; then
+        echo "expected an environment without $package"
+        exit 1
+    fi
+done
+"$dir/runtime/bin/glip" detect demo/shapes.jpg --weights "$dir/exported" --texts "$prompt" --out-dir exported
+python "$root/.ci/check_outputs.py" exported
 echo "the wheel is complete, after $SECONDS s"
