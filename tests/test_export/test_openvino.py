@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import numpy as np
 import pytest
 
 from glip.apis import init_detector
+from glip.cli.analysis_tools.benchmark_runtimes import main as benchmark
 from glip.cli.detect import main as detect
 from glip.cli.export import main
 from glip.config import demo_file
@@ -38,6 +40,22 @@ def test_any_size(exported, tmp_path, capsys):
     argv = ["--weights", str(exported), "--texts", "red star .", "--out-dir", str(tmp_path)]
     detect([str(demo_file("shapes.jpg")), *argv])
     assert "1 x red star" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_benchmark(exported, tmp_path, capsys):
+    models = ["glip_nano_shapes", str(exported)]
+    out = tmp_path / "numbers.json"
+    options = ["--starts", "1", "--repeat", "1", "--threads", "1", "--json", str(out)]
+    in_torch, own = benchmark([*models, *options])
+    assert (in_torch.runtime, own.runtime) == ("torch", "openvino fp32")
+    assert in_torch.detections == own.detections > 1
+    for each in (in_torch, own):
+        assert 0 < each.fastest <= each.seconds < each.start + 60
+        assert 0 < each.memory_gib < 10
+    assert own.disk_mb == pytest.approx(sum(p.stat().st_size for p in exported.iterdir()) / 1e6)
+    assert [each["runtime"] for each in json.loads(out.read_text())] == ["torch", "openvino fp32"]
+    assert "image [s]" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from glip.analysis.benchmark import SWEEPS
-from glip.utils.errors import ConfigError
+from glip.utils.errors import CheckpointError, ConfigError
 from tests.test_tools.commands import CONFIGS, small_config, tool
 
 TOOL = "analysis_tools/benchmark.py"
@@ -62,3 +62,9 @@ def test_no_training_data(config):
 def test_sweeps():
     (action,) = (each for each in tool(TOOL).build_parser()._actions if each.dest == "sweep")
     assert set(action.choices) == {*SWEEPS, "pixels"}
+
+
+def test_runtimes_of_missing_weights(tmp_path):
+    models = ["glip_nano_shapes", str(tmp_path / "missing.pth")]
+    with pytest.raises(CheckpointError, match=r"missing\.pth"):
+        tool("analysis_tools/benchmark_runtimes.py").main(models)
