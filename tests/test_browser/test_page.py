@@ -35,7 +35,7 @@ OPTIONS = ["--no-sandbox", "--disable-background-networking", "--disable-compone
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
     """The small model, exported."""
-    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnx")
     from glip.cli.export import main
 
     if not RUNTIME.is_dir():
