@@ -19,6 +19,7 @@ from glip.apis.build import apply_cfg_options, config_of_weights, load_config
 from glip.apis.pipelines import find_test_pipeline
 from glip.config import config_root
 from glip.datasets.annotation_file import AnnotationFile, read_annotation_file
+from glip.datasets.image_paths import find_renamed
 from glip.utils.errors import AnnotationFileError, AnnotationFileNotFoundError, ImageReadError
 from glip.weights import download_url, is_weights_name
 
@@ -255,7 +256,10 @@ def open_split(ann_file: str | Path, folders: Iterable[Path]) -> Split:
     names = [str(image.get("file_name", "")) for image in (file.images[0], file.images[-1])]
     tried = list(dict.fromkeys(folders))
     for folder in tried:
-        if all((folder / name).is_file() for name in names):
+        missing = [name for name in names if not (folder / name).is_file()]
+        # As the data set reads them: with the slashes of Windows, or with a folder too many.
+        found = find_renamed(missing, lambda name, folder=folder: (folder / name).is_file())
+        if all(name in found for name in missing):
             return Split(file, folder.expanduser().absolute())
     raise ImageReadError(
         f"the images of {ann_file} are not found: expected {names[0]} in "

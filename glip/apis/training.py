@@ -10,6 +10,7 @@ from mmengine.config import Config
 
 from glip.apis.evaluation import check_annotation_files, check_test_mode
 from glip.engine import last_checkpoint
+from glip.engine.hooks.checkpoint import log_no_checkpoint
 from glip.engine.optimizers.amp_optim_wrapper import check_dtype
 from glip.engine.options import check_options
 from glip.utils.config_entries import config_name
@@ -83,6 +84,8 @@ def set_start(cfg: Config, load_from: str | None, resume: str | None) -> None:
         cfg.load_from, cfg.resume = load_from, False
     if resume == "auto":
         resume = last_checkpoint(cfg.work_dir)
+        if resume is None:
+            log_no_checkpoint(cfg.work_dir)
     if resume:
         cfg.load_from, cfg.resume = resume, True
     path = cfg.get("load_from")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -77,9 +77,9 @@ def check_classes(classes: Any) -> tuple[str, ...]:
         )
     if not isinstance(classes, Sequence) or not all(isinstance(name, str) for name in classes):
         raise DataError(f"expected the classes as a list of names, got {classes!r}.")
-    duplicates = sorted({name for name in classes if classes.count(name) > 1})
+    duplicates = sorted(name for name, count in Counter(classes).items() if count > 1)
     if duplicates:
-        raise DataError(f"the classes have {duplicates} twice; each name is one label.")
+        raise DataError(f"the classes have {shorten(duplicates)} twice; each name is one label.")
     return tuple(classes)
 
 

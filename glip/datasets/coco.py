@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os.path as osp
 from typing import Any, ClassVar
+
+from mmengine.logging import print_log
 
 from glip.datasets.annotation_entries import category_problem
 from glip.datasets.annotation_file import AnnotationFile, Skipped, read_annotation_file, require
@@ -92,6 +95,13 @@ class CocoDataset(BaseDetDataset):
         """
         if self.test_mode:
             file.check_not_all_skipped(kept + unused.total, [file.skipped])
+            if kept == crowds:
+                print_log(
+                    f"'{self.ann_file}' has no box of the classes to evaluate on, so that the "
+                    "metrics are -1",
+                    logger="current",
+                    level=logging.WARNING,
+                )
             return
         ignored = Skipped("annotation")
         if crowds:

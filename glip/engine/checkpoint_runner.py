@@ -22,7 +22,7 @@ from glip.checkpoint import load_into, open_checkpoint
 from glip.config import config_files
 from glip.engine.digests import annotation_digests
 from glip.engine.gradient_accumulation import restore_gradients
-from glip.engine.hooks.checkpoint import last_checkpoint
+from glip.engine.hooks.checkpoint import last_checkpoint, log_no_checkpoint
 from glip.engine.loops import EpochBasedTrainLoop
 from glip.engine.resuming import (
     check_averages,
@@ -64,7 +64,7 @@ class CheckpointRunner(Runner):
             self._load_from = last_checkpoint(self.work_dir)
             self._resume = self._load_from is not None
             if not self._resume:
-                self.logger.info(f"No checkpoint in {self.work_dir}: starting from the beginning")
+                log_no_checkpoint(self.work_dir)
         loader = self.cfg.get("train_dataloader") or {}
         self._annotations = annotation_digests(loader.get("dataset")) if is_main_process() else {}
         if self._resume:

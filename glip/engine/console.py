@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 
+#: Longest line of the console; the class names of a large vocabulary are longer.
+_MAX_LINE = 4000
 #: Warnings of mmengine's hooks about mmengine, which no config can change.
 _OF_MMENGINE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias')
 
@@ -19,6 +21,36 @@ def shorten_console(logger: logging.Logger) -> None:
     """
     for handler in _console(logger):
         handler.addFilter(_is_warning)
+
+
+def shorten_lines(logger: logging.Logger) -> None:
+    """Let the console have the ends of very long lines only; the log file has all of them.
+
+    Args:
+        logger: its handlers of the console are changed.
+    """
+    for handler in _console(logger):
+        if handler.formatter is not None:
+            handler.setFormatter(_ShortLines(handler.formatter))
+
+
+class _ShortLines(logging.Formatter):
+    """Formats as another formatter, and leaves out the middle of long lines."""
+
+    def __init__(self, formatter: logging.Formatter) -> None:
+        super().__init__()
+        self._formatter = formatter
+
+    def format(self, record: logging.LogRecord) -> str:
+        lines = self._formatter.format(record).split("\n")
+        return "\n".join(map(_shorten, lines))
+
+
+def _shorten(line: str) -> str:
+    if len(line) <= _MAX_LINE:
+        return line
+    left_out = len(line) - _MAX_LINE
+    return f"{line[: _MAX_LINE // 2]} ... ({left_out:,} characters) ... {line[-_MAX_LINE // 2 :]}"
 
 
 def show_progress(logger: logging.Logger) -> None:

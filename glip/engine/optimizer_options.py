@@ -144,6 +144,13 @@ def check_schedulers(name: str, schedulers: Any, optimizer: Any) -> None:
         place = f"{name}.{index}" if several else name
         if hasattr(scheduler, "step") and not isinstance(scheduler, Mapping):
             continue  # an object
+        if isinstance(scheduler, Mapping) and scheduler.get("convert_to_iter_based"):
+            check_bool(f"{place}.convert_to_iter_based", scheduler["convert_to_iter_based"])
+            if not scheduler.get("by_epoch", True):
+                raise ConfigError(
+                    f"{place} counts iterations (by_epoch=False), so that nothing is to convert: "
+                    "remove convert_to_iter_based"
+                )
         if optimizer is None:
             check_component(PARAM_SCHEDULERS, scheduler, place, given=("optimizer",))
             continue

@@ -20,7 +20,12 @@ from torch.utils.data import DataLoader
 
 from glip.engine.cached_text_config import CachedTextConfig
 from glip.engine.checkpoint_runner import CheckpointRunner
-from glip.engine.console import hide_own_warnings, shorten_console, show_progress
+from glip.engine.console import (
+    hide_own_warnings,
+    shorten_console,
+    shorten_lines,
+    show_progress,
+)
 from glip.engine.data_loader_options import complete_data_loader
 from glip.engine.hooks.invalid_loss import InvalidLossHook
 from glip.engine.hooks.monitor import check_monitored
@@ -103,6 +108,7 @@ class GLIPRunner(CheckpointRunner):
         logger = super().build_logger(log_level, log_file, **kwargs)
         report_log_errors_once(logger)
         hide_own_warnings(logger)
+        shorten_lines(logger)
         if not self._verbose:
             shorten_console(logger)
         return logger

@@ -10,7 +10,7 @@ from typing import Any
 
 from mmengine.hooks import CheckpointHook, EarlyStoppingHook, EMAHook, ParamSchedulerHook
 from mmengine.optim.scheduler import ConstantParamScheduler, LinearParamScheduler
-from mmengine.optim.scheduler.param_scheduler import INF, CosineAnnealingParamScheduler
+from mmengine.optim.scheduler.param_scheduler import INF
 from mmengine.runner import IterBasedTrainLoop, Runner
 
 from glip.utils.errors import TrainingError
@@ -108,14 +108,12 @@ def _of_schedules(runner: Runner) -> Iterator[str]:
                 f"{name} has no effect, because this training counts iterations and is one epoch: "
                 "set its by_epoch=False"
             )
-        elif isinstance(each, (LinearParamScheduler, ConstantParamScheduler)):
-            if total < each.end < INF - 1:
-                yield (
-                    f"{name} ends after {each.end} {unit}, and this training has {total}: the "
-                    "learning rate of the config is not reached"
-                )
-        elif isinstance(each, CosineAnnealingParamScheduler) and each.T_max > INF // 2:
-            yield f"{name} has neither T_max nor end, so that the learning rate stays as it is"
+        is_warm_up = isinstance(each, (LinearParamScheduler, ConstantParamScheduler))
+        if is_warm_up and total < each.end < INF - 1 and not (each.by_epoch and by_iter):
+            yield (
+                f"{name} ends after {each.end} {unit}, and this training has {total}: the learning "
+                "rate of the config is not reached"
+            )
 
 
 def _schedulers(runner: Runner) -> Iterator[tuple[str, Any]]:

@@ -238,6 +238,9 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "milestones": _steps,
     "step_size": _int(1),
     "T_max": _positive,
+    "eta_min": _number(none=True),
+    "eta_min_ratio": _number(none=True),
+    "eta_max": _number(none=True),
     "gamma": _number(0),
     # hooks
     "LoggerHook.interval": _int(1),

@@ -164,3 +164,14 @@ def test_usage_errors(argv, message, capsys):
     with pytest.raises(SystemExit, match="2"):
         run(argv)
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["images\\val\\{}", "..\\x\\{}", "D:\\d\\{}", "images/val/{}"])
+def test_names_of_files_that_windows_wrote(tmp_path, form):
+    """As the data set reads them."""
+    write(tmp_path / "val.json", tmp_path / "images" / "val")
+    content = json.loads((tmp_path / "val.json").read_text())
+    for image in content["images"]:
+        image["file_name"] = form.format(image["file_name"])
+    (tmp_path / "val.json").write_text(json.dumps(content))
+    assert find_split(tmp_path, "val").images == tmp_path / "images" / "val"

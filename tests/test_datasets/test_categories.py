@@ -3,7 +3,7 @@
 import pytest
 
 from glip.datasets.categories import check_classes, match_categories
-from glip.utils.errors import AnnotationFileError
+from glip.utils.errors import AnnotationFileError, DataError
 
 
 def categories(**ids):
@@ -77,3 +77,12 @@ def test_check_classes():
         check_classes(("a", 3))
     with pytest.raises(ValueError, match="twice"):
         check_classes(("a", "b", "a"))
+
+
+def test_many_classes():
+    """The time is linear in their number."""
+    names = tuple(f"class {index}" for index in range(100_000))
+    assert check_classes(names) == names
+    with pytest.raises(DataError, match="'class 0'") as caught:
+        check_classes(names + names)
+    assert len(str(caught.value)) < 300

@@ -1,6 +1,7 @@
 """Boxes, labels and ids of files in COCO's format, and the annotations that are skipped."""
 
 import pytest
+from mmengine.logging import MMLogger
 
 from glip.datasets import CocoDataset
 from glip.registry import DATASETS
@@ -137,3 +138,23 @@ def test_no_file(tmp_path):
     with pytest.raises(AnnotationFileNotFoundError, match=r"none\.json"):
         DATASETS.build(config)
     DATASETS.build(dict(config, lazy_init=True))
+
+
+@pytest.mark.parametrize("flag", ["iscrowd", None])
+def test_nothing_to_evaluate_on(tmp_path, caplog, flag):
+    content = coco_content()
+    if flag is None:
+        content["annotations"] = []
+    for annotation in content["annotations"]:
+        annotation[flag] = 1
+    write(tmp_path, content)
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    CocoDataset(
+        ann_file="instances.json",
+        data_root=str(tmp_path),
+        metainfo=dict(classes=CLASSES),
+        test_mode=True,
+    )
+    logger.removeHandler(caplog.handler)
+    assert "has no box of the classes to evaluate on" in caplog.text

@@ -67,3 +67,17 @@ def test_a_run_formats_its_config_once(examples, formatted, tmp_path):
     assert len(formatted) == 1
     [dumped] = tmp_path.glob("*.py")
     assert "optim_wrapper = dict(" in dumped.read_text()
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_long_lists_are_not_formatted(cfg, formatted, tmp_path, kind):
+    """yapf takes minutes for 100,000 class names; the config that is written has all of them."""
+    names = kind(f"class '{index}'" for index in range(5000))
+    cfg.classes = names
+    cfg.model.words = {name: dict(name="x") for name in names[:500]}
+    cfg.model.numbers = [1.5, None, True] * 100
+    cfg.model.parts = [dict(names=names), dict(names=names[:3])]
+    cached = CachedTextConfig.from_config(cfg)
+    cached.dump(tmp_path / "a.py")
+    assert sum(map(len, formatted)) < 1000
+    assert Config.fromfile(tmp_path / "a.py").to_dict() == cfg.to_dict()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import logging
 from pathlib import Path
 
 import pytest
 
 from glip.engine import GLIPRunner
+from glip.engine.console import shorten_lines
 from tests.training import training_config
 
 PREAMBLE = ("System environment", "Config:", "Hooks will be executed")
@@ -29,3 +32,19 @@ def test_preamble(examples, tmp_path, capsys, verbose):
     assert lines[-2].endswith(f"Environment, config and log: {runner.log_dir}")
     assert lines[-1].endswith("the work begins")
     assert (len(lines) == 2) == (not verbose)
+
+
+def test_long_lines():
+    """Of a vocabulary of 100,000 class names the console has the first and the last."""
+    written = io.StringIO()
+    logger = logging.Logger("console")
+    logger.addHandler(logging.StreamHandler(written))
+    logger.handlers[0].setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    shorten_lines(logger)
+    names = ", ".join(f"class {index}" for index in range(100_000))
+    logger.info("short\n%s", names)
+    first, second = written.getvalue().splitlines()
+    assert first == "INFO short"
+    assert second.startswith("class 0, class 1, ")
+    assert second.endswith(", class 99999")
+    assert len(second) < 4100

@@ -65,8 +65,6 @@ CASES = {
         "param_scheduler.1 ends after 3 epochs, and this training has 2",
     ),
     "warm-up that fits": (run(schedules=[dict(type="LinearLR", by_epoch=False, end=10)]), None),
-    "cosine": (run(schedules=[dict(type="CosineAnnealingLR")]), "neither T_max nor end"),
-    "cosine with its end": (run(schedules=[dict(type="CosineAnnealingLR", end=2)]), None),
     "no scheduler hook": (run(SAVED, schedules=[dict(type="LinearLR", end=1)]), "is None"),
     "schedule by epoch": (
         run(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import os
 from pathlib import Path
 
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook as MMEngineCheckpointHook
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
@@ -76,6 +78,24 @@ def newest_readable(folder: str | Path, *, other_than: str | Path = "") -> str |
         except CheckpointError:
             continue
     return None
+
+
+def log_no_checkpoint(work_dir: str | Path) -> None:
+    """Log that a training that was to be resumed starts from the beginning.
+
+    A warning if the folder has checkpoints, which the training will replace.
+    """
+    readable = newest_readable(work_dir)
+    if readable is None:
+        print_log(f"No checkpoint in {work_dir}: starting from the beginning", logger="current")
+        return
+    print_log(
+        f"{work_dir} has no file {_LAST_CHECKPOINT}, so that the training starts from the "
+        f"beginning and replaces checkpoints like {readable}: to resume from it use --resume "
+        f"{readable}",
+        logger="current",
+        level=logging.WARNING,
+    )
 
 
 def _suggest(work_dir: str | Path) -> str:

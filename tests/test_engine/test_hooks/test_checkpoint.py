@@ -13,13 +13,14 @@ from mmengine.config import Config
 from mmengine.evaluator import BaseMetric
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import Hook
-from mmengine.logging import HistoryBuffer
+from mmengine.logging import HistoryBuffer, MMLogger
 from mmengine.registry import METRICS, PARAM_SCHEDULERS
 
 from glip.apis import inference_detector, init_detector, load_config
 from glip.checkpoint import read_checkpoint
 from glip.engine import CheckpointHook, GLIPRunner, last_checkpoint
 from glip.engine.checkpoint_runner import _shipped_config_name
+from glip.engine.hooks.checkpoint import log_no_checkpoint
 from glip.utils.errors import CheckpointError, TrainingError
 from tests.test_tools.training import nothing_left
 from tests.training import NO_VALIDATION, differences, training_config
@@ -352,3 +353,16 @@ def test_published_checkpoint(trained, tmp_path):
     assert read_checkpoint(published).keys() == {"state_dict", "meta"}
     whole = read_checkpoint(tmp_path / "epoch_1.pth")
     assert not differences(read_checkpoint(published)["state_dict"], whole["state_dict"])
+
+
+def test_folder_without_the_name_of_its_last_checkpoint(trained, tmp_path, caplog):
+    """The training would start from the beginning, and replace the checkpoints."""
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    log_no_checkpoint(tmp_path)
+    shutil.copy(trained / "epoch_1.pth", tmp_path)
+    log_no_checkpoint(tmp_path)
+    logger.removeHandler(caplog.handler)
+    first, second = caplog.records
+    assert (first.levelname, second.levelname) == ("INFO", "WARNING")
+    assert f"--resume {tmp_path / 'epoch_1.pth'}" in second.getMessage()
