@@ -21,7 +21,7 @@ from glip.apis.prompting import Texts, prompt_for_all
 from glip.apis.results import default_score_thr
 from glip.models import GLIP, TextFeatureCache
 from glip.structures import DetDataSample
-from glip.utils.errors import PromptError
+from glip.utils.errors import ConfigError, PromptError
 from glip.utils.image_files import ImageLimits
 from glip.utils.options import check_bool, check_int, check_number
 from glip.video.frame import Frame
@@ -98,6 +98,8 @@ def stream(
     """
     check_number("start", start, low=0)
     check_number("end", end, low=0, none=True)
+    if end is not None and end <= start:
+        raise ConfigError(f"expected end after start={start:g}, got {end:g}")
     check_number("fps", fps, positive=True)
     options = StreamOptions(every, batch_size, track, max_lost)
     frames = open_source(source, fps=fps, max_pixels=max_pixels)

@@ -9,9 +9,23 @@ import numpy as np
 from glip.apis.det_inferencer import DetInferencer
 from glip.apis.prompting import Texts, prompt_for_all
 from glip.utils.errors import DependencyError
+from glip.utils.messages import shorten
+from glip.utils.options import check_number
 
 if TYPE_CHECKING:
     from sahi.models.base import DetectionModel
+
+
+def to_bgr(image: np.ndarray) -> np.ndarray:
+    """Reverse the channels of an RGB or RGBA array, without its alpha; (H, W) stays as it is.
+
+    Raises:
+        TypeError: it is no array.
+    """
+    if not isinstance(image, np.ndarray):
+        raise TypeError(f"expected an RGB array or a list of them, got {shorten(image)}")
+    is_color = image.ndim == 3 and image.shape[2] in (3, 4)
+    return image[..., 2::-1] if is_color else image
 
 
 def sahi_model(inferencer: DetInferencer, texts: Texts, score_thr: float = 0.3) -> DetectionModel:
@@ -27,7 +41,12 @@ def sahi_model(inferencer: DetInferencer, texts: Texts, score_thr: float = 0.3) 
     Raises:
         DependencyError: sahi is not installed.
         PromptError: there is no prompt, or it cannot be parsed.
+        ConfigError: ``score_thr`` is not a finite number.
+        TypeError: the detector is something else.
     """
+    if not callable(inferencer):
+        raise TypeError(f"expected a DetInferencer, got {shorten(inferencer)}")
+    check_number("score_thr", score_thr)
     try:
         from sahi.models.base import DetectionModel
         from sahi.prediction import ObjectPrediction
@@ -59,7 +78,7 @@ def sahi_model(inferencer: DetInferencer, texts: Texts, score_thr: float = 0.3) 
             images = image if isinstance(image, list) else [image]
             self._original_predictions = [
                 self.model(
-                    each[..., ::-1],
+                    to_bgr(each),
                     texts=prompt,
                     score_thr=self.confidence_threshold,
                     return_datasamples=True,

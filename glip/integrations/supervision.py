@@ -9,6 +9,8 @@ import numpy as np
 
 from glip.apis.det_inferencer import DetInferencer
 from glip.apis.prompting import Texts, prompt_for_all
+from glip.utils.messages import shorten
+from glip.utils.options import check_number
 
 if TYPE_CHECKING:
     import supervision
@@ -32,7 +34,12 @@ def slicer_callback(
 
     Raises:
         PromptError: there is no prompt, or it cannot be parsed.
+        ConfigError: ``score_thr`` is not a finite number.
+        TypeError: the detector is something else.
     """
+    if not callable(inferencer):
+        raise TypeError(f"expected a DetInferencer, got {shorten(inferencer)}")
+    check_number("score_thr", score_thr)
     prompt = prompt_for_all(texts)
 
     def detect(image: np.ndarray) -> supervision.Detections:

@@ -23,6 +23,8 @@ from glip.video.frame import Frame
 
 #: Reads of a webcam in a row that may fail.
 _MAX_FAILED_READS = 10
+#: OpenCV crashes with a negative index, and reads the hundreds of an index as a driver.
+_MAX_WEBCAM = 99
 
 #: A path, a URL, or the index of a webcam.
 Source = str | os.PathLike[str] | int
@@ -73,9 +75,16 @@ def open_source(source: Source, *, fps: float = 25.0, max_pixels: int | None = N
         DependencyError: PyAV is not installed.
     """
     limits = ImageLimits(max_pixels)
-    if isinstance(source, int) or (isinstance(source, str) and source.isdecimal()):
-        return Webcam(int(source), pixel_limit(limits))
-    source = os.fspath(source)
+    if isinstance(source, str) and source.isdecimal() and len(source) <= len(str(_MAX_WEBCAM)):
+        source = int(source)
+    if type(source) is int and 0 <= source <= _MAX_WEBCAM:
+        return Webcam(source, pixel_limit(limits))
+    if not isinstance(source, (str, os.PathLike)):
+        raise VideoError(
+            "expected a video file, a folder of images, a URL or the index of a webcam, got "
+            f"{shorten(source)}"
+        )
+    source = os.fsdecode(source)
     if "://" in source:
         return VideoFile(source, pixel_limit(limits))
     if os.path.isdir(source):  # also for a name that is too long, unlike Path.is_dir

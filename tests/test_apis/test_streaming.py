@@ -130,6 +130,8 @@ def test_errors_before_the_first_frame(clip, tiny_model, tmp_path):  # noqa: F81
         (dict(batch_size=0), "batch_size"),
         (dict(start=-1), "start"),
         (dict(fps=0), "fps"),
+        (dict(start=2, end=1), "expected end after start"),
+        (dict(start=1, end=1), "expected end after start"),
         (dict(track=1), "track"),
         (dict(score_thr="a"), "score_thr"),
     ):

@@ -193,6 +193,16 @@ def test_errors(clip, tmp_path):
         open_source("99")
 
 
+@pytest.mark.parametrize(
+    "source", [None, -1, 100, 10**10, True, 1.0, b"a.mp4", ["a.mp4"], "9" * 5000, "1" * 3, ""]
+)
+def test_no_source(source, monkeypatch):
+    """OpenCV crashes the process for some of them."""
+    monkeypatch.setattr("cv2.VideoCapture", None)
+    with pytest.raises(VideoError, match="expected a video file, a folder of images, a URL or the"):
+        open_source(source)
+
+
 def test_no_frames(tmp_path):
     """A container with a video stream whose packets are all lost."""
     write_clip(tmp_path / "a.mkv", [corners()] * 3, [0, 0.1, 0.2])
