@@ -11,7 +11,7 @@ from glip.utils.errors import ConfigError
 
 
 def test_channels():
-    rgb = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+    rgb = np.arange(30, dtype=np.uint8).reshape(2, 5, 3)
     bgr = rgb[..., [2, 1, 0]]
     np.testing.assert_array_equal(to_bgr(rgb), bgr)
     np.testing.assert_array_equal(to_bgr(np.dstack([rgb, rgb[..., 0]])), bgr)
