@@ -131,6 +131,35 @@ def detections() -> None:
     save(panels(drawn, ["score >= 0.1", "score >= 0.3", "score >= 0.6"]), "thresholds.jpg")
 
 
+def drawing() -> None:
+    """Image of drawn images and crops, docs/outputs.md."""
+    texts = "--texts 'red star . green triangle . purple square . ring .'"
+    run(f"glip detect demo/shapes.jpg {texts} --save-crops --thickness 4 --font-size 22")
+    files = sorted(Path("outputs/crops").glob("*/*.jpg"), key=lambda path: path.stem)
+    crops = [Image.open(path) for path in files]
+    titles = [str(path.relative_to("outputs/crops")) for path in files]
+    rows = [panels(crops[at : at + 3], titles[at : at + 3], 200) for at in (0, 3)]
+    right = Image.new("RGB", (max(row.width for row in rows), sum(row.height for row in rows)))
+    right.paste("white", (0, 0, *right.size))
+    right.paste(rows[0], (0, 0))
+    right.paste(rows[1], (0, rows[0].height))
+    both = [Image.open("outputs/vis/shapes.jpg"), right]
+    save(panels(both, ["outputs/vis/shapes.jpg", "outputs/crops"], 460), "crops.jpg")
+
+
+def curves() -> None:
+    """Images of precision-recall curves and of the table of classes, docs/evaluate.md."""
+    run("python tools/dataset_converters/make_shapes.py data/shapes --seed 2024 --num-images 60")
+    run(
+        "glip test --ann data/shapes/annotations/shapes.json --images data/shapes/images "
+        "--weights glip_nano_shapes --out shapes.pkl --work-dir shapes"
+    )
+    run("python tools/analysis_tools/eval_metric.py shapes/config.py shapes.pkl --curves curves")
+    for name in ("curves", "classes"):
+        image = Image.open(f"curves/{name}.png").convert("RGB")
+        image.quantize(128).save(ASSETS / f"{name}.png", optimize=True)
+
+
 def labeling() -> None:
     """Images of self-training."""
     run("python tools/dataset_converters/make_shapes.py data/shapes/web --seed 7 --num-images 200")
@@ -272,7 +301,18 @@ def supervision() -> None:
 
 PARTS: dict[str, Callable[[], None]] = {
     part.__name__: part
-    for part in (detections, labeling, finetune, large_images, video, speed, notebooks, supervision)
+    for part in (
+        detections,
+        drawing,
+        labeling,
+        finetune,
+        curves,
+        large_images,
+        video,
+        speed,
+        notebooks,
+        supervision,
+    )
 }
 
 
