@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> list[Measured]:
 
     task = Task(find_image(args.image), args.texts, args.threads, dict(args.cfg_options or {}))
     found = compare_runtimes(args.weights, task, starts=args.starts, repeat=args.repeat)
-    header = ["", "start [s]", "first image [s]", "image [s]", "fastest [s]"]
+    header = ["", "start [s]", "first image [s]", "image [s]", "fastest [s]", "CPU [s]"]
     header += ["memory [GiB]", "disk [MB]", "detections"]
     print(f"{args.threads} threads, {args.starts} starts, then {args.repeat} images each")
     print(format_table(header, [list(asdict(each).values()) for each in found]))
