@@ -156,15 +156,16 @@ def _read(path: str) -> Any:
         )
     if problem:
         raise DataError(f"the file of predictions '{path}' {problem}: {_EXPECTED}")
-    content = fileio.get(path)
     try:
+        content = fileio.get(path)
         if not path.endswith(".json"):
             return restricted_loads(content)
         value = json.loads(content)
         check_nesting(value, len(content))
     except (pickle.UnpicklingError, ValueError, RecursionError, MemoryError) as error:
+        reason = shorten(str(error)) or "it is larger than the memory"
         raise DataError(
-            f"'{path}' cannot be read as stored predictions ({shorten(str(error))}): {_EXPECTED}"
+            f"'{path}' cannot be read as stored predictions ({reason}): {_EXPECTED}"
         ) from None
     return value
 

@@ -136,10 +136,10 @@ class ImageList:
 def _root(text: str) -> Path:
     """Return the folder that the images of a folder, a pattern or a file are relative to."""
     path = Path(text)
-    if path.is_dir():
+    if os.path.isdir(text):  # also for a name that is too long, unlike Path.is_dir
         return path
     for at, part in enumerate(path.parts):
-        if _MAGIC.search(part) and not path.exists():
+        if _MAGIC.search(part) and not os.path.exists(text):
             return Path(*path.parts[:at])
     return path.parent
 

@@ -91,6 +91,13 @@ def test_json_lines_that_are_no_file(tmp_path, name):
         path.rmdir() if path.is_dir() else path.unlink()
 
 
+@pytest.mark.parametrize("name", ["a*" * 3000, "a" * 5000 + ".tar", "a" * 300 + ".jsonl"])
+def test_names_that_are_too_long(name):
+    with pytest.raises(DataError) as raised:
+        ImageList(name)
+    assert len(str(raised.value)) < 12_000
+
+
 def test_lines_without_an_end(tmp_path):
     """They would fill the memory."""
     path = tmp_path / "list.jsonl"
