@@ -256,15 +256,19 @@ def open_split(ann_file: str | Path, folders: Iterable[Path]) -> Split:
     names = [str(image.get("file_name", "")) for image in (file.images[0], file.images[-1])]
     tried = list(dict.fromkeys(folders))
     for folder in tried:
-        missing = [name for name in names if not (folder / name).is_file()]
-        # As the data set reads them: with the slashes of Windows, or with a folder too many.
-        found = find_renamed(missing, lambda name, folder=folder: (folder / name).is_file())
-        if all(name in found for name in missing):
+        if _has_images(names, folder):
             return Split(file, folder.expanduser().absolute())
     raise ImageReadError(
         f"the images of {ann_file} are not found: expected {names[0]} in "
         + " or ".join(str(folder) for folder in tried)
     )
+
+
+def _has_images(names: list[str], folder: Path) -> bool:
+    """Return whether a folder has images, with the names that the data set tries, too."""
+    missing = [name for name in names if not (folder / name).is_file()]
+    found = find_renamed(missing, lambda name: (folder / name).is_file())
+    return all(name in found for name in missing)
 
 
 def _num_tokens(classes: tuple[str, ...]) -> int:
