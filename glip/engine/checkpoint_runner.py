@@ -144,8 +144,8 @@ class CheckpointRunner(Runner):
         model = self.model.module if is_model_wrapper(self.model) else self.model
         try:
             restore_gradients(model, checkpoint.get("gradients", {}))
-        except (KeyError, RuntimeError, TypeError, AttributeError) as error:
-            raise does_not_fit(filename, f"its accumulated gradients: {summarize(error)}") from None
+        except ValueError as error:
+            raise does_not_fit(filename, str(error)) from None
         loop = self.train_loop
         if isinstance(loop, EpochBasedTrainLoop):
             batches = len(loop.dataloader)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from mmengine.dist import all_reduce
 from torch import Tensor, nn
 
+from glip.utils.messages import shorten
+
 
 def collect_gradients(model: nn.Module) -> dict[str, Tensor]:
     """Return the gradients accumulated since the last optimizer step, averaged over the ranks.
@@ -35,13 +37,12 @@ def restore_gradients(model: nn.Module, gradients: dict[str, Tensor]) -> None:
         gradients: by parameter name.
 
     Raises:
-        KeyError: the model has no parameter of a name.
-        RuntimeError: a gradient has another shape.
+        ValueError: they are those of other parameters.
     """
-    names = {name for name, _ in model.named_parameters()}
-    for name in gradients:
-        if name not in names:
-            raise KeyError(name)
+    shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
+    for name, gradient in gradients.items():
+        if getattr(gradient, "shape", None) != shapes.get(name):
+            raise ValueError(f"the accumulated gradient of {shorten(name)} is of another parameter")
     for name, parameter in model.named_parameters():
         if name in gradients:
             parameter.grad = gradients[name].to(parameter)

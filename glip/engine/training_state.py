@@ -59,8 +59,13 @@ def check_shapes(optimizer: torch.optim.Optimizer, source: str) -> None:
     """Check that the state that was loaded into an optimizer is that of its parameters.
 
     Raises:
-        CheckpointError: a tensor has another shape, or is not a gradient's average.
+        CheckpointError: it is the state of another optimizer, or a tensor has another shape.
     """
+    for group in optimizer.param_groups:
+        for name in optimizer.defaults:
+            if name not in group:
+                expected = f"those of {type(optimizer).__name__}, with {name}"
+                raise _damaged(source, "the optimizer's options", expected, sorted(group))
     for parameter, state in optimizer.state.items():
         for name in _LIKE_PARAMETER:
             value = state.get(name, parameter)

@@ -274,3 +274,11 @@ def test_schedules_without_state(examples, copied, caplog):
     runner.logger.addHandler(caplog.handler)
     runner.train()
     assert "has no state of param_scheduler, whose schedules begin anew" in caplog.text
+
+
+def test_another_optimizer(examples, copied):
+    cfg = training_config(examples, copied, **OPTIONS, resume=True)
+    cfg.load_from = str(copied / "iter_2.pth")
+    cfg.optim_wrapper.optimizer = dict(type="SGD", lr=0.1)
+    with pytest.raises(CheckpointError, match="options to be those of SGD, with momentum"):
+        GLIPRunner.from_cfg(cfg).train()
