@@ -55,6 +55,7 @@ def load_content(
     path: str,
     backend_args: dict[str, Any] | None = None,
     repeated: list[json_keys.RepeatedKey] | None = None,
+    needs_boxes: bool = False,
 ) -> dict[str, Any]:
     """Load a file in COCO's format; ``images``, ``annotations`` and ``categories`` are lists.
 
@@ -62,11 +63,12 @@ def load_content(
         path: Path of the file.
         backend_args: mmengine's file backend and its settings; by default chosen by ``path``.
         repeated: Collects the keys that an object has twice; by default a warning counts them.
+        needs_boxes: Whether a file without ``annotations`` is invalid, which else has no boxes.
 
     Raises:
         AnnotationFileNotFoundError: The file does not exist.
         AnnotationFileError: It is not valid JSON, or not in COCO's format, or has one of the lists
-            twice.
+            twice, or lacks the boxes.
     """
     check_exists(path, backend_args)
     try:
@@ -113,6 +115,8 @@ def load_content(
         repeated.extend(found)
     for key in ("annotations", "categories"):
         if content.get(key) is None:
+            if key == "annotations" and needs_boxes:
+                raise AnnotationFileError(f"'{path}' has no list 'annotations': expected the boxes")
             content[key] = []
         elif not isinstance(content[key], list):
             raise AnnotationFileError(

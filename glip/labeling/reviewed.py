@@ -7,7 +7,7 @@ those that nobody accepted or changed, stay those of the detector.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,20 @@ from glip.utils.errors import AnnotationFileError, LabelingMismatchError
 from glip.utils.messages import shorten
 
 _REVIEW_AGAIN = "download it again from the review.html of this run"
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+#: What a page writes of a box beside its place and class: what is expected, and its check.
+_BOX_VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "id": ("an integer", lambda value: type(value) is int),
+    "corrected": ("true or false", lambda value: isinstance(value, bool)),
+    "score": ("a number from 0 to 1", _is_share),
+    "probability": ("a number from 0 to 1", _is_share),
+    "prompt": ("a text", lambda value: isinstance(value, str)),
+}
 
 
 @dataclass(frozen=True)
@@ -132,7 +146,7 @@ def read_reviews(paths: Sequence[str], detections: Path, names: Sequence[str]) -
 
 
 def _read(path: str, digest: str, names: Sequence[str]) -> Iterator[tuple[int, Review]]:
-    content = load_content(path)
+    content = load_content(path, needs_boxes=True)  # without, all would count as deleted
     info = content.get("info")
     labels = info.get("labels") if isinstance(info, dict) else None
     if not isinstance(labels, str):
@@ -146,6 +160,7 @@ def _read(path: str, digest: str, names: Sequence[str]) -> Iterator[tuple[int, R
             f"'{path}' corrects the labels of another run: expected the download of the "
             "review.html that this run wrote"
         )
+    _check_form(path, content)
     file = read_annotation_file(path)
     if file.skipped.total:
         raise AnnotationFileError(
@@ -158,6 +173,28 @@ def _read(path: str, digest: str, names: Sequence[str]) -> Iterator[tuple[int, R
             ids = [each["id"] for each in annotations]
             boxes = [_detection(path, image, each) for each in annotations]
             yield image["id"], Review(path, str(image.get("file_name")), ids, boxes)
+
+
+def _check_form(path: str, content: dict[str, Any]) -> None:
+    """Check values that a page writes, and another program may have changed.
+
+    Raises:
+        AnnotationFileError: a value is of another kind.
+    """
+    for image in content["images"]:
+        if not isinstance(image, dict) or not isinstance(image.get("reviewed", False), bool):
+            raise AnnotationFileError(
+                f"'{path}': expected reviewed as true or false, got the image {shorten(image)}"
+            )
+    for box in content["annotations"]:
+        if not isinstance(box, dict):
+            raise AnnotationFileError(f"'{path}': expected a box as an object, got {shorten(box)}")
+        for name, (expected, is_valid) in _BOX_VALUES.items():
+            if (name in box or name == "id") and not is_valid(box.get(name)):
+                raise AnnotationFileError(
+                    f"'{path}': expected {name} of a box as {expected}, got "
+                    f"{shorten(box.get(name))}: {_REVIEW_AGAIN}"
+                )
 
 
 def _detection(path: str, image: dict[str, Any], annotation: dict[str, Any]) -> dict[str, Any]:

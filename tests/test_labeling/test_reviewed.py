@@ -152,6 +152,42 @@ def test_what_is_refused(
         read(export, save(tmp_path, content))
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("id", "7"),
+        ("id", True),
+        ("id", None),
+        ("corrected", "yes"),
+        ("corrected", 1),
+        ("score", float("nan")),
+        ("score", "0.5"),
+        ("score", 5),
+        ("score", None),
+        ("probability", -0.1),
+        ("probability", [1]),
+        ("prompt", 3),
+    ],
+)
+def test_values_that_no_page_writes_are_refused(name, value, export, content, tmp_path):
+    content["annotations"][-1][name] = value
+    with pytest.raises(AnnotationFileError, match=f"expected {name} of a box as "):
+        read(export, save(tmp_path, content))
+
+
+def test_a_file_that_lost_its_boxes_does_not_delete_those_of_the_run(export, content, tmp_path):
+    del content["annotations"]
+    with pytest.raises(AnnotationFileError, match="has no list 'annotations'"):
+        read(export, save(tmp_path, content))
+
+
+@pytest.mark.parametrize("value", ["yes", 1, None])
+def test_reviewed_is_true_or_false(value, export, content, tmp_path):
+    content["images"][0]["reviewed"] = value
+    with pytest.raises(AnnotationFileError, match="expected reviewed as true or false"):
+        read(export, save(tmp_path, content))
+
+
 @pytest.mark.parametrize("key", ["id", "file_name"])
 def test_unknown_images_are_refused(key, export, content, tmp_path):
     content["images"][0][key] = 17 if key == "id" else "d.jpg"
