@@ -11,6 +11,7 @@ from torchvision.ops import box_iou
 
 from glip.datasets import CocoDataset
 from glip.utils.atomic_write import write_new_file
+from glip.visualization.figures import font_families, label_text
 
 #: Largest number of classes whose cells show their counts.
 _MAX_CLASSES_WITH_COUNTS = 20
@@ -110,8 +111,9 @@ def draw(matrix: np.ndarray, names: list[str], path: Path) -> None:
     heatmap = axes.imshow(percent, cmap="Blues", vmin=0, vmax=100)
     figure.colorbar(heatmap, label="fraction of the row [%]")
     axes.set(xlabel="detected", ylabel="annotated")
-    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
-    axes.set_yticks(range(len(names)), names, fontsize=7)
+    shown, families = [label_text(name) for name in names], font_families(names)
+    axes.set_xticks(range(len(names)), shown, rotation=90, fontsize=7, fontfamily=families)
+    axes.set_yticks(range(len(names)), shown, fontsize=7, fontfamily=families)
     if len(names) <= _MAX_CLASSES_WITH_COUNTS:
         for (row, column), number in np.ndenumerate(matrix):
             color = "white" if percent[row, column] > 50 else "black"

@@ -16,6 +16,7 @@ from glip.evaluation.predictions import read_predictions
 from glip.utils.atomic_write import make_folder, write_new_file
 from glip.utils.errors import ConfigError
 from glip.utils.tables import format_csv
+from glip.visualization.figures import font_families, label_text
 
 #: More classes are drawn in gray, without names.
 _MAX_NAMED = 12
@@ -106,7 +107,7 @@ def _draw_curves(curves: ClassCurves) -> bytes:
         curve = curves.precision[0, :, k]
         style: dict[str, Any] = dict(color="#777", alpha=0.3, linewidth=0.8)
         if named:
-            name = _shorten(curves.names[k])
+            name = label_text(curves.names[k])
             style = dict(color=colormaps["tab20"](at % 20), label=f"{name}: {curve.mean():.3f}")
         right.plot(curves.recalls, curve, **style)
     if measured and not named:
@@ -114,11 +115,13 @@ def _draw_curves(curves: ClassCurves) -> bytes:
         label = f"mean of {len(measured)} classes: {mean.mean():.3f}"
         right.plot(curves.recalls, mean, color="black", linewidth=2, label=label)
     right.set_title(f"classes at IoU {curves.iou_thrs[0]:.2f}, and their AP")
+    families = font_families(curves.names)
     for axes in (left, right):
         axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
         axes.grid(alpha=0.3)
         if axes.lines:
-            axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+            font = dict(size=8, family=families)
+            axes.legend(prop=font, loc="upper left", bbox_to_anchor=(1, 1))
     return _png(figure)
 
 
@@ -142,15 +145,11 @@ def _draw_table(rows: list[list[Any]]) -> bytes:
             if row[0] != gap:
                 text = "-" if value is None else text
                 axes.text(place, at, text, transform=transform, ha="center", va="center")
-    axes.set_yticks(range(len(shown)), [_shorten(row[0]) for row in shown])
+    names = [label_text(row[0]) for row in shown]
+    axes.set_yticks(range(len(shown)), names, fontfamily=font_families(names))
     axes.set(xlim=(0, 1), ylim=(len(shown) - 0.5, -0.5), xlabel="AP")
     axes.grid(axis="x", alpha=0.3)
     return _png(figure)
-
-
-def _shorten(name: str) -> str:
-    """Return a name for a figure; a dollar sign would begin a formula."""
-    return (name if len(name) <= 30 else f"{name[:29]}…").replace("$", r"\$")
 
 
 def _figure(width: float, height: float) -> Any:

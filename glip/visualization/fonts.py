@@ -51,11 +51,15 @@ class TextFont:
     Args:
         files: font files, the preferred one first; there is at least one.
         size: in pixels.
+
+    Attributes:
+        files: as given.
+        size: as given.
     """
 
     def __init__(self, files: tuple[str, ...], size: int) -> None:
         self.size = size
-        self._files = files
+        self.files = files
         self._main = _load(files[0], size)
 
     def getlength(self, text: str) -> float:
@@ -84,7 +88,7 @@ class TextFont:
         if text.isascii():
             yield self._main, text
             return
-        files = choose_files(text, self._files)
+        files = choose_files(text, self.files)
         for file, run in groupby(zip(files, text, strict=True), key=lambda pair: pair[0]):
             yield _load(file, self.size), "".join(char for _, char in run)
 

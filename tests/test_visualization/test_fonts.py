@@ -8,9 +8,10 @@ from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from PIL import Image, ImageDraw
 
+from glip.analysis import confusion_matrix, curves
 from glip.apis import DetInferencer
 from glip.utils.errors import ConfigError
-from glip.visualization import DetLocalVisualizer, DrawStyle, draw_detections, fonts
+from glip.visualization import DetLocalVisualizer, DrawStyle, draw_detections, figures, fonts
 
 #: Private characters, which no installed font is likely to have.
 FIRST, SECOND, THIRD = "\U000f1230", "\U000f1231", "\U000f1232"
@@ -68,13 +69,13 @@ def drawn(text: str, font: str | None = None) -> np.ndarray:
 def test_the_bundled_font_is_used_where_it_can(installed):
     text_font = fonts.load_font(20)
     assert [part for _, part in text_font._runs("déjà")] == ["déjà"]
-    assert {Path(file).stem for file in fonts.choose_files("déjà", text_font._files)} == {
+    assert {Path(file).stem for file in fonts.choose_files("déjà", text_font.files)} == {
         "DejaVuSans"
     }
 
 
 def test_installed_fonts_are_searched(installed, caplog):
-    (bundled,) = fonts.load_font(20)._files
+    (bundled,) = fonts.load_font(20).files
     one, two = installed
     assert fonts.choose_files(f"a{FIRST}", (bundled,)) == (bundled, one)
     # One font for the whole text where there is one.
@@ -95,7 +96,7 @@ def test_one_warning_for_characters_that_no_font_has(installed, caplog):
 
 def test_a_given_font_comes_first(installed, tmp_path, caplog):
     given = make_font(tmp_path / "Given.ttf", THIRD + "x")
-    (_, bundled) = fonts.load_font(20, given)._files
+    (_, bundled) = fonts.load_font(20, given).files
     assert fonts.choose_files(f"xé{THIRD}y", (given, bundled)) == (given, bundled, given, bundled)
     assert (drawn("xy", given) != drawn("xy")).any()
     drawn(f"dog {THIRD}", given)
@@ -160,3 +161,22 @@ def test_chinese_labels():
     if not fonts.find_files(frozenset("红色星")):
         pytest.skip("no installed font has Chinese characters (fonts-noto-cjk has)")
     assert (drawn("红") != drawn("色")).any()
+
+
+@pytest.mark.filterwarnings("error:Glyph")  # of matplotlib, when a font lacks a character
+def test_figures_have_names_in_any_script(installed, tmp_path):
+    names = [FIRST, "tree", SECOND + "é"]
+    confusion_matrix.draw(np.eye(3, dtype=int), names, tmp_path / "matrix.png")
+    curves._draw_table([[name, 0.5, 0.6, 0.4, 0.7, 3] for name in names])
+    assert figures.font_families(names)[0] == "DejaVu Sans"
+
+
+@pytest.mark.parametrize("name", [r"$\frac$", "$5 bill$", "$"])
+def test_dollar_signs_in_figures_are_no_formula(name, tmp_path):
+    confusion_matrix.draw(np.eye(1, dtype=int), [name], tmp_path / "matrix.png")
+    assert (tmp_path / "matrix.png").stat().st_size > 0
+
+
+def test_a_character_that_no_font_has_is_warned_of(installed, caplog):
+    figures.font_families([THIRD])
+    assert "no installed font has the character" in caplog.text
