@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from glip.export.tower_graph import TowerGraph
 from glip.models import GLIP
-from glip.models.backbones.swin import SHIFT_MASK, SwinBlock, SwinStage, SwinTransformer
+from glip.models.backbones.swin import SwinStage, SwinTransformer
+from glip.models.backbones.swin_block import SHIFT_MASK, SwinBlock
 
 
 class ImageGraph(nn.Module):

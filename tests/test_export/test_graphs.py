@@ -8,7 +8,7 @@ from mmengine.registry import DefaultScope
 
 from glip.export.graphs import make_graphs
 from glip.export.image_graph import shift_mask, window_index
-from glip.models.backbones.swin import make_shift_mask
+from glip.models.backbones.swin_block import make_shift_mask
 from glip.models.language import TextFeatures
 from glip.registry import MODELS
 from glip.testing import draw_state_dict, tiny_config

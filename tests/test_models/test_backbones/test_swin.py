@@ -8,13 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from glip.models.backbones import swin
-from glip.models.backbones.swin import (
-    PatchMerging,
-    SwinBlock,
-    SwinTransformer,
-    make_shift_mask,
-)
+from glip.models.backbones import swin_block
+from glip.models.backbones.swin import PatchMerging, SwinTransformer
+from glip.models.backbones.swin_block import SwinBlock, make_shift_mask
 
 SETTINGS = dict(mlp_ratio=2, qkv_bias=True, qk_scale=None, drop=0.0, attn_drop=0.0, drop_path=0.0)
 
@@ -227,7 +223,7 @@ def test_chunks_change_nothing(values, monkeypatch):
     model = randomize(small()).double()
     images = torch.randn(2, 3, 50, 70, dtype=torch.double)
     expected = model(images)
-    monkeypatch.setattr(swin, "_CHUNK_NUMEL", values)
+    monkeypatch.setattr(swin_block, "_CHUNK_NUMEL", values)
     with torch.no_grad():
         for ours, theirs in zip(model(images), expected, strict=True):
             torch.testing.assert_close(ours, theirs)
@@ -236,7 +232,7 @@ def test_chunks_change_nothing(values, monkeypatch):
 @torch.no_grad()
 def test_no_chunks_on_other_devices(monkeypatch):
     """On other devices than the CPU each layer runs once, however small the chunks would be."""
-    monkeypatch.setattr(swin, "_CHUNK_NUMEL", 1)
+    monkeypatch.setattr(swin_block, "_CHUNK_NUMEL", 1)
     block = SwinBlock(4, 2, window_size=4, shift=2, **SETTINGS).eval().to("meta")
     calls = []
     for part in (block.attn, block.mlp):
