@@ -302,7 +302,7 @@ def test_tensorboard_that_is_not_there(pictures, tmp_path, monkeypatch):
     cfg = training_config(pictures, tmp_path / "work")
     cfg.visualizer.vis_backends = [dict(type="TensorboardVisBackend")]
     main = tool("train.py")
-    with pytest.raises(USER_ERRORS, match=r"logs to TensorBoard, .* pip install tensorboard"):
+    with pytest.raises(USER_ERRORS, match=r"logs with Tensorboard.* pip install tensorboard"):
         main.prepare_config(main.build_parser().parse_args([str(write(cfg, tmp_path))]))
 
 
