@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from mmengine.logging import MMLogger, print_log
@@ -43,6 +43,7 @@ class DefaultOptimWrapperConstructor(MMEngineConstructor):
             )
         # If empty, mmengine passes all parameters of the model to the optimizer.
         self.paramwise_cfg = self.paramwise_cfg or dict(bypass_duplicate=False)
+        _warn_of_unmatched_keys(self.paramwise_cfg.get("custom_keys") or {}, model)
         with _log_only_errors():
             wrapper = super().__call__(model)
         for group in wrapper.optimizer.param_groups:
@@ -82,6 +83,18 @@ class DefaultOptimWrapperConstructor(MMEngineConstructor):
         params[:] = [
             {"params": each, **dict(settings)} for settings, each in groups.items() if each
         ]
+
+
+def _warn_of_unmatched_keys(custom_keys: Iterable[str], model: nn.Module) -> None:
+    names = [f".{name}" for name, _ in model.named_parameters()]  # as mmengine compares them
+    for key in custom_keys:
+        if not any(key in name for name in names):
+            print_log(
+                f"optim_wrapper.paramwise_cfg.custom_keys[{key!r}] has no effect: no parameter of "
+                f"the model has it in its name, such as {names[0][1:]}",
+                logger="current",
+                level=logging.WARNING,
+            )
 
 
 def _count(parameters: list[nn.Parameter]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 
 import pytest
 import torch
@@ -112,14 +113,34 @@ def test_no_trainable_parameters():
         build(model)
 
 
-def test_log(caplog, monkeypatch):
-    lines = []
+@pytest.fixture
+def log(monkeypatch) -> list[str]:
+    """The lines that are logged."""
+    lines: list[str] = []
     monkeypatch.setattr(
         "glip.engine.optimizers.optim_wrapper_constructor.print_log",
-        lambda text, logger: lines.append(text),
+        lambda text, logger, level=logging.INFO: lines.append(text),
     )
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("keys", "unmatched"),
+    [
+        (["text", "backbone.1", ".scale"], []),
+        (["txet"], ["txet"]),
+        (["text", "language_model", "norm.gain"], ["language_model", "norm.gain"]),
+    ],
+)
+def test_keys_that_match_no_parameter_are_warned_of(keys, unmatched, log):
+    build(Model(), paramwise_cfg=dict(custom_keys={key: dict(lr_mult=0.1) for key in keys}))
+    found = [line for line in log if "has no effect: no parameter" in line]
+    assert [line.split("'")[1] for line in found] == unmatched
+
+
+def test_log(caplog, log):
     build(Model(), paramwise_cfg=PARAMWISE)
-    assert sorted(lines) == [
+    assert sorted(log) == [
         "Frozen: 3 tensors, 8 parameters",
         "Learning rate 0.001, weight decay 0.1: 4 tensors, 18 parameters",
         "Learning rate 0.01, weight decay 0.1: 2 tensors, 5 parameters",
