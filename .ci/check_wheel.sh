@@ -51,7 +51,8 @@ assert any(each.endswith("NOTICE") for each in files)
 assert not any(part in ("tests", "tools") for each in files for part in Path(each).parts[:1])
 PY
 glip info > info.txt
-glip info glip_nano_shapes | grep -q "glip_nano_shapes"
+glip info glip_nano_shapes > nano.txt
+grep -q "glip_nano_shapes" nano.txt
 
 # The export takes 40 s of one core: beside the rest.
 glip export --weights glip_nano_shapes --out "$dir/exported" --static 192x256 > export.txt 2>&1 &
