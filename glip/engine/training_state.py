@@ -45,8 +45,11 @@ def check_state(checkpoint: Mapping[str, Any], source: str) -> None:
         if not isinstance(value, dict):
             raise _damaged(source, repr(name), "a dict", value)
     _check_hub(checkpoint["message_hub"], source)
+    # Before its first step an optimizer has no averages: gradients are still accumulated, or the
+    # loss scaler of float16 has skipped the steps so far.
+    has_stepped = meta["iter"] > 0 and not checkpoint.get("gradients")
     for name, state in _states("optimizer", checkpoint["optimizer"], source):
-        _check_optimizer(name, state, meta["iter"], source)
+        _check_optimizer(name, state, has_stepped and not state.get("loss_scaler"), source)
     schedulers = checkpoint.get("param_schedulers", [])
     if not isinstance(schedulers, (list, dict)):
         raise _damaged(source, "'param_schedulers'", "a list", schedulers)
@@ -99,7 +102,7 @@ def _states(name: str, state: Mapping, source: str) -> Iterator[tuple[str, Mappi
             yield from _states(f"{name}.{key}", each, source)
 
 
-def _check_optimizer(name: str, optimizer: Mapping, iteration: int, source: str) -> None:
+def _check_optimizer(name: str, optimizer: Mapping, has_stepped: bool, source: str) -> None:
     groups, state = optimizer["param_groups"], optimizer.get("state")
     if not isinstance(groups, list) or not all(isinstance(each, Mapping) for each in groups):
         raise _damaged(source, f"{name}.param_groups", "a list of dicts", groups)
@@ -110,7 +113,7 @@ def _check_optimizer(name: str, optimizer: Mapping, iteration: int, source: str)
             if key in group and not _is_number(group[key], low=0):
                 raise _damaged(source, f"the {key} of {name}", "a number of 0 or more", group[key])
     averages = any("betas" in group or group.get("momentum") for group in groups)
-    if averages and iteration and not state:
+    if averages and has_stepped and not state:
         raise _damaged(source, f"{name}.state", "the averages of the gradients", state)
     for values in state.values():
         if not isinstance(values, Mapping):
@@ -126,8 +129,8 @@ def _check_scheduler(state: Any, source: str) -> None:
     if not isinstance(state, Mapping):
         raise _damaged(source, "'param_schedulers'", "a list of dicts", state)
     for key in ("last_step", "_global_step"):
-        if key in state and not _is_count(state[key]):
-            raise _damaged(source, f"{key} of a scheduler", "an integer of 0 or more", state[key])
+        if key in state and state[key] != -1 and not _is_count(state[key]):  # -1: not stepped yet
+            raise _damaged(source, f"{key} of a scheduler", "an integer of -1 or more", state[key])
     values = state.get("base_values", [0])
     is_list = isinstance(values, Sequence) and not isinstance(values, str) and len(values)
     if not is_list or not all(_is_number(each) for each in values):

@@ -264,6 +264,21 @@ def test_damaged_values(trained, where, value):
         check_state(checkpoint, "a.pth")
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"param_schedulers.0.last_step": -1},  # ReduceOnPlateau before the first validation
+        {"optimizer.state": {}, "gradients": {"a": torch.ones(1)}},  # still accumulated
+        {"optimizer.state": {}, "optimizer.loss_scaler": {"scale": 1.0}},  # its steps were skipped
+    ],
+)
+def test_states_before_the_first_step(trained, changes):
+    checkpoint = dict(read_checkpoint(trained / "iter_5.pth", mmap=False))
+    for where, value in changes.items():
+        change(checkpoint, where, value)
+    check_state(checkpoint, "a.pth")
+
+
 def test_schedules_without_state(examples, copied, caplog):
     checkpoint = dict(read_checkpoint(copied / "iter_2.pth", mmap=False))
     del checkpoint["param_schedulers"]
