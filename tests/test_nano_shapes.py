@@ -89,6 +89,7 @@ def test_captions_need_no_config():
     assert star[2] < triangle[2]
 
 
+@pytest.mark.slow
 def test_its_training_starts(tmp_path):
     """The commands of docs/shapes.md, with few images and three steps."""
     make = tool("dataset_converters/make_shapes.py")

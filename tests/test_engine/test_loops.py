@@ -113,6 +113,7 @@ def test_in_the_middle_of_an_epoch(examples, tmp_path):
     check(*both(examples, tmp_path, dict(iteration=7), **BY_ITERATION))
 
 
+@pytest.mark.slow
 def test_iterations(examples, tmp_path):
     """Over the end of the data, with loading processes, and validations in between."""
     options = dict(
@@ -140,6 +141,7 @@ def test_between_accumulated_gradients(examples, tmp_path):
     assert "gradients" not in parts  # the last step is taken with what has accumulated
 
 
+@pytest.mark.slow
 def test_weight_averaging(examples, tmp_path):
     full, parts = both(
         examples,

@@ -263,6 +263,7 @@ class KilledError(BaseException):
     """Ends a training, as a kill would."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", [1, 2])
 def test_rotation_is_repaired_after_a_kill(examples, tmp_path, monkeypatch, keep):
     """Killed after a save, before the checkpoint that it makes obsolete is deleted."""
@@ -297,6 +298,7 @@ def test_rotation_is_repaired_after_a_kill(examples, tmp_path, monkeypatch, keep
     assert not list((tmp_path / "work").glob(".*partial"))
 
 
+@pytest.mark.slow
 def test_a_copied_folder_does_not_delete_from_the_original(examples, tmp_path):
     def make(name: str, epochs: int) -> Config:
         return training_config(
