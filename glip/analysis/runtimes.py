@@ -174,8 +174,8 @@ def _serve(connection: Connection, weights: str, task: Task) -> None:
     try:
         inferencer = _load(weights, task)
         connection.send("ready")
-        while (what := connection.recv()) != "end":
-            if what == "memory":
+        while True:
+            if connection.recv() == "memory":
                 connection.send(_peak_memory())
                 continue
             begin, cpu = time.perf_counter(), time.process_time()

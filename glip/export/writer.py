@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import uuid
@@ -25,6 +24,7 @@ from glip.runtime.manifest import FORMAT_VERSION, MANIFEST, Manifest
 from glip.utils.atomic_write import describe_write_errors
 from glip.utils.errors import ConfigError
 from glip.utils.messages import shorten
+from glip.utils.sha256 import file_sha256
 from glip.version import __version__
 
 
@@ -77,7 +77,7 @@ def export_model(
                     store_in_half(path)
                 elif precision == "int8":
                     quantize(path)
-            files = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
+            files = {path.name: file_sha256(path) for path in sorted(folder.iterdir())}
             manifest = replace(manifest, files=files)
             (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
             log("comparing with torch")
@@ -153,11 +153,3 @@ def write_tokenizer(model: GLIP, path: Path) -> None:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     tokenizer.save(str(path))
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -7,6 +7,7 @@ import hashlib
 from mmengine.config import Config
 
 from glip.apis.pipelines import find_test_pipeline
+from glip.utils.sha256 import file_sha256
 
 
 def digest_config(cfg: Config) -> str:
@@ -26,8 +27,4 @@ def digest_checkpoint(checkpoint: str) -> str:
     """
     if "://" in checkpoint:
         return checkpoint
-    digest = hashlib.sha256()
-    with open(checkpoint, "rb") as file:
-        while content := file.read(1 << 20):
-            digest.update(content)
-    return digest.hexdigest()
+    return file_sha256(checkpoint)

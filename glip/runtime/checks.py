@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,8 +10,7 @@ import numpy as np
 from glip.utils.errors import CheckpointError
 from glip.utils.messages import shorten
 from glip.utils.regular_files import file_problem
-
-_BLOCK = 1 << 20
+from glip.utils.sha256 import file_sha256
 
 
 def check_files(folder: Path, files: Mapping[str, str]) -> None:
@@ -29,11 +26,7 @@ def check_files(folder: Path, files: Mapping[str, str]) -> None:
             raise CheckpointError(f"'{folder}' lacks the file {name}: copy or export it again")
         if problem:
             raise CheckpointError(f"'{path}' {problem}: copy or export it again")
-        digest = hashlib.sha256()
-        with open(path, "rb") as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
-        if not hmac.compare_digest(digest.hexdigest(), expected):
+        if file_sha256(path) != expected:
             raise CheckpointError(
                 f"'{path}' is not the file that was exported (its sha256 differs from that in the "
                 "manifest): copy or export it again"
